@@ -1,0 +1,127 @@
+"""The parts of a run put together: home, ledger, artifacts, codec, fingerprints and runtimes."""
+
+import getpass
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from raypipe.app import worker
+from raypipe.app.home import make_home
+from raypipe.engine.digest import digest_bytes
+from raypipe.engine.fingerprint import fingerprint
+from raypipe.engine.ports import Ports, Runtime
+from raypipe.engine.records import Actor, Fingerprint
+from raypipe.engine.step import main_module
+from raypipe.errors import UsageError
+from raypipe.runtime.inline import InlineRuntime
+from raypipe.store.folder import FolderArtifacts
+from raypipe.store.ledger import SqliteLedger
+from raypipe.store.paths import HomePaths
+from raypipe.store.sources import FileSources
+from raypipe.values.codec import TreeCodec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """Everything that planning and running in one home need."""
+
+    root: Path
+    """The project root."""
+    paths: HomePaths
+    ledger: SqliteLedger
+    artifacts: FolderArtifacts
+    codec: TreeCodec
+    sources: FileSources
+    actor: Actor
+
+    @property
+    def project(self) -> str:
+        """Name of the project in the ledger's tables: its folder's."""
+        return self.root.name
+
+    def ports(self, lookups: Mapping[str, object] | None = None) -> Ports:
+        """Return the world as the engine is given it."""
+
+        @cache
+        def of(target: str, also: tuple[str, ...]) -> Fingerprint:
+            return fingerprint(target, self.sources, also=also)
+
+        return Ports(
+            ledger=self.ledger,
+            artifacts=self.artifacts,
+            codec=self.codec,
+            fingerprint=of,
+            environment=lambda names: declared_environment(names, self.root),
+            lookups=lookups or {},  # type: ignore[arg-type]
+            now=time.time,
+            actor=self.actor,
+            project=self.project,
+            root=self.root,
+            home=self.paths.home,
+            scratch=lambda key: self.paths.work / key[:32],
+        )
+
+
+def open_workshop(root: Path, home: Path, *, write: bool, by: str | None = None) -> Workshop:
+    """Open a home's parts; with `write` false nothing is made, so that a look leaves no trace."""
+    if write:
+        make_home(home)
+    paths = HomePaths(home)
+    index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
+    return Workshop(
+        root=root,
+        paths=paths,
+        ledger=SqliteLedger.open(paths.ledger, create=write),
+        artifacts=FolderArtifacts(paths.artifacts),
+        codec=TreeCodec(main_module=main_module[-1] if main_module else None),
+        sources=FileSources(root, index),
+        actor=who(by),
+    )
+
+
+def who(by: str | None = None) -> Actor:
+    """Return who runs this: the system's user and host, and the name that was given."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return Actor(user=user, host=socket.gethostname(), name=by)
+
+
+def declared_environment(names: tuple[str, ...], root: Path) -> dict[str, str]:
+    """Return the digest of each declared file and variable; an absent one has a digest of its own."""
+    return {name: _digest_of(*name.split(":", 1), root) for name in names}
+
+
+def _digest_of(kind: str, name: str, root: Path) -> str:
+    if kind == "env":
+        value = os.environ.get(name)
+        return digest_bytes(b"unset" if value is None else b"set " + value.encode())
+    path = root / name
+    try:
+        return digest_bytes(path.read_bytes())
+    except FileNotFoundError:
+        return digest_bytes(b"absent")
+    except OSError as error:
+        raise UsageError(f"depends_on file {name!r} cannot be read: {error.strerror}") from error
+
+
+def driver_runtime() -> Runtime:
+    """Return the runtime of steps that belong in this process."""
+    return InlineRuntime(worker.run_inline)
+
+
+def make_runtime(
+    kind: str, home: Path, address: str | None, cpus: int | None, snapshot: Path | None
+) -> Runtime:
+    """Return the runtime that steps run on; Ray is started by the first step that needs it."""
+    if kind == "inline":
+        return InlineRuntime(worker.run_inline)
+    from raypipe.runtime.on_ray import RayOptions, RayRuntime
+
+    options = RayOptions(home=home, address=address, cpus=cpus, snapshot=snapshot)
+    return RayRuntime(worker.run_on_ray, options)

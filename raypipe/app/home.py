@@ -1,0 +1,46 @@
+"""Where a home is: given, in the environment, above the working folder, or in the project."""
+
+import os
+from pathlib import Path
+
+from raypipe.errors import StoreError, UsageError
+
+NAME = ".raypipe"
+
+
+def find_home(given: Path | None, root: Path) -> Path:
+    """Return the home's folder; it may not exist yet.
+
+    In this order: `given`, RAYPIPE_HOME, the nearest `.raypipe/` at or above the working folder, the project
+    root's. Inside a Ray job the working folder is Ray's and goes with the job, so there it must be given.
+    """
+    if given is not None:
+        return given.absolute()
+    if named := os.environ.get("RAYPIPE_HOME"):
+        return Path(named).absolute()
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        raise UsageError(
+            "inside a Ray job the home must be given",
+            hint="pass --home or set RAYPIPE_HOME to a folder that outlives the job",
+        )
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / NAME).is_dir():
+            return folder / NAME
+    return root / NAME
+
+
+def make_home(home: Path) -> None:
+    """Make the home's folder, readable by its owner alone; StoreError if that cannot be."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the home {str(home)!r} cannot be made: {error.strerror}",
+            hint="choose another with --home or RAYPIPE_HOME",
+        ) from error
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise StoreError(
+            f"the home {str(home)!r} cannot be written to",
+            hint="choose another with --home or RAYPIPE_HOME, or mend its permissions",
+        )

@@ -1,0 +1,66 @@
+"""Pipelines and settings files as Python objects that can be run from a script."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raypipe.app.outcome import Outcome
+from raypipe.app.request import RunRequest
+from raypipe.engine.pipeline import Pipeline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cycle:
+    """A settings file, ready to be planned and run."""
+
+    path: Path
+    sets: tuple[str, ...] = ()
+
+    def plan(self, **options: Any) -> Outcome:
+        """Say what a run would do; see `RunRequest` for the options."""
+        from raypipe.app.run import plan
+
+        return plan(self._request(options))
+
+    def run(self, **options: Any) -> Outcome:
+        """Run the cycle; raises what stopped it. Waiting for a review is no error."""
+        from raypipe.app.run import run
+
+        return _or_raise(run(self._request(options)))
+
+    def _request(self, options: Mapping[str, Any]) -> RunRequest:
+        return RunRequest(target=str(self.path), sets=self.sets, **options)
+
+
+def run_pipeline(
+    made: Pipeline[..., Any], parameters: Mapping[str, Any], options: Mapping[str, Any]
+) -> Outcome:
+    """Run a pipeline that a script holds, in the home of the script's project."""
+    from raypipe.app.assemble import open_workshop
+    from raypipe.app.home import find_home
+    from raypipe.app.run import Prepared, run_prepared
+    from raypipe.engine.step import main_module
+    from raypipe.store.sources import module_name, project_root
+
+    request = RunRequest(**options)
+    file = Path(sys.modules[made.function.__module__].__file__ or "script.py").absolute()
+    root = project_root(file)
+    if made.function.__module__ == "__main__":
+        main_module[:] = [module_name(file, root)]
+    prepared = Prepared(
+        graph=made.build(parameters),
+        workshop=open_workshop(root, find_home(request.home, root), write=True, by=request.by),
+        parameters={name: repr(value) for name, value in parameters.items()},
+        target=f"{file}:{made.name}",
+        runtime=request.runtime or ("ray" if request.address else "inline"),
+        address=request.address,
+    )
+    return _or_raise(run_prepared(prepared, request))
+
+
+def _or_raise(outcome: Outcome) -> Outcome:
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome

@@ -1,0 +1,61 @@
+"""What came of a run or a plan: one record for the terminal, the JSON and the tests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from raypipe.engine.records import Json, Review, RunStatus, StepState
+from raypipe.errors import RaypipeError, StepFailed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A run that came to rest, or a plan (which has no run and no status)."""
+
+    pipeline: str
+    run: str | None = None
+    status: RunStatus | None = None
+    steps: tuple[StepState, ...] = ()
+    outputs: Mapping[str, Json] = field(default_factory=dict)
+    """Values that JSON can say as they are, others as where they lie."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """The outputs as Python values."""
+    reviews: tuple[Review, ...] = ()
+    """Decisions that the run waits for."""
+    error: RaypipeError | None = None
+    failed: str | None = None
+    """The step that failed."""
+
+    @property
+    def exit_code(self) -> int:
+        """What the command exits with; waiting for a review is 0."""
+        return self.error.exit_code if self.error is not None else 0
+
+    def to_json(self) -> Json:
+        """The result object of DESIGN.md section 4."""
+        result: dict[str, Json] = {"event": "result"}
+        if self.run is not None:
+            result |= {"run": self.run}
+        result |= {
+            "pipeline": self.pipeline,
+            "status": self.status,
+            "steps": [state.to_json() for state in self.steps],
+            "outputs": dict(self.outputs),
+            "reviews": [
+                {"id": review.id, "step": review.step, "evidence": review.evidence}
+                for review in self.reviews
+            ],
+            "error": None if self.error is None else error_json(self.error, self.failed),
+        }
+        return result
+
+
+def error_json(error: RaypipeError, step: str | None = None) -> Json:
+    """An error as the JSON object that every face shows."""
+    return {
+        "kind": error.kind if isinstance(error, StepFailed) and error.kind else type(error).__name__,
+        "step": step,
+        "message": str(error),
+        "hint": error.hint,
+        "exit": error.exit_code,
+    }

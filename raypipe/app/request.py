@@ -1,0 +1,21 @@
+"""What a person asks for when planning or running."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """A target, and how it is to be run."""
+
+    target: str | None = None
+    """A settings file, or `my_flow.py[:pipeline]`; None: the one of the last run in this home."""
+    sets: tuple[str, ...] = ()
+    """`name=value` settings or parameters, each value a YAML scalar."""
+    home: Path | None = None
+    runtime: str | None = None
+    """"inline" or "ray"; None: what the settings say, inline for a script."""
+    address: str | None = None
+    force: tuple[str, ...] = ()
+    resume: str | None = None
+    by: str | None = None

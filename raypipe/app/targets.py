@@ -1,0 +1,156 @@
+"""What a target names: a settings file, or a pipeline in a script."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from raypipe.engine.pipeline import Pipeline
+from raypipe.errors import NotFound, PipelineError, UsageError
+from raypipe.store.sources import module_name, project_root
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A file that can be run."""
+
+    path: Path
+    name: str | None
+    """The pipeline in it, where the target says which."""
+
+    @property
+    def is_script(self) -> bool:
+        """A Python file; otherwise settings."""
+        return self.path.suffix == ".py"
+
+    @property
+    def root(self) -> Path:
+        """The project that it belongs to."""
+        return project_root(self.path)
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.name}" if self.name else str(self.path)
+
+
+def parse_target(text: str) -> Target:
+    """Read `FILE` or `FILE.py:PIPELINE`; NotFound if there is no such file."""
+    file, colon, name = text.rpartition(":")
+    if not colon or not file.endswith(".py"):
+        file, name = text, ""
+    path = Path(file).absolute()
+    if not path.exists():
+        here = [entry.name for entry in path.parent.glob("*")] if path.parent.is_dir() else []
+        close = get_close_matches(path.name, here, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "give a settings file or a Python script"
+        raise NotFound(f"there is no file {file!r}", hint=hint)
+    if path.suffix not in {".py", ".yaml", ".yml"}:
+        raise UsageError(
+            f"{file!r} is neither a script (.py) nor settings (.yaml)",
+            hint="give my_flow.py, my_flow.py:PIPELINE or settings.yaml",
+        )
+    return Target(path=path, name=name or None)
+
+
+def import_pipeline(target: Target) -> Pipeline[..., Any]:
+    """Import a script and return the pipeline that the target names, or the only one in it."""
+    module = _import(target)
+    found = {
+        name: thing
+        for name, thing in vars(module).items()
+        if isinstance(thing, Pipeline) and thing.function.__module__ == module.__name__
+    }
+    if target.name is not None:
+        if target.name in found:
+            return found[target.name]
+        close = get_close_matches(target.name, found, n=1)
+        raise NotFound(
+            f"{target.path.name} has no pipeline {target.name!r}",
+            hint=f"did you mean {close[0]!r}?" if close else f"it has {', '.join(found) or 'none'}",
+        )
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if not found:
+        raise UsageError(
+            f"{target.path.name} has no pipeline",
+            hint="decorate the function that connects the steps with @pipeline (from raypipe)",
+        )
+    raise UsageError(
+        f"{target.path.name} has {len(found)} pipelines: {', '.join(sorted(found))}",
+        hint=f"say which: {target.path.name}:{sorted(found)[0]}",
+    )
+
+
+def _import(target: Target) -> Any:
+    root = target.root
+    name = module_name(target.path, root)
+    for folder in (target.path.parent, root):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    try:
+        if name in sys.modules:
+            return sys.modules[name]
+        spec = importlib.util.spec_from_file_location(name, target.path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        sys.modules.pop(name, None)
+        raise PipelineError(
+            f"{target.path.name}, line {error.lineno}: {error.msg}", hint="mend the syntax"
+        ) from error
+    except UsageError:
+        sys.modules.pop(name, None)
+        raise
+    except Exception as error:
+        sys.modules.pop(name, None)
+        raise PipelineError(
+            f"{target.path.name} cannot be imported: {type(error).__name__}: {error}",
+            hint="run it with python to see the whole traceback",
+        ) from error
+    return module
+
+
+def read_parameters(made: Pipeline[..., Any], sets: tuple[str, ...]) -> dict[str, Any]:
+    """Read `name=value` pairs as parameters of a pipeline, each value a YAML scalar."""
+    if not sets:
+        return {}
+    import yaml
+
+    hints = _hints(made)
+    given: dict[str, Any] = {}
+    for text in sets:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text!r} is not NAME=VALUE")
+        try:
+            given[name] = fit(yaml.safe_load(value), hints.get(name), name)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {name}: {value!r} is no YAML value") from error
+    return given
+
+
+def _hints(made: Pipeline[..., Any]) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(made.function)
+    except Exception:
+        return {}
+
+
+def fit(value: Any, hint: Any, name: str) -> Any:
+    """Turn a YAML scalar into what the parameter's annotation asks for; UsageError if it does not fit."""
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is str and value is not None and not isinstance(value, str):
+        return str(value)
+    plain = {int, float, bool}
+    if hint in plain and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
+        raise UsageError(f"--set {name}={value!r} should be {hint.__name__}")
+    return value

@@ -1,0 +1,117 @@
+"""Commands about one pipeline: run, plan, why; and about the home: clean, doctor."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from raypipe.cli import options
+from raypipe.cli.face import show
+
+if TYPE_CHECKING:
+    from raypipe.app.request import RunRequest
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (run, plan, why, clean, doctor):
+        app.command()(command)
+
+
+def run(
+    target: options.Target = None,
+    sets: options.Sets = None,
+    home: options.Home = None,
+    runtime: options.Runtime = None,
+    address: options.Address = None,
+    force: options.Force = None,
+    resume: options.Resume = None,
+    require_done: options.RequireDone = False,
+    as_json: options.AsJson = False,
+    by: options.By = None,
+) -> int:
+    """Run a pipeline. What is kept is reused, what is missing is executed."""
+    from raypipe.app.run import run as run_pipeline
+    from raypipe.cli.live import listening
+    from raypipe.cli.outcome import conclude
+
+    request = _request(target, sets, home, runtime, address, force, resume, by)
+    with listening(as_json=as_json) as listen:
+        outcome = run_pipeline(request, listen)
+    return conclude(outcome, as_json=as_json, require_done=require_done)
+
+
+def plan(
+    target: options.Target = None,
+    sets: options.Sets = None,
+    home: options.Home = None,
+    runtime: options.Runtime = None,
+    address: options.Address = None,
+    force: options.Force = None,
+    resume: options.Resume = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show what a run would do, and why. Nothing is executed, and Ray is not needed."""
+    from raypipe.app.run import plan as plan_pipeline
+    from raypipe.cli.outcome import show_plan
+
+    request = _request(target, sets, home, runtime, address, force, resume, None)
+    return show_plan(plan_pipeline(request), as_json=as_json)
+
+
+def why(
+    step: Annotated[str, typer.Argument(help="A step's name, as `raypipe plan` shows it.")],
+    target: options.Target = None,
+    sets: options.Sets = None,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say why a step would run or not. Names the code, parameter or input that differs."""
+    from raypipe.app.run import why as ask
+    from raypipe.cli.render import lines
+
+    request = _request(target, sets, home, None, None, None, None, None)
+    show("why", ask(request, step), as_json=as_json, text=lines)
+
+
+def clean(
+    home: options.Home = None, yes: options.Yes = False, as_json: options.AsJson = False
+) -> None:
+    """Remove what is not needed. Without --yes it is only shown what that is."""
+    from raypipe.app.clean import clean as clean_home
+    from raypipe.cli.render import cleaning
+
+    show("clean", clean_home(home, dry_run=not yes), as_json=as_json, text=cleaning)
+
+
+def doctor(home: options.Home = None, as_json: options.AsJson = False) -> int:
+    """Look whether all that raypipe needs is there."""
+    from raypipe.app.doctor import doctor as examine
+    from raypipe.cli.render import checks
+
+    found = examine(home)
+    show("checks", found, as_json=as_json, text=checks)
+    return 0
+
+
+def _request(
+    target: str | None,
+    sets: list[str] | None,
+    home: "options.Path | None",
+    runtime: options.RuntimeKind | None,
+    address: str | None,
+    force: list[str] | None,
+    resume: str | None,
+    by: str | None,
+) -> "RunRequest":
+    from raypipe.app.request import RunRequest
+
+    return RunRequest(
+        target=target,
+        sets=tuple(sets or ()),
+        home=home,
+        runtime=runtime,
+        address=address,
+        force=tuple(force or ()),
+        resume=resume,
+        by=by,
+    )

@@ -1,0 +1,148 @@
+"""Commands about versioned data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raypipe.cli import options
+from raypipe.cli.face import show
+
+Dataset = Annotated[
+    str, typer.Argument(metavar="DATASET", help="local://REPO/REF or local://REPO/REF/PATH.")
+]
+Repository = Annotated[
+    str, typer.Argument(metavar="DATASET", help="local://REPO/BRANCH of what is changed.")
+]
+Settings = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings that say label, key and split."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    of_data = typer.Typer(help="Versioned data.", no_args_is_help=True, rich_markup_mode=None)
+    of_data.command("import")(import_files)
+    for command in (log, diff, profile, branch, merge, tag, revert):
+        of_data.command()(command)
+    of_data.command("show")(show_data)
+    app.add_typer(of_data, name="data")
+
+
+def import_files(
+    files: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Parquet files or folders.")],
+    to: Annotated[str, typer.Option("--to", metavar="DATASET", help="Such as local://flights/main.")],
+    config: Settings = None,
+    partition: Annotated[
+        str | None, typer.Option("--partition", metavar="COLUMN", help="One shard for each value.")
+    ] = None,
+    home: options.Home = None,
+    by: options.By = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Import files. They are profiled and validated on a branch, then merged."""
+    from raypipe.app import data
+    from raypipe.cli import render
+
+    done = data.import_files(files, to, config=config, partition=partition, home=home, by=by)
+    show("import", done, as_json=as_json, text=render.lines)
+
+
+def log(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = False) -> None:
+    """List the commits of a branch, newest first."""
+    from raypipe.app import data
+    from raypipe.cli import render
+
+    show("commits", data.log(dataset, home=home), as_json=as_json, text=render.commits)
+
+
+def diff(
+    dataset: Dataset,
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="A ref to compare with.")],
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say which files OTHER adds, removes and changes."""
+    from raypipe.app import data
+    from raypipe.cli import render
+
+    show("diff", data.diff(dataset, other, home=home), as_json=as_json, text=render.lines)
+
+
+def show_data(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = False) -> None:
+    """Show a dataset at a ref. Commit, shards, rows, columns."""
+    from raypipe.app import data
+    from raypipe.cli import render
+
+    show("dataset", data.show(dataset, home=home), as_json=as_json, text=render.lines)
+
+
+def profile(
+    dataset: Dataset,
+    config: Settings = None,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show statistics of each column."""
+    from raypipe.app import data
+    from raypipe.cli import render
+
+    found = data.profile(dataset, config=config, home=home)
+    show("profile", found, as_json=as_json, text=render.lines)
+
+
+def branch(
+    dataset: Dataset,
+    name: Annotated[str, typer.Argument(help="Of the new branch.")],
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make a branch at DATASET's ref; nothing is copied."""
+    from raypipe.app import data
+    from raypipe.cli import render
+
+    show("branch", data.branch(dataset, name, home=home), as_json=as_json, text=render.lines)
+
+
+def merge(
+    dataset: Repository,
+    source: Annotated[str, typer.Argument(help="Branch whose changes are brought in.")],
+    home: options.Home = None,
+    by: options.By = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Bring another branch's changes into DATASET's branch."""
+    from raypipe.app import data
+    from raypipe.cli import render
+
+    done = data.merge(dataset, source, home=home, by=by)
+    show("merge", done, as_json=as_json, text=render.lines)
+
+
+def tag(
+    dataset: Dataset,
+    name: Annotated[str, typer.Argument(help="Of the new tag.")],
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Name DATASET's commit for ever."""
+    from raypipe.app import data
+    from raypipe.cli import render
+
+    show("tag", data.tag(dataset, name, home=home), as_json=as_json, text=render.lines)
+
+
+def revert(
+    dataset: Repository,
+    commit: Annotated[str, typer.Argument(help="The commit that is undone by a new one.")],
+    home: options.Home = None,
+    by: options.By = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Undo a commit by another one."""
+    from raypipe.app import data
+    from raypipe.cli import render
+
+    done = data.revert(dataset, commit, home=home, by=by)
+    show("revert", done, as_json=as_json, text=render.lines)

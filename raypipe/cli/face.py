@@ -1,0 +1,97 @@
+"""What commands say: results to stdout, faults to stderr, as text or as JSON lines."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, TextIO
+
+from raypipe.errors import RaypipeError
+
+Json = Any
+
+
+def write(text: str, stream: TextIO | None = None) -> None:
+    """Print a text at once; a reader that has gone away stops nothing."""
+    stream = stream or sys.stdout
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Send what is still written to a stream nowhere: nobody reads it any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def plain(value: Any) -> Json:
+    """Return what JSON can say of a record."""
+    if hasattr(value, "to_json"):
+        return plain(value.to_json())
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return str(value)
+
+
+def show(name: str, record: Any, *, as_json: bool, text: Callable[[Json], str]) -> None:
+    """Print one record: as the last JSON line, or as text."""
+    data = plain(record)
+    write(dump({"event": "result", name: data, "error": None}) if as_json else text(data))
+
+
+def dump(data: Json) -> str:
+    """Return one JSON line."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def note(text: str) -> None:
+    """Say something beside the result."""
+    write(text, sys.stderr)
+
+
+def fault(error: RaypipeError) -> str:
+    """Return what is said of an error: what happened, then what to do."""
+    frames = getattr(error, "frames", "")
+    parts = [f"raypipe: {error}", frames.rstrip(), error.hint and f"→ {error.hint}"]
+    return "\n".join(part for part in parts if part)
+
+
+def error_record(error: BaseException, code: int) -> Json:
+    """Return the result object of a command that came to nothing."""
+    kind = type(error).__name__
+    step = getattr(error, "step", None) or None
+    said = {"kind": kind, "step": step, "message": str(error), "exit": code}
+    hint = getattr(error, "hint", None)
+    return {
+        "event": "result",
+        "run": None,
+        "pipeline": None,
+        "status": "failed",
+        "steps": [],
+        "outputs": {},
+        "reviews": [],
+        "error": {**said, "hint": hint} if hint else said,
+    }
+
+
+def folder(path: str | Path) -> str:
+    """Return a path as a person would type it: relative where it lies below the working folder."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,106 @@
+"""The parser and the exit codes; what a command needs is imported when it is called."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from raypipe.cli import commands, commands_config, commands_data, commands_models, commands_runs
+from raypipe.cli.face import dump, error_record, fault, note, silence, write
+from raypipe.errors import RaypipeError
+
+app = typer.Typer(
+    name="raypipe",
+    help="The whole life of a machine-learning model as one durable, cached cycle on Ray.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+commands.register(app)
+commands_runs.register(app)
+commands_models.register(app)
+commands_data.register(app)
+commands_config.register(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        write(f"raypipe {version('raypipe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    code = execute(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence(sys.stdout)
+    sys.exit(code)
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit code. Every fault has been told when this returns."""
+    try:
+        return app(args=list(arguments), prog_name="raypipe", standalone_mode=False) or 0
+    except RaypipeError as error:
+        return _tell(error, error.exit_code, fault(error), arguments)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _tell(error, 130, "raypipe: interrupted", arguments)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # Typer's own: a command line that makes no sense
+            return _tell(error, 2, _usage(error), arguments)
+        return _tell(error, 1, _own_fault(error), arguments)
+
+
+def _tell(error: BaseException, code: int, text: str, arguments: Sequence[str]) -> int:
+    if os.environ.get("RAYPIPE_DEBUG") == "1":
+        import traceback
+
+        note("".join(traceback.format_exception(error)).rstrip())
+    if text:
+        note(text)
+    if "--json" in arguments:
+        write(dump(error_record(error, code)))
+    return code
+
+
+def _usage(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "raypipe"
+    message = getattr(error, "format_message", str)()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return str(message)
+    return f"raypipe: {message}\n→ `{command} --help` shows how it is used."
+
+
+def _own_fault(error: Exception) -> str:
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    code = frame.tb_frame.f_code if frame else None
+    where = f" in {os.path.basename(code.co_filename)}, {code.co_name}" if code else ""  # noqa: PTH119
+    said = " ".join(str(error).split())[:300]
+    return (
+        f"raypipe: this is a fault of raypipe, not of yours: {type(error).__name__}: {said}{where}\n"
+        "→ With RAYPIPE_DEBUG=1 in the environment it says where; please report that."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Options that several commands share, each said once."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TARGET]",
+        help="A settings file (flights.yaml) or a script (my_flow.py or my_flow.py:pipeline). "
+        "Left out: that of the last run in this home.",
+    ),
+]
+
+Home = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        metavar="DIR",
+        help="Where runs, results and models are kept. Left out: RAYPIPE_HOME, the nearest "
+        ".raypipe folder, or one in the project's root.",
+    ),
+]
+
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting or a pipeline's parameter, such as training.epochs=5; can be repeated.",
+    ),
+]
+
+RuntimeKind = Literal["inline", "ray"]
+
+Runtime = Annotated[
+    RuntimeKind | None,
+    typer.Option(
+        "--runtime",
+        help="Where steps run. Left out: what the settings say; inline for a script.",
+    ),
+]
+
+Address = Annotated[
+    str | None,
+    typer.Option("--address", metavar="HOST:PORT", help="A running Ray cluster to use."),
+]
+
+Force = Annotated[
+    list[str] | None,
+    typer.Option("--force", metavar="STEP", help="Execute this step whatever is kept; repeatable."),
+]
+
+Resume = Annotated[
+    str | None,
+    typer.Option("--resume", metavar="RUN", help="Go on with a run's own code and commits."),
+]
+
+RequireDone = Annotated[
+    bool, typer.Option("--require-done", help="Exit with 3 if the run waits for a review.")
+]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does this.")]
+
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for those who read it later.")]
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this it is only shown.")]

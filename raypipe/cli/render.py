@@ -1,0 +1,236 @@
+"""Records as text for people: pure, and plain enough to be piped."""
+
+import time
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+Json = Any
+
+# --- small parts --------------------------------------------------------------------------------
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return columns under their headers; the last column is not padded."""
+    cells = [[str(header) for header in headers], *([_cell(value) for value in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(_pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration in the unit that suits it."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def moment(seconds: float | None) -> str:
+    """Return a time as the local clock shows it."""
+    if seconds is None:
+        return "-"
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in the unit that suits it."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def several(count: int, thing: str) -> str:
+    """Return a number of things, the plural made."""
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
+
+
+def base_name(step: str) -> str:
+    """Return the name that the items and further calls of a step share: f of f#2 and f[3]."""
+    return step.partition("[")[0].partition("#")[0]
+
+
+def lines(data: Json) -> str:
+    """Return nested data as indented lines, for what has no table of its own."""
+    return "\n".join(_lines(data, 0))
+
+
+def _lines(data: Json, depth: int) -> Iterable[str]:
+    indent = "  " * depth
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            if isinstance(value, Mapping | list) and value:
+                yield f"{indent}{key}:"
+                yield from _lines(value, depth + 1)
+            else:
+                yield f"{indent}{key}: {_cell(value) if value not in ([], {}) else '-'}"
+    elif isinstance(data, list):
+        for item in data:
+            if isinstance(item, Mapping):
+                first, *rest = list(_lines(item, depth + 1)) or [f"{indent}  -"]
+                yield f"{indent}- {first.strip()}"
+                yield from rest
+            else:
+                yield from _lines(item, depth)
+    else:
+        yield from (f"{indent}{line}" for line in str(data).splitlines() or [""])
+
+
+# --- plans and runs -----------------------------------------------------------------------------
+
+
+def reason(data: Mapping[str, str]) -> str:
+    """Return a reason in one line."""
+    return ": ".join(part for part in (data["kind"], data["what"], data["detail"]) if part)
+
+
+def plan(data: Json) -> str:
+    """Return a plan as a table; steps that are alike share a row."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for step in data["steps"]:
+        alike = (base_name(step["name"]), step["action"], reason(step["reason"]))
+        rows.setdefault(alike, []).append(step["name"])
+    body = [
+        (names[0] if len(names) == 1 else f"{base} ×{len(names)}", action, why)
+        for (base, action, why), names in rows.items()
+    ]
+    shown = table(("step", "action", "reason"), body)
+    return f"{shown}\n\n{data['pipeline']}: {_count(data['steps'])}"
+
+
+_ACTIONS = {
+    "execute": "to execute",
+    "hit": "kept",
+    "wait": "waiting for a review",
+    "open": "open until an upstream output is known",
+}
+
+
+def _count(steps: Sequence[Json]) -> str:
+    counts = {action: sum(step["action"] == action for step in steps) for action in _ACTIONS}
+    said = [f"{count} {_ACTIONS[action]}" for action, count in counts.items() if count]
+    return ", ".join(said) or "no steps"
+
+
+def summary(data: Json) -> str:
+    """Return what a run came to."""
+    executed = [step for step in data["steps"] if step["action"] == "execute" and step["digest"]]
+    kept = sum(step["action"] == "hit" for step in data["steps"])
+    parts = [
+        f"run {data['run']} of {data['pipeline']}: {_STATUS.get(data['status'], data['status'])}",
+        f"  {several(len(executed), 'step')} executed, {kept} kept",
+    ]
+    if data["outputs"]:
+        parts += ["outputs", *(f"  {line}" for line in lines(data["outputs"]).splitlines())]
+    parts += [line for one in data["reviews"] for line in _asked(one)]
+    return "\n".join(parts)
+
+
+_STATUS = {"waiting": "waiting for a review"}
+
+
+def _asked(review: Mapping[str, Any]) -> Iterable[str]:
+    name = review["id"]
+    yield f"review {name} of {review['step']} is {review['status']}"
+    if review["status"] == "open":
+        yield f"  raypipe review show {name}"
+        yield f"  raypipe review approve {name} --by NAME --note TEXT   (or reject)"
+
+
+def failure(error: Mapping[str, Any]) -> str:
+    """Return what is said of a run's error."""
+    hint = error.get("hint")
+    parts = [f"raypipe: {error['message']}", error.get("frames"), hint and f"→ {hint}"]
+    return "\n".join(str(part).rstrip() for part in parts if part)
+
+
+def runs(data: Json) -> str:
+    """Return runs as a table, as they come."""
+    if not data:
+        return "There are no runs yet: `raypipe run TARGET` makes one."
+    rows = [
+        (one["id"], one["pipeline"], one["status"], moment(one["created"]), _took(one), _who(one))
+        for one in data
+    ]
+    return table(("run", "pipeline", "status", "started", "took", "by"), rows)
+
+
+def _took(one: Mapping[str, Any]) -> str:
+    return duration(one["ended"] - one["created"]) if one.get("ended") else "-"
+
+
+def _who(one: Mapping[str, Any]) -> str:
+    actor = one.get("actor") or {}
+    return actor.get("name") or actor.get("user") or "-"
+
+
+# --- reviews ------------------------------------------------------------------------------------
+
+
+def reviews(data: Json) -> str:
+    """Return reviews as a table."""
+    if not data:
+        return "No review has been asked for."
+    rows = [
+        (one["id"], one["status"], one["pipeline"], one["step"], one["run"],
+         moment(one["created"]), _who(one), one.get("note"))
+        for one in data
+    ]  # fmt: skip
+    return table(("review", "status", "pipeline", "step", "run", "asked", "by", "note"), rows)
+
+
+def decided(data: Json) -> str:
+    """Return what a decision means for what comes next."""
+    note = f": {data['note']}" if data.get("note") else ""
+    first = f"review {data['id']} is {data['status']} by {_who(data)}{note}"
+    if data["status"] == "approved":
+        return f"{first}\nNow `raypipe run` goes on from here."
+    return first
+
+
+# --- home ---------------------------------------------------------------------------------------
+
+
+def cleaning(data: Json) -> str:
+    """Return what would be, or was, removed."""
+    what = f"{several(data['count'], 'thing')}, {size(data['bytes'])}"
+    shown = "".join(f"  {one}\n" for one in data.get("shown", []))
+    if data["dry_run"]:
+        return f"{shown}{what} could be removed. `raypipe clean --yes` removes them."
+    return f"{shown}{what} removed."
+
+
+def checks(data: Json) -> str:
+    """Return what `doctor` found."""
+    return table(
+        ("", "what", "found"),
+        [("ok" if one["ok"] else "FAULT", one["name"], one["detail"]) for one in data],
+    )
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was."""
+    return f"{duration(time.time() - seconds)} ago"

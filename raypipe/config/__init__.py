@@ -1,0 +1,1 @@
+"""Settings: pydantic only, one module a stage."""

@@ -1,0 +1,40 @@
+"""What the analysis stage is told: metrics, slices, and the thresholds that bless a candidate."""
+
+from pydantic import Field
+
+from raypipe.config.base import BaseConfig, Columns
+
+
+class Threshold(BaseConfig):
+    """A bound on one metric."""
+
+    at_least: float | None = None
+    """Smallest value that passes; None: no bound below."""
+
+    at_most: float | None = None
+    """Largest value that passes; None: no bound above."""
+
+
+class AnalysisConfig(BaseConfig):
+    """Settings of the analysis stage."""
+
+    slices: tuple[str, ...] = ()
+    """Columns by whose values the metrics are shown apart."""
+
+    groups: Columns | None = None
+    """Columns that name the groups which are resampled for intervals. None: the split's own columns."""
+
+    resamples: int = Field(500, ge=50)
+    """Bootstrap samples behind each interval."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Share of the bootstrap distribution that an interval covers."""
+
+    smallest_slice: int = Field(200, ge=1)
+    """Slices with fewer rows are left out."""
+
+    thresholds: dict[str, Threshold] = {}
+    """Bounds on metrics of the whole analysis split, by the metric's name (auc, average_precision, log_loss, …)."""
+
+    largest_loss: float = Field(0.01, ge=0)
+    """How much worse than the champion the first metric may be on the same rows before the candidate is not blessed."""

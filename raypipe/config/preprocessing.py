@@ -1,0 +1,111 @@
+"""What the preprocessing stage is told: the recipe that turns raw columns into tensors."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from raypipe.config.base import BaseConfig, CodeReference, Columns
+
+
+class NumericGroup(BaseConfig):
+    """Numbers: filled, perhaps logged, then scaled."""
+
+    kind: Literal["numeric"] = "numeric"
+
+    columns: Columns
+    """Columns of numbers or booleans."""
+
+    impute: Literal["mean", "median", "zero"] = "mean"
+    """What stands in for a missing value; taken from the train profile."""
+
+    log: bool = False
+    """Take log(1 + x) of what is not negative (negative values count as 0) before scaling."""
+
+    scale: Literal["standard", "none"] = "standard"
+    """Subtract the mean and divide by the standard deviation of the train split, or leave as it is."""
+
+    tensor: str = "dense"
+    """Tensor (float32) that the values go into."""
+
+
+class CyclicGroup(BaseConfig):
+    """A number that comes round again (hour, month): its sine and cosine."""
+
+    kind: Literal["cyclic"] = "cyclic"
+
+    columns: Columns
+    """Columns of numbers."""
+
+    period: float = Field(gt=0)
+    """Length of the cycle, in the column's unit: 24 for hours, 12 for months."""
+
+    tensor: str = "dense"
+    """Tensor (float32) that the values go into, two a column."""
+
+
+class OneHotGroup(BaseConfig):
+    """A category as one flag for each value seen in the train split; an unseen value has no flag set."""
+
+    kind: Literal["one_hot"] = "one_hot"
+
+    columns: Columns
+    """Columns of text, integers or booleans."""
+
+    limit: int = Field(64, ge=1)
+    """Most frequent values that get a flag of their own."""
+
+    tensor: str = "dense"
+    """Tensor (float32) that the flags go into."""
+
+
+class EmbeddingGroup(BaseConfig):
+    """A category as an index into an embedding table; index 0 is for values out of vocabulary."""
+
+    kind: Literal["embedding"] = "embedding"
+
+    columns: Columns
+    """Columns of text, integers or booleans."""
+
+    limit: int = Field(10_000, ge=1)
+    """Most frequent values that get an index of their own."""
+
+    min_count: int = Field(1, ge=1)
+    """Values seen less often than this in the train split are out of vocabulary."""
+
+    tensor: str = "indices"
+    """Tensor (int64) that the indices go into, one a column."""
+
+
+class FunctionGroup(BaseConfig):
+    """Values made by a function of yours, from an Arrow table of the columns it is given."""
+
+    kind: Literal["function"] = "function"
+
+    columns: Columns
+    """Columns that the function reads."""
+
+    function: CodeReference
+    """The function: takes a pyarrow.Table of `columns`, returns a float array of shape [rows] or [rows, width]."""
+
+    width: int = Field(1, ge=1)
+    """Values that the function returns for each row."""
+
+    tensor: str = "dense"
+    """Tensor (float32) that the values go into."""
+
+
+Group = Annotated[
+    NumericGroup | CyclicGroup | OneHotGroup | EmbeddingGroup | FunctionGroup,
+    Field(discriminator="kind"),
+]
+
+
+class PreprocessingConfig(BaseConfig):
+    """Settings of the preprocessing stage."""
+
+    groups: tuple[Group, ...] = Field(min_length=1)
+    """Groups of columns, in the order in which their values stand in the tensors."""
+
+    refit: Literal["recipe", "always"] = "recipe"
+    """When the transform is fitted again: when the recipe, the schema or the code that fits it changed
+    (so that a new commit transforms only its new shards), or whenever the train split changed."""

@@ -1,0 +1,79 @@
+"""What a running step can ask about itself, and how it reports progress and metrics."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+RuntimeKind = Literal["inline", "ray", "plain"]
+
+
+def append_event(path: Path, event: dict[str, Any]) -> None:
+    """Append one JSON line to a step's event file; lines of several processes do not mix."""
+    line = json.dumps(event, separators=(",", ":")) + "\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepContext:
+    """The run and step that the calling code belongs to."""
+
+    run: str
+    step: str
+    runtime: RuntimeKind
+    home: Path | None
+    root: Path | None
+    """The project root; None outside a run."""
+    scratch: Path
+    """A folder of this step's key: survives a crash of the run, goes when the result is recorded."""
+    events: Path | None
+    """JSON lines that the driver reads while the step runs; None outside a run."""
+
+    def progress(self, done: float, total: float, what: str = "") -> None:
+        """Say how far the step is: `done` of `total`, and in a few words what with."""
+        self._emit({"event": "progress", "done": done, "total": total, "what": what})
+
+    def log_metric(self, name: str, value: float, step: int) -> None:
+        """Add a point to a curve that the ledger keeps: `value` at `step` (an epoch, a batch)."""
+        self._emit({"event": "metric", "name": name, "value": float(value), "step": int(step)})
+
+    def _emit(self, event: dict[str, Any]) -> None:
+        if self.events is not None:
+            append_event(self.events, {**event, "time": time.time()})
+
+
+_current: ContextVar[StepContext | None] = ContextVar("raypipe_step", default=None)
+_plain: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def current() -> StepContext:
+    """Return the context of the step that runs here; outside a run, one that reports to nobody."""
+    return _current.get() or _plain_context()
+
+
+def _plain_context() -> StepContext:
+    if not _plain:
+        _plain.append(tempfile.TemporaryDirectory(prefix="raypipe-"))
+    return StepContext(
+        run="", step="", runtime="plain", home=None, root=None, scratch=Path(_plain[0].name), events=None
+    )
+
+
+@contextmanager
+def within(context: StepContext) -> Iterator[StepContext]:
+    """Make `context` the current one for the body."""
+    token = _current.set(context)
+    try:
+        yield context
+    finally:
+        _current.reset(token)

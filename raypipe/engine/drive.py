@@ -1,0 +1,346 @@
+"""The one loop of a run: decide, submit, record, until nothing is left to do."""
+
+import json
+import shutil
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from raypipe.engine.digest import digest_bytes
+from raypipe.engine.events import (
+    Event,
+    MetricLogged,
+    RunEnded,
+    RunStarted,
+    StepEnded,
+    StepProgress,
+    StepStarted,
+)
+from raypipe.engine.graph import Graph, Node
+from raypipe.engine.plan import Planned, Planner
+from raypipe.engine.ports import CallOutcome, Ports, Published, Runtime, StepCall
+from raypipe.engine.records import Metric, Result, Review, RunStatus
+from raypipe.errors import Rejected, StepFailed
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driven:
+    """Where a run came to rest."""
+
+    status: RunStatus
+    planned: tuple[Planned, ...]
+    reviews: tuple[Review, ...] = ()
+    error: Exception | None = None
+    failed: str | None = None
+    """The step that failed."""
+
+
+@dataclass
+class _Running:
+    """A call under way: the nodes that it makes outputs for, and how far its events were read."""
+
+    nodes: tuple[Planned, ...]
+    call: StepCall
+    read: int = 0
+    metrics: list[Metric] = field(default_factory=list)
+
+
+@dataclass
+class Drive:
+    """Carries one run out.
+
+    `runtime` runs steps; `driver` runs those that belong in this process.
+    """
+
+    run: str
+    planner: Planner
+    ports: Ports
+    runtime: Runtime
+    driver: Runtime
+    where: str
+    listen: Listener
+    _waiting_for: dict[str, int] = field(default_factory=dict)
+    _downstream: dict[str, list[str]] = field(default_factory=dict)
+    _ready: deque[str] = field(default_factory=deque)
+    _held: dict[str, list[Planned]] = field(default_factory=dict)
+    _running: dict[str, _Running] = field(default_factory=dict)
+    _reviews: list[Review] = field(default_factory=list)
+    _error: Exception | None = None
+    _failed: str | None = None
+
+    def go(self) -> Driven:
+        """Run until everything is known, or waits, or failed."""
+        self._announce()
+        while True:
+            self._decide_ready()
+            if not self._running:
+                break
+            for outcome in self._wait():
+                self._finish(self._running.pop(outcome.id), outcome)
+        return self._rest()
+
+    # --- deciding -------------------------------------------------------------------------------
+
+    def _announce(self) -> None:
+        nodes = self._graph.nodes
+        for node in nodes.values():
+            self._waiting_for[node.name] = len(node.upstream)
+            for upstream in node.upstream:
+                self._downstream.setdefault(upstream, []).append(node.name)
+        self._ready.extend(name for name, count in self._waiting_for.items() if count == 0)
+        self.listen(
+            RunStarted(run=self.run, pipeline=self._graph.pipeline, steps=tuple(nodes))
+        )
+
+    @property
+    def _graph(self) -> Graph:
+        return self.planner.graph
+
+    def _decide_ready(self) -> None:
+        while self._ready and self._error is None:
+            self._act(self.planner.decide(self._graph.nodes[self._ready.popleft()]))
+        if self._error is None:
+            for group in [g for g in self._held if self._group_is_decided(g)]:
+                self._submit(tuple(self._held.pop(group)))
+
+    def _act(self, planned: Planned) -> None:
+        match planned.action:
+            case "hit":
+                self.listen(StepEnded(state=planned.state))
+                self._release(planned.node.name)
+            case "wait":
+                self._ask(planned)
+            case "execute" if planned.node.group:
+                self._held.setdefault(planned.node.group, []).append(planned)
+            case "execute":
+                self._submit((planned,))
+            case "open":
+                raise AssertionError(f"{planned.node.name} was decided before its upstream")
+
+    def _group_is_decided(self, group: str) -> bool:
+        return all(
+            node.name in self.planner.planned
+            for node in self._graph.nodes.values()
+            if node.group == group
+        )
+
+    def _release(self, name: str) -> None:
+        for downstream in self._downstream.get(name, ()):
+            self._waiting_for[downstream] -= 1
+            if self._waiting_for[downstream] == 0:
+                self._ready.append(downstream)
+
+    def _ask(self, planned: Planned) -> None:
+        if planned.reason.kind == "rejected":
+            note = f": {planned.reason.detail}" if planned.reason.detail else ""
+            self._fail(
+                planned, Rejected(f"{planned.node.name} was rejected {planned.reason.what}{note}")
+            )
+            return
+        assert planned.key is not None
+        review = self.ports.ledger.open_review(
+            Review(
+                id=digest_bytes(f"{planned.node.name} {planned.key}".encode())[:12],
+                project=self.ports.project,
+                pipeline=self._graph.pipeline,
+                step=planned.node.name,
+                run=self.run,
+                evidence=planned.key,
+                status="open",
+                created=self.ports.now(),
+            )
+        )
+        self._reviews.append(review)
+        planned = replace(
+            planned, review=review, reason=replace(planned.reason, what=review.id)
+        )
+        self.planner.planned[planned.node.name] = planned
+        self.listen(StepEnded(state=planned.state))
+
+    # --- executing ------------------------------------------------------------------------------
+
+    def _submit(self, batch: tuple[Planned, ...]) -> None:
+        call = self._call(batch)
+        for planned in batch:
+            if planned.reason.kind == "lost artifact" and planned.key:
+                self.ports.ledger.supersede(planned.key, "lost artifact")
+            for encoded in self.planner.literal_blobs(planned.node):
+                _publish(self.ports, encoded.blobs)
+        self._running[call.id] = _Running(nodes=batch, call=call)
+        in_driver = _step_of(batch[0].node).options.driver
+        where = "driver" if in_driver else self.where
+        for planned in batch:
+            self.listen(
+                StepStarted(step=planned.node.name, reason=str(planned.reason), where=where)  # type: ignore[arg-type]
+            )
+        (self.driver if in_driver else self.runtime).submit(call)
+
+    def _call(self, batch: tuple[Planned, ...]) -> StepCall:
+        node = batch[0].node
+        step = _step_of(node)
+        options = step.options
+        keys = [planned.key or "" for planned in batch]
+        scratch = self.ports.scratch(keys[0] if len(keys) == 1 else digest_bytes(" ".join(keys).encode()))
+        scratch.mkdir(parents=True, exist_ok=True)
+        arguments = self.planner.arguments(node)
+        if options.batch is not None:
+            arguments[options.batch] = [
+                self.planner.arguments(planned.node)[options.batch] for planned in batch
+            ]
+        return StepCall(
+            id=keys[0],
+            step=node.group or node.name,
+            target=step.target,
+            root=self.ports.root,
+            arguments=arguments,
+            batch=options.batch,
+            resources={
+                "num_cpus": options.num_cpus,
+                "num_gpus": options.num_gpus,
+                **({"memory": options.memory} if options.memory else {}),
+                **options.resources,
+            },
+            retries=options.retries,
+            timeout=options.timeout,
+            scratch=scratch,
+            events=scratch / "events.jsonl",
+            run=self.run,
+            home=self.ports.home,
+            function=step.function,
+        )
+
+    def _wait(self) -> Sequence[CallOutcome]:
+        outcomes = self.driver.wait(0)
+        if not outcomes:
+            outcomes = self.runtime.wait(0.1)
+        for running in self._running.values():
+            self._read_events(running)
+        return outcomes
+
+    def _read_events(self, running: _Running) -> None:
+        for event in _new_events(running):
+            for planned in running.nodes:
+                if event["event"] == "progress":
+                    shown = StepProgress(
+                        step=planned.node.name,
+                        done=event["done"],
+                        total=event["total"],
+                        what=event["what"],
+                    )
+                    self.listen(shown)
+            if event["event"] == "metric":
+                running.metrics.append(
+                    Metric(
+                        name=event["name"],
+                        value=event["value"],
+                        step=event["step"],
+                        time=event["time"],
+                    )
+                )
+                self.listen(
+                    MetricLogged(
+                        step=running.call.step,
+                        name=event["name"],
+                        value=event["value"],
+                        at=event["step"],
+                    )
+                )
+
+    # --- recording ------------------------------------------------------------------------------
+
+    def _finish(self, running: _Running, outcome: CallOutcome) -> None:
+        self._read_events(running)
+        if outcome.error is not None:
+            self._fail(running.nodes[0], outcome.error)
+            return
+        for planned, published in zip(running.nodes, outcome.outputs, strict=True):
+            self._record(planned, published, outcome.seconds / len(running.nodes), running.metrics)
+        shutil.rmtree(running.call.scratch, ignore_errors=True)
+
+    def _record(
+        self, planned: Planned, published: Published, seconds: float, metrics: Sequence[Metric]
+    ) -> None:
+        assert planned.key is not None
+        assert planned.explanation is not None
+        assert planned.fingerprint is not None
+        options = _step_of(planned.node).options
+        now = self.ports.now()
+        recorded = self.ports.ledger.record(
+            Result(
+                key=planned.key,
+                step=planned.node.name,
+                root=published.root,
+                artifacts=published.artifacts,
+                explanation=planned.explanation,
+                run=self.run,
+                seconds=seconds,
+                created=now,
+                expires=None if options.expires is None else now + options.expires,
+            ),
+            planned.fingerprint,
+            metrics,
+            forced=planned.reason.kind in {"forced", "uncached"},
+        )
+        self.planner.learn(planned.node.name, self.ports.artifacts.read(recorded.root))
+        done = replace(planned, digest=recorded.root, seconds=seconds, result=recorded)
+        self.planner.planned[planned.node.name] = done
+        self.listen(StepEnded(state=done.state))
+        self._release(planned.node.name)
+
+    def _fail(self, planned: Planned, error: Exception) -> None:
+        if self._error is None:
+            self._error, self._failed = error, planned.node.name
+            if isinstance(error, StepFailed):
+                error.step = planned.node.name
+        self.listen(StepEnded(state=planned.state, failed=True))
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def _rest(self) -> Driven:
+        for node in self._graph.nodes.values():
+            if node.name not in self.planner.planned:
+                self.planner.decide(node)
+        planned = tuple(self.planner.planned[name] for name in self._graph.nodes)
+        if isinstance(self._error, Rejected):
+            status = RunStatus.REJECTED
+        elif self._error is not None:
+            status = RunStatus.FAILED
+        else:
+            status = RunStatus.WAITING if self._reviews else RunStatus.SUCCEEDED
+        self.listen(RunEnded(run=self.run, status=status))
+        return Driven(
+            status=status,
+            planned=planned,
+            reviews=tuple(self._reviews),
+            error=self._error,
+            failed=self._failed,
+        )
+
+
+def _step_of(node: Node):  # type: ignore[no-untyped-def]
+    assert node.step is not None
+    return node.step
+
+
+def _publish(ports: Ports, blobs: Sequence[bytes | Path]) -> None:
+    for blob in blobs:
+        if isinstance(blob, Path):
+            ports.artifacts.put_path(blob)
+        else:
+            ports.artifacts.put_bytes(blob)
+
+
+def _new_events(running: _Running) -> list[dict[str, object]] | list[dict]:  # type: ignore[type-arg]
+    """Read the whole lines that were appended since the last look; a torn last line is left for later."""
+    try:
+        with running.call.events.open("rb") as file:
+            file.seek(running.read)
+            text = file.read()
+    except FileNotFoundError:
+        return []
+    whole = text.rfind(b"\n") + 1
+    running.read += whole
+    return [json.loads(line) for line in text[:whole].splitlines()]

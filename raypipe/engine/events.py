@@ -1,0 +1,81 @@
+"""What happens in a run, as records: the terminal, the JSON lines and the tests read the same."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from raypipe.engine.records import Json, StepState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something happened in a run."""
+
+    def to_json(self) -> Json:
+        """One object with `event` and the fields."""
+        return {"event": type(self).event, **asdict(self)}
+
+    event = "event"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """A run began."""
+
+    event = "run_started"
+    run: str
+    pipeline: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted(Event):
+    """A step was handed to its runtime."""
+
+    event = "step_started"
+    step: str
+    reason: str
+    where: Literal["driver", "inline", "ray"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepProgress(Event):
+    """A step said how far it is."""
+
+    event = "step_progress"
+    step: str
+    done: float
+    total: float
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricLogged(Event):
+    """A step logged a point of a curve."""
+
+    event = "metric"
+    step: str
+    name: str
+    value: float
+    at: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEnded(Event):
+    """The output of a step is known, or it failed, or it waits."""
+
+    event = "step_ended"
+    state: StepState
+    failed: bool = False
+
+    def to_json(self) -> Json:
+        """One object with the step's state."""
+        return {"event": "step_ended", "failed": self.failed, **self.state.to_json()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded(Event):
+    """A run came to rest."""
+
+    event = "run_ended"
+    run: str
+    status: str

@@ -1,0 +1,198 @@
+"""What the engine asks of the world: small protocols, named for their roles."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from raypipe.engine.records import (
+    Actor,
+    ArtifactStat,
+    Fingerprint,
+    Json,
+    Metric,
+    Result,
+    Review,
+    RunRecord,
+    RunStatus,
+    StepState,
+)
+
+
+class Artifacts(Protocol):
+    """Bytes, files and folders under their content digest; whole or not at all.
+
+    An artifact never changes. Publishing what is there already does nothing. Safe for many processes at once.
+    """
+
+    def put_bytes(self, data: bytes, digest: str | None = None) -> ArtifactStat:
+        """Publish bytes; `digest` where it is not that of the bytes (a manifest with provenance)."""
+        ...
+
+    def put_path(self, path: Path) -> ArtifactStat:
+        """Publish a copy of a file or folder; its digest is of contents and, in a folder, relative paths."""
+        ...
+
+    def read(self, digest: str) -> bytes:
+        """Return what put_bytes was given; StoreError if it is gone or torn."""
+        ...
+
+    def path(self, digest: str) -> Path:
+        """Return where put_path's copy lies, under the base name it came with; read-only."""
+        ...
+
+    def intact(self, stat: ArtifactStat) -> bool:
+        """Say whether the artifact is still whole: by size and mtime, by full digest where these differ."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """A value, written down."""
+
+    digest: str
+    """Of the value: the same for a literal and for an artifact."""
+    manifest: bytes
+    """JSON; small values whole, large ones by the digests of their blobs."""
+    blobs: tuple[bytes | Path, ...] = ()
+    """What must be published beside the manifest."""
+
+
+class Codec(Protocol):
+    """How values are written down and read back."""
+
+    def encode(self, value: Any) -> Encoded:
+        """Write a value down; TypeError names the type that cannot be kept and where in the value it is."""
+        ...
+
+    def decode(self, manifest: bytes, artifacts: Artifacts) -> Any:
+        """Read a value back."""
+        ...
+
+    def field(self, manifest: bytes, path: Sequence[str | int]) -> tuple[str, bytes]:
+        """Return digest and manifest of a part of a value: a dataclass field, a dict's key, a sequence's index."""
+        ...
+
+
+class Ledger(Protocol):
+    """The durable record of runs and results. Every method is one transaction."""
+
+    def start_run(self, run: RunRecord) -> None: ...
+    def end_run(self, run: str, status: RunStatus, error: Json = None) -> None: ...
+    def save_steps(self, run: str, steps: Iterable[StepState]) -> None:
+        """Upsert what became of steps of a run."""
+        ...
+
+    def live_results(self, keys: Sequence[str], now: float) -> Mapping[str, Result]:
+        """Return the live, unexpired results among these keys."""
+        ...
+
+    def latest_result(self, project: str, pipeline: str, step: str) -> Result | None:
+        """Return the newest result of a step of this name, live or not."""
+        ...
+
+    def record(
+        self, result: Result, fingerprint: Fingerprint, metrics: Sequence[Metric] = (), *, forced: bool = False
+    ) -> Result:
+        """Record a result; if the key has a live one, that one is returned (the first wins), unless forced,
+        which supersedes it."""
+        ...
+
+    def supersede(self, key: str, why: str) -> None:
+        """Take the live result of a key out of use (lost artifact); it stays for lineage."""
+        ...
+
+    def fingerprint(self, digest: str) -> Fingerprint | None: ...
+    def find_review(self, project: str, pipeline: str, step: str, evidence: str) -> Review | None: ...
+    def open_review(self, review: Review) -> Review:
+        """Ask for a decision; an open one on the same evidence is returned as it is."""
+        ...
+
+
+
+Argument = bytes | list["Argument"] | dict[str, "Argument"]
+"""A manifest, or a list or dict of manifests."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCall:
+    """One execution of one step, or of one batch of a batched step."""
+
+    id: str
+    step: str
+    """Name in the run."""
+    target: str
+    """`module:qualname` of the function."""
+    root: Path
+    """The project root, on sys.path where the step runs."""
+    arguments: Mapping[str, Argument]
+    """Parameter to manifest."""
+    batch: str | None
+    """For a batched step: the parameter that is a list of items; the output is a list of the same length."""
+    resources: Mapping[str, float]
+    """num_cpus, num_gpus, memory and custom resources."""
+    retries: int
+    timeout: float | None
+    scratch: Path
+    """A folder of this key's own: what is in it survives a crash, and goes when the result is recorded."""
+    events: Path
+    """JSON lines of progress and metrics that the step appends to."""
+    run: str
+    home: Path
+    function: Callable[..., Any] | None = field(default=None, compare=False)
+    """The function itself, for a runtime in this process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One output, published where the driver can record it."""
+
+    root: str
+    artifacts: tuple[ArtifactStat, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallOutcome:
+    """How a call ended: outputs (one, or one an item of a batch), or an error."""
+
+    id: str
+    outputs: tuple[Published, ...] = ()
+    error: Exception | None = None
+    seconds: float = 0.0
+
+
+class Runtime(Protocol):
+    """Where steps run. Calls run in any order; each gives exactly one outcome."""
+
+    def submit(self, call: StepCall) -> None: ...
+    def wait(self, seconds: float) -> list[CallOutcome]:
+        """Return what has ended, waiting at most so long for the first."""
+        ...
+
+    def close(self) -> None:
+        """End everything that was started; no process is left."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """The world, as the engine is given it."""
+
+    ledger: Ledger
+    artifacts: Artifacts
+    codec: Codec
+    fingerprint: Callable[[str, tuple[str, ...]], Fingerprint]
+    """From a step's `module:qualname` and the code references in its parameters to its fingerprint."""
+    environment: Callable[[tuple[str, ...]], Mapping[str, str]]
+    """From a step's `depends_on` to the digests of what it names."""
+    lookups: Mapping[str, Callable[[Mapping[str, str]], str | None]]
+    """Facts of the ledger, by name: from the digests of the arguments to the digest of a kept value."""
+    now: Callable[[], float]
+    """Seconds since the epoch."""
+    actor: Actor
+    project: str
+    root: Path
+    """The project root."""
+    home: Path
+    scratch: Callable[[str], Path]
+    """From a key to its scratch folder; not made yet."""

@@ -1,0 +1,1 @@
+"""What training, analysis and serving share: building a module, the training loop, prediction."""

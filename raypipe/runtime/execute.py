@@ -1,0 +1,149 @@
+"""One call of a step, wherever it runs: read what it is given, run it, publish what it gives."""
+
+import importlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from raypipe.engine.context import RuntimeKind, StepContext, append_event, within
+from raypipe.engine.ports import Argument, Artifacts, CallOutcome, Codec, Published, StepCall
+from raypipe.engine.step import Step
+from raypipe.errors import PipelineError, RaypipeError, StepFailed
+
+ENGINE = Path(__file__).parent.parent
+
+
+def execute(call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind) -> CallOutcome:
+    """Run a call, again after a failure as often as it allows, and publish its outputs."""
+    started = time.perf_counter()
+    error: Exception | None = None
+    for attempt in range(call.retries + 1):
+        try:
+            outputs = _attempt(call, codec, artifacts, runtime)
+            return CallOutcome(
+                id=call.id, outputs=outputs, seconds=time.perf_counter() - started
+            )
+        except Exception as raised:
+            error = _as_failure(call, raised)
+        if isinstance(error, StepFailed) and attempt < call.retries:
+            append_event(call.events, {"event": "retry", "attempt": attempt + 1, "why": str(error)})
+            time.sleep(min(30.0, 0.5 * 2**attempt))
+    return CallOutcome(id=call.id, error=error, seconds=time.perf_counter() - started)
+
+
+def _attempt(
+    call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind
+) -> tuple[Published, ...]:
+    context = StepContext(
+        run=call.run,
+        step=call.step,
+        runtime=runtime,
+        home=call.home,
+        root=call.root,
+        scratch=call.scratch,
+        events=call.events,
+    )
+    with _project(call.root):
+        function = call.function or find_function(call.target)
+        arguments = {
+            name: _value(argument, codec, artifacts) for name, argument in call.arguments.items()
+        }
+        with within(context):
+            returned = function(**arguments)
+    return tuple(_publish(call, value, codec, artifacts) for value in _outputs(call, returned))
+
+
+@contextmanager
+def _project(root: Path) -> Iterator[None]:
+    """Let the project's modules be imported; a root of `.` is the snapshot that Ray unpacked here."""
+    folder = str(root.absolute()) if root.is_absolute() else os.getcwd()  # noqa: PTH109
+    if folder in sys.path:
+        yield
+        return
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def find_function(target: str) -> Any:
+    """Import a step's module and return its function."""
+    module, _, name = target.partition(":")
+    if "<locals>" in name:
+        raise PipelineError(
+            f"step {target!r} is defined inside a function, so that a worker cannot import it",
+            hint="define it at the top of its module, or run with --runtime inline",
+        )
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found.function if isinstance(found, Step) else found
+
+
+def _value(argument: Argument, codec: Codec, artifacts: Artifacts) -> Any:
+    match argument:
+        case list():
+            return [_value(item, codec, artifacts) for item in argument]
+        case dict():
+            return {key: _value(item, codec, artifacts) for key, item in argument.items()}
+        case _:
+            return codec.decode(argument, artifacts)
+
+
+def _outputs(call: StepCall, returned: Any) -> list[Any]:
+    if call.batch is None:
+        return [returned]
+    asked = call.arguments[call.batch]
+    if not isinstance(returned, list | tuple) or len(returned) != len(asked):
+        given = f"{len(returned)}" if isinstance(returned, list | tuple) else type(returned).__name__
+        raise StepFailed(
+            f"step {call.step!r} is batched over {call.batch!r} and was given {len(asked)} items; "
+            f"it must return a list of as many, not {given}"
+        )
+    return list(returned)
+
+
+def _publish(call: StepCall, value: Any, codec: Codec, artifacts: Artifacts) -> Published:
+    try:
+        encoded = codec.encode(value)
+    except TypeError as error:
+        raise StepFailed(
+            f"step {call.step!r} returned what cannot be kept: {error}",
+            step=call.step,
+            kind="TypeError",
+            hint="return scalars, lists, dicts, dataclasses, pydantic models, Arrow tables, "
+            "numpy arrays, torch tensors or pathlib.Path",
+        ) from error
+    stats = [
+        artifacts.put_path(blob) if isinstance(blob, Path) else artifacts.put_bytes(blob)
+        for blob in encoded.blobs
+    ]
+    root = artifacts.put_bytes(encoded.manifest, encoded.digest)
+    return Published(root=encoded.digest, artifacts=(root, *stats))
+
+
+def _as_failure(call: StepCall, raised: Exception) -> Exception:
+    if isinstance(raised, RaypipeError):
+        return raised
+    return StepFailed(
+        f"step {call.step!r} raised {type(raised).__name__}: {raised}",
+        step=call.step,
+        kind=type(raised).__name__,
+        frames=_own_frames(raised),
+    )
+
+
+def _own_frames(raised: Exception) -> str:
+    frames = traceback.extract_tb(raised.__traceback__)
+    own = [frame for frame in frames if not _is_engine(Path(frame.filename))]
+    return "".join(traceback.format_list(own or frames))
+
+
+def _is_engine(file: Path) -> bool:
+    return any(file.is_relative_to(ENGINE / part) for part in ("engine", "runtime", "app"))

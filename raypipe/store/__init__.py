@@ -1,0 +1,1 @@
+"""Where runs, results, artifacts and versioned data are kept."""

@@ -1,0 +1,180 @@
+"""What a version store promises: data under commits that never change, and branches that move."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from raypipe.engine.records import Actor
+from raypipe.errors import NotFound, UsageError
+
+MAIN = "main"
+"""The branch that every repository starts with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """A file of a commit."""
+
+    path: str
+    """Path inside the repository."""
+    object_id: str
+    """`blake2b:…` of the bytes, or `etag:…` where the store knows no better."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """A state of the whole repository, and how it came about."""
+
+    id: str
+    parents: tuple[str, ...]
+    """None for the first commit; two for a merge, that of the branch merged into first."""
+    message: str
+    actor: Actor
+    time: float
+    """Seconds since the epoch."""
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diff:
+    """How a commit differs from another, by path."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+class VersionStore(Protocol):
+    """One repository of versioned files.
+
+    A commit never changes. A branch moves from one commit to the next in one act, however many
+    processes write to it. What is put on a branch is seen by nobody until it is committed. A ref is
+    a branch, a tag, or a commit (its id, or the start of it if no other has the same); an unknown
+    one is NotFound.
+    """
+
+    def resolve(self, ref: str) -> str:
+        """Return the id of the commit that a ref names now."""
+        ...
+
+    def list(self, ref: str, prefix: str = "") -> tuple[StoredObject, ...]:
+        """Return the files of a commit whose paths start so, in the order of their paths."""
+        ...
+
+    def location(self, stored: StoredObject) -> str:
+        """Return where a file can be read: a path or URI for pyarrow.fs.FileSystem.from_uri."""
+        ...
+
+    def create_branch(self, name: str, source: str = MAIN) -> str:
+        """Make a branch at a ref's commit; return that commit. UsageError if the name is taken."""
+        ...
+
+    def delete_branch(self, name: str) -> None:
+        """Forget a branch, and what was put on it and not committed; its commits stay."""
+        ...
+
+    def put(self, branch: str, path: str, file: Path) -> StoredObject:
+        """Stage a copy of a local file under a path; durable when this returns."""
+        ...
+
+    def remove(self, branch: str, path: str) -> None:
+        """Stage the removal of a path; NotFound if it is not there."""
+        ...
+
+    def commit(
+        self, branch: str, message: str, actor: Actor, meta: Mapping[str, str] | None = None
+    ) -> str:
+        """Commit what is staged; return the new head, or the old one if nothing differs."""
+        ...
+
+    def merge(
+        self,
+        source: str,
+        into: str,
+        actor: Actor,
+        message: str = "",
+        meta: Mapping[str, str] | None = None,
+    ) -> str:
+        """Bring the changes of a ref into a branch; return the branch's head.
+
+        It is moved forward where that is enough. StoreError names the paths that both changed.
+        """
+        ...
+
+    def revert(self, branch: str, commit: str, actor: Actor) -> str:
+        """Undo one commit by another; return the new head. StoreError names paths changed since."""
+        ...
+
+    def diff(self, a: str, b: str) -> Diff:
+        """Say what b adds to, removes from and changes in a."""
+        ...
+
+    def log(self, ref: str) -> tuple[Commit, ...]:
+        """Return a commit and all before it, newest first."""
+        ...
+
+    def tag(self, name: str, ref: str) -> str:
+        """Name a commit for ever; return the commit. UsageError if the name is taken."""
+        ...
+
+    def branches(self) -> dict[str, str]:
+        """Return the commit of each branch."""
+        ...
+
+    def tags(self) -> dict[str, str]:
+        """Return the commit of each tag."""
+        ...
+
+
+class RepositoryName(Protocol):
+    """What of a dataset reference says which repository is meant; values.uri.DatasetUri fits."""
+
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def repo(self) -> str: ...
+
+
+def open_store(uri: RepositoryName, home: Path, *, create: bool = False) -> VersionStore:
+    """Open the repository of a dataset reference; NotFound unless it exists or is to be created."""
+    if uri.scheme != "local":
+        raise UsageError(
+            f"{uri.scheme}:// is not built yet in this version",
+            hint=f"Use local://{uri.repo}/… for now.",
+        )
+    from raypipe.store.versions_local import LocalVersions, is_repository
+
+    folder = home / "versions" / uri.repo
+    if not create and not is_repository(folder):
+        raise NotFound(
+            f"There is no repository {uri.repo!r} in {home / 'versions'}"
+            + did_you_mean(uri.repo, repositories(home)),
+            hint=f"Import data into it: raypipe data import FILE… --to local://{uri.repo}/{MAIN}",
+        )
+    return LocalVersions(folder)
+
+
+def repositories(home: Path) -> list[str]:
+    """Return the names of the local repositories of a home."""
+    from raypipe.store.versions_local import is_repository
+
+    folder = home / "versions"
+    if not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in folder.iterdir() if is_repository(entry))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?`, or what there is: the end of a message about an unknown name."""
+    names = sorted(known)
+    if close := difflib.get_close_matches(name, names, n=1):
+        return f"; did you mean {close[0]!r}?"
+    shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    return f"; there is {shown}" if names else ""

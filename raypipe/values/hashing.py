@@ -1,0 +1,226 @@
+"""Stable 64-bit hashes of rows, vectorised: the same on every platform and in every version.
+
+A hash is of the value, not of how it is stored: 5 is the same as int32, int64 or 5.0; text is the
+same plain, large or as a dictionary; a moment is the same in seconds and microseconds. So a row keeps
+its split when a writer changes a column's width. Tests pin literal hashes: a change of scheme moves
+rows between splits, and must be a decision.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Hashes = npt.NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+_FRACTION = np.uint64(0xA0761D6478BD642F)
+_TEXT = np.uint64(0xE7037ED1A0B428DB)
+_NULL = np.uint64(0x8EBC6AF09C88C6E3)
+_NAN = np.uint64(0x589965CC75374CC3)
+_TAIL = np.array([(1 << (8 * n)) - 1 for n in range(8)], dtype=np.uint64)
+_TWO_63 = float(2**63)
+
+
+def row_hash(table: pa.Table, columns: Sequence[str], salt: str = "") -> Hashes:
+    """Return one hash a row, of the values of these columns in this order."""
+    hashes = np.full(table.num_rows, _seed(salt), dtype=np.uint64)
+    for name in columns:
+        hashes = mix_in(hashes, value_hash(table[name]))
+    return hashes
+
+
+def mix_in(hashes: Hashes, more: Hashes) -> Hashes:
+    """Return hashes of what both are hashes of, in this order."""
+    return _mixed(hashes * _FIRST + more)
+
+
+def unit_interval(hashes: Hashes) -> npt.NDArray[np.float64]:
+    """Spread hashes evenly over [0, 1)."""
+    return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def value_hash(values: pa.Array | pa.ChunkedArray) -> Hashes:
+    """Return one hash a value; every null has the same."""
+    array = one_chunk(values)
+    if pa.types.is_dictionary(array.type):
+        hashes = np.append(value_hash(array.dictionary), _NULL)
+        places = pc.fill_null(pc.cast(array.indices, pa.int64()), len(array.dictionary))
+        return hashes[places.to_numpy(zero_copy_only=False)]
+    if pa.types.is_null(array.type):
+        return np.full(len(array), _NULL, dtype=np.uint64)
+    hashes = _hash_of_type(array)
+    if array.null_count:
+        hashes[pc.is_null(array).to_numpy(zero_copy_only=False)] = _NULL
+    return hashes
+
+
+def one_chunk(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return the values as one array."""
+    if not isinstance(values, pa.ChunkedArray):
+        return values
+    if values.num_chunks == 1:
+        return values.chunk(0)
+    joined = values.combine_chunks()
+    return joined if not isinstance(joined, pa.ChunkedArray) else pa.concat_arrays(joined.chunks)
+
+
+def as_numbers(array: pa.Array) -> npt.NDArray[Any] | None:
+    """Return numbers, booleans and moments as int64, uint64 or float64, nulls as 0; None for others.
+
+    Dates and timestamps are microseconds since the epoch, times of day and durations microseconds.
+    """
+    kind, types = array.type, pa.types
+    if types.is_boolean(kind):
+        array = pc.cast(array, pa.int64())
+    elif types.is_date(kind):
+        array = pc.cast(pc.cast(array, pa.timestamp("s")), pa.int64())
+        return _zero_filled(array) * 1_000_000
+    elif types.is_timestamp(kind):
+        array = pc.cast(pc.cast(array, pa.timestamp("us", tz=kind.tz), safe=False), pa.int64())
+    elif types.is_time(kind):
+        array = pc.cast(pc.cast(array, pa.time64("us"), safe=False), pa.int64())
+    elif types.is_duration(kind):
+        array = pc.cast(pc.cast(array, pa.duration("us"), safe=False), pa.int64())
+    elif types.is_floating(kind):
+        array = pc.cast(array, pa.float64())
+    elif types.is_integer(kind):
+        array = array if types.is_uint64(kind) else pc.cast(array, pa.int64())
+    else:
+        return None
+    return _zero_filled(array)
+
+
+def canonical_text(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
+    """Return each value as text that does not depend on how it is stored; None for null.
+
+    5 for an integer (and for 5.0), true or false, 2013-07-01, 2013-07-01T10:00:00Z, text as it is.
+    """
+    array = one_chunk(values)
+    if pa.types.is_timestamp(array.type):
+        array = pc.cast(array, pa.timestamp("us", tz=array.type.tz and "UTC"), safe=False)
+    elif pa.types.is_duration(array.type):
+        array = pc.cast(array, pa.duration("us"), safe=False)
+    elif pa.types.is_time(array.type):
+        array = pc.cast(array, pa.time64("us"), safe=False)
+    return [None if value is None else _text(value) for value in array.to_pylist()]
+
+
+def _text(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            whole = math.isfinite(value) and value == math.floor(value) and abs(value) < 2**53
+            return str(int(value)) if whole else repr(value)
+        case Decimal():
+            return f"{value.normalize():f}" if value else "0"
+        case datetime():
+            return value.isoformat().removesuffix("+00:00") + ("Z" if value.tzinfo else "")
+        case date() | time():
+            return value.isoformat()
+        case timedelta():
+            return f"{value // timedelta(microseconds=1)}us"
+        case bytes():
+            return value.hex()
+        case _:
+            return json.dumps(value, sort_keys=True, default=_text, ensure_ascii=False)
+
+
+def _hash_of_type(array: pa.Array) -> Hashes:
+    if is_text(array.type) or _is_bytes(array.type):
+        return _hash_bytes(array)
+    numbers = as_numbers(array)
+    if numbers is None:
+        return _hash_bytes(pa.array(canonical_text(array), pa.large_string()))
+    if numbers.dtype == np.float64:
+        return _hash_floats(numbers)
+    return _mixed(numbers.view(np.uint64) + _GOLDEN)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Say whether a type is text."""
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _hash_floats(numbers: npt.NDArray[np.float64]) -> Hashes:
+    whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < _TWO_63)
+    hashes = _mixed(np.where(whole, numbers, 0.0).astype(np.int64).view(np.uint64) + _GOLDEN)
+    if not whole.all():
+        rest = ~whole
+        hashes[rest] = _mixed(numbers[rest].view(np.uint64) + _FRACTION)
+        hashes[np.isnan(numbers)] = _NAN
+    return hashes
+
+
+def _hash_bytes(array: pa.Array) -> Hashes:
+    if pa.types.is_string_view(array.type):
+        array = pc.cast(array, pa.large_string())
+    wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+    _, place, content = array.buffers()
+    if len(array) == 0 or place is None:
+        return np.zeros(len(array), dtype=np.uint64)
+    places = np.frombuffer(place, dtype=np.int64 if wide else np.int32)
+    places = places[array.offset : array.offset + len(array) + 1].astype(np.int64)
+    text = np.zeros(int(places[-1] - places[0]) + 8, dtype=np.uint8)
+    if content is not None and len(text) > 8:
+        text[:-8] = np.frombuffer(content, dtype=np.uint8)[places[0] : places[-1]]
+    return _hash_texts(text, places[:-1] - places[0], np.diff(places))
+
+
+def _hash_texts(
+    text: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+) -> Hashes:
+    """Mix in eight bytes of every text at a time; those still going grow fewer."""
+    words = np.ndarray((len(text) - 7,), dtype="<u8", buffer=text, strides=(1,))
+    hashes = _mixed(lengths.astype(np.uint64) + _TEXT)
+    whole = lengths // 8
+    going = np.flatnonzero(whole)
+    word = 0
+    while len(going):
+        hashes[going] = _mixed(hashes[going] ^ words[starts[going] + 8 * word])
+        word += 1
+        going = going[whole[going] > word]
+    tail = words[starts + 8 * whole] & _TAIL[lengths - 8 * whole]
+    return _mixed(hashes ^ tail.astype(np.uint64))
+
+
+def _zero_filled(array: pa.Array) -> npt.NDArray[Any]:
+    filled = pc.fill_null(array, 0) if array.null_count else array
+    numbers: npt.NDArray[Any] = filled.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _mixed(words: Hashes) -> Hashes:
+    """Scatter every bit over all 64 (the finaliser of splitmix64); changes `words`."""
+    words ^= words >> np.uint64(30)
+    words *= _FIRST
+    words ^= words >> np.uint64(27)
+    words *= _SECOND
+    words ^= words >> np.uint64(31)
+    return words
+
+
+def _seed(salt: str) -> np.uint64:
+    digest = hashlib.blake2b(salt.encode(), digest_size=8).digest()
+    return np.uint64(int.from_bytes(digest, "little"))

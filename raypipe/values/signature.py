@@ -1,0 +1,59 @@
+"""What a model takes and gives: the contract between data, training and serving."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One field of a request."""
+
+    name: str
+    type: str
+    """Arrow's name of the type: int64, double, string, bool, timestamp[us], …"""
+    nullable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """A named tensor that the transform makes and the module reads."""
+
+    name: str
+    dtype: Literal["float32", "int64"]
+    shape: tuple[int, ...]
+    """Shape of one row."""
+    cardinalities: tuple[int, ...] | None = None
+    """For indices: how many values each column can take, the out-of-vocabulary index 0 included."""
+    columns: tuple[str, ...] = ()
+    """What each value of a row is, in words: `temp`, `hour.sin`, `origin=JFK`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """What the model predicts."""
+
+    name: str
+    task: Literal["binary", "multiclass", "regression"]
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of the module's outputs; for binary, (negative, positive)."""
+
+    @property
+    def outputs(self) -> int:
+        """Width of the module's logits."""
+        return len(self.classes) if self.task == "multiclass" else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """Names, types and shapes of what a model takes and gives."""
+
+    features: tuple[Feature, ...]
+    tensors: tuple[TensorSpec, ...]
+    label: Label
+
+    def tensor(self, name: str) -> TensorSpec:
+        """Return the tensor of this name; KeyError if there is none."""
+        for spec in self.tensors:
+            if spec.name == name:
+                return spec
+        raise KeyError(name)

@@ -1,0 +1,128 @@
+"""What every test starts from: an environment with nothing of the machine's, and the command as a process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("RAYPIPE_", "RAY_")) and name != "RAYPIPE_VENV":
+            monkeypatch.delenv(name)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed and exited with."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The last JSON line."""
+        return json.loads(self.out.strip().splitlines()[-1])
+
+    @property
+    def actions(self) -> dict[str, str]:
+        """Step to action."""
+        return {step["name"]: step["action"] for step in self.result["steps"]}
+
+    @property
+    def executed(self) -> list[str]:
+        """Steps that were executed, or would be."""
+        return [name for name, action in self.actions.items() if action == "execute"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A user's project in a folder of its own, with the command to be run in it."""
+
+    folder: Path
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace text in a file; what is replaced must be there."""
+        path = self.folder / name
+        before = path.read_text()
+        assert old in before
+        path.write_text(before.replace(old, new))
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start the command in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "raypipe", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "HOME": str(self.folder), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def raypipe(self, *arguments: str, timeout: float = 120, **environment: str) -> Said:
+        """Run the command to its end."""
+        process = self.start(*arguments, **environment)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise
+        return Said(process.returncode, out, err)
+
+    def run(self, *arguments: str, **environment: str) -> Said:
+        """Run `raypipe run … --json`, which must succeed."""
+        said = self.raypipe("run", *arguments, "--json", **environment)
+        assert said.code == 0, said.err + said.out
+        return said
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project with a home of its own."""
+    project = Project(tmp_path)
+    project.write("pyproject.toml", "[project]\nname = 'mine'\nversion = '0'\n")
+    return project
+
+
+@pytest.fixture
+def wait_until() -> Iterator[Any]:
+    """Wait for something to become true."""
+
+    def wait(condition: Any, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.02)
+
+    yield wait
+
+
+def kill_group(process: "subprocess.Popen[str]") -> None:
+    """kill -9 of a whole process group."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def counts(log: Path, names: Sequence[str]) -> dict[str, int]:
+    """How often each step wrote its name in a log."""
+    written = log.read_text().split() if log.exists() else []
+    return {name: written.count(name) for name in names}
