@@ -18,7 +18,7 @@ from raypipe.engine.records import Actor, Fingerprint
 from raypipe.engine.step import main_module
 from raypipe.errors import UsageError
 from raypipe.runtime.inline import InlineRuntime
-from raypipe.store.folder import FolderArtifacts
+from raypipe.store.folder import FolderArtifacts, digest_path
 from raypipe.store.ledger import SqliteLedger
 from raypipe.store.paths import HomePaths
 from raypipe.store.sources import FileSources
@@ -77,7 +77,7 @@ def open_workshop(root: Path, home: Path, *, write: bool, by: str | None = None)
         paths=paths,
         ledger=SqliteLedger.open(paths.ledger, create=write),
         artifacts=FolderArtifacts(paths.artifacts),
-        codec=TreeCodec(main_module=main_module[-1] if main_module else None),
+        codec=TreeCodec(digest_path, main_module[-1] if main_module else None),
         sources=FileSources(root, index),
         actor=who(by),
     )

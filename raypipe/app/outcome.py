@@ -42,7 +42,12 @@ class Outcome:
             "steps": [state.to_json() for state in self.steps],
             "outputs": dict(self.outputs),
             "reviews": [
-                {"id": review.id, "step": review.step, "evidence": review.evidence}
+                {
+                    "id": review.id,
+                    "step": review.step,
+                    "evidence": review.evidence,
+                    "status": review.status,
+                }
                 for review in self.reviews
             ],
             "error": None if self.error is None else error_json(self.error, self.failed),

@@ -4,8 +4,9 @@ from functools import cache
 from pathlib import Path
 
 from raypipe.engine.ports import CallOutcome, StepCall
+from raypipe.engine.step import main_module
 from raypipe.runtime.execute import execute
-from raypipe.store.folder import FolderArtifacts
+from raypipe.store.folder import FolderArtifacts, digest_path
 from raypipe.store.paths import HomePaths
 from raypipe.values.codec import TreeCodec
 
@@ -27,4 +28,4 @@ def _artifacts(home: Path) -> FolderArtifacts:
 
 @cache
 def _codec() -> TreeCodec:
-    return TreeCodec()
+    return TreeCodec(digest_path, main_module[-1] if main_module else None)

@@ -52,10 +52,10 @@ def plan(
 ) -> int:
     """Show what a run would do, and why. Nothing is executed, and Ray is not needed."""
     from raypipe.app.run import plan as plan_pipeline
-    from raypipe.cli.outcome import show_plan
+    from raypipe.cli.outcome import conclude
 
     request = _request(target, sets, home, runtime, address, force, resume, None)
-    return show_plan(plan_pipeline(request), as_json=as_json)
+    return conclude(plan_pipeline(request), as_json=as_json)
 
 
 def why(
@@ -67,10 +67,10 @@ def why(
 ) -> None:
     """Say why a step would run or not. Names the code, parameter or input that differs."""
     from raypipe.app.run import why as ask
-    from raypipe.cli.render import lines
+    from raypipe.cli import render
 
     request = _request(target, sets, home, None, None, None, None, None)
-    show("why", ask(request, step), as_json=as_json, text=lines)
+    show("why", ask(request, step), as_json=as_json, text=render.why)
 
 
 def clean(
@@ -84,13 +84,13 @@ def clean(
 
 
 def doctor(home: options.Home = None, as_json: options.AsJson = False) -> int:
-    """Look whether all that raypipe needs is there."""
+    """Look whether all that raypipe needs is there. Exits with 7 if something is not."""
     from raypipe.app.doctor import doctor as examine
     from raypipe.cli.render import checks
 
     found = examine(home)
     show("checks", found, as_json=as_json, text=checks)
-    return 0
+    return 0 if all(check.ok for check in found) else 7
 
 
 def _request(

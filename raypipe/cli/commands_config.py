@@ -20,9 +20,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(of_settings, name="config")
 
 
-def check(
-    file: SettingsFile, sets: options.Sets = None, as_json: options.AsJson = False
-) -> None:
+def check(file: SettingsFile, sets: options.Sets = None, as_json: options.AsJson = False) -> None:
     """Say whether a settings file is right. If not, all that is wrong."""
     from raypipe.config.load import load
 

@@ -32,7 +32,9 @@ def register(app: typer.Typer) -> None:
 
 def import_files(
     files: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Parquet files or folders.")],
-    to: Annotated[str, typer.Option("--to", metavar="DATASET", help="Such as local://flights/main.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="DATASET", help="Such as local://flights/main.")
+    ],
     config: Settings = None,
     partition: Annotated[
         str | None, typer.Option("--partition", metavar="COLUMN", help="One shard for each value.")

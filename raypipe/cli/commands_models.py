@@ -30,7 +30,7 @@ def list_models(home: options.Home = None, as_json: options.AsJson = False) -> N
     from raypipe.app import models
     from raypipe.cli import render
 
-    show("models", models.list_models(home), as_json=as_json, text=render.lines)
+    show("models", models.list_models(home), as_json=as_json, text=render.models)
 
 
 def show_model(
@@ -59,9 +59,7 @@ def score(
     show("score", models.score(model, file, out, home), as_json=as_json, text=render.lines)
 
 
-def lineage(
-    model: ModelName, home: options.Home = None, as_json: options.AsJson = False
-) -> None:
+def lineage(model: ModelName, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Show what a version was made of. Run, commits, code, settings, review."""
     from raypipe.app import inspect
     from raypipe.cli import render

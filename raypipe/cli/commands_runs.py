@@ -43,9 +43,7 @@ def list_runs(
     show("runs", runs(home, last), as_json=as_json, text=render.runs)
 
 
-def show_run(
-    run: RunName, home: options.Home = None, as_json: options.AsJson = False
-) -> None:
+def show_run(run: RunName, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Show one run. Its steps, outputs, metrics and what it came to."""
     from raypipe.app import inspect
     from raypipe.cli import render

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any, TextIO
 
 from raypipe.errors import RaypipeError
@@ -73,10 +72,13 @@ def fault(error: RaypipeError) -> str:
 
 def error_record(error: BaseException, code: int) -> Json:
     """Return the result object of a command that came to nothing."""
-    kind = type(error).__name__
-    step = getattr(error, "step", None) or None
-    said = {"kind": kind, "step": step, "message": str(error), "exit": code}
-    hint = getattr(error, "hint", None)
+    from raypipe.app.outcome import error_json
+
+    if isinstance(error, RaypipeError):
+        said = error_json(error, getattr(error, "step", None) or None)
+    else:
+        message = str(error) or type(error).__name__
+        said = {"kind": type(error).__name__, "step": None, "message": message, "exit": code}
     return {
         "event": "result",
         "run": None,
@@ -85,13 +87,5 @@ def error_record(error: BaseException, code: int) -> Json:
         "steps": [],
         "outputs": {},
         "reviews": [],
-        "error": {**said, "hint": hint} if hint else said,
+        "error": said,
     }
-
-
-def folder(path: str | Path) -> str:
-    """Return a path as a person would type it: relative where it lies below the working folder."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -1,4 +1,4 @@
-"""What a run says while it goes: JSON lines, a live display in a terminal, plain lines elsewhere."""
+"""What a run says while it goes: JSON lines, a display in a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -59,7 +59,7 @@ class Stage:
 
     @property
     def share(self) -> float:
-        """How much of it is done, from 0 to 1: the calls that ended, and how far those at work are."""
+        """How much is done, from 0 to 1: the calls that ended, and how far those at work are."""
         inside = self.done / self.of * self.running if self.of else 0
         return min(1.0, (self.ended + inside) / self.total) if self.total else 0
 
@@ -157,7 +157,6 @@ class Lines:
     """Plain lines on stderr: one at a step's start, some on its way, one at its end."""
 
     say: Callable[[str], None] = note
-    clock: Callable[[], float] = time.monotonic
     progress: Progress = field(default_factory=Progress)
     _said: dict[str, float] = field(default_factory=dict)
 
@@ -165,7 +164,7 @@ class Lines:
         stage = self.progress.take(event)
         if stage is None:
             return
-        now = self.clock()
+        now = self.progress.clock()
         if isinstance(event, StepEnded):
             if is_over(stage):
                 self.say(closing(stage, now))

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+import raypipe
 from raypipe.cli import commands, commands_config, commands_data, commands_models, commands_runs
 from raypipe.cli.face import dump, error_record, fault, note, silence, write
 from raypipe.errors import RaypipeError
@@ -29,9 +30,7 @@ commands_config.register(app)
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        write(f"raypipe {version('raypipe')}")
+        write(f"raypipe {raypipe.__version__}")
         raise typer.Exit
 
 
@@ -97,7 +96,8 @@ def _own_fault(error: Exception) -> str:
     where = f" in {os.path.basename(code.co_filename)}, {code.co_name}" if code else ""  # noqa: PTH119
     said = " ".join(str(error).split())[:300]
     return (
-        f"raypipe: this is a fault of raypipe, not of yours: {type(error).__name__}: {said}{where}\n"
+        f"raypipe: this is a fault of raypipe, not of yours: "
+        f"{type(error).__name__}: {said}{where}\n"
         "→ With RAYPIPE_DEBUG=1 in the environment it says where; please report that."
     )
 

@@ -66,6 +66,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a li
 
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does this.")]
 
-Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for those who read it later.")]
+Note = Annotated[
+    str, typer.Option("--note", metavar="TEXT", help="Why, for those who read it later.")
+]
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this it is only shown.")]

@@ -1,6 +1,5 @@
 """Records as text for people: pure, and plain enough to be piped."""
 
-import time
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +12,10 @@ Json = Any
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return columns under their headers; the last column is not padded."""
-    cells = [[str(header) for header in headers], *([_cell(value) for value in row] for row in rows)]
+    cells = [
+        [str(header) for header in headers],
+        *([_cell(value) for value in row] for row in rows),
+    ]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(_pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -160,11 +162,10 @@ def _asked(review: Mapping[str, Any]) -> Iterable[str]:
         yield f"  raypipe review approve {name} --by NAME --note TEXT   (or reject)"
 
 
-def failure(error: Mapping[str, Any]) -> str:
-    """Return what is said of a run's error."""
-    hint = error.get("hint")
-    parts = [f"raypipe: {error['message']}", error.get("frames"), hint and f"→ {hint}"]
-    return "\n".join(str(part).rstrip() for part in parts if part)
+def why(data: Json) -> str:
+    """Return what is to be done about a step, the reason, and the lines of code that differ."""
+    parts = [f"{data['name']}: {data['action']}", f"  {reason(data['reason'])}"]
+    return "\n".join([*parts, *(f"    {line}" for line in data["lines"])])
 
 
 def runs(data: Json) -> str:
@@ -211,6 +212,27 @@ def decided(data: Json) -> str:
     return first
 
 
+# --- data and models ----------------------------------------------------------------------------
+
+
+def commits(data: Json) -> str:
+    """Return commits as a table, as they come."""
+    rows = [(one["id"][:12], moment(one["time"]), _who(one), one["message"]) for one in data]
+    return table(("commit", "time", "by", "message"), rows)
+
+
+def models(data: Json) -> str:
+    """Return a row for each version of each model."""
+    if not data:
+        return "There are no models yet."
+    rows = []
+    for one in data:
+        for version in one["versions"]:
+            aliases = [alias for alias, named in one["aliases"].items() if named == version]
+            rows.append((one["model"], version, ", ".join(sorted(aliases))))
+    return table(("model", "version", "aliases"), rows)
+
+
 # --- home ---------------------------------------------------------------------------------------
 
 
@@ -229,8 +251,3 @@ def checks(data: Json) -> str:
         ("", "what", "found"),
         [("ok" if one["ok"] else "FAULT", one["name"], one["detail"]) for one in data],
     )
-
-
-def ago(seconds: float) -> str:
-    """Return how long ago something was."""
-    return f"{duration(time.time() - seconds)} ago"

@@ -132,7 +132,8 @@ def _sentence(key: str, holder: Any, error: Mapping[str, Any]) -> str:
             said = str(context.get("error") or error["msg"]).removeprefix("Value error, ")
             return said if key in said else f"{key}: {said}"  # the top's own key is empty
         case "string_pattern_mismatch":
-            return f"{key} is {value}; it must match {context['pattern']}"
+            meant = _help(holder, error["loc"][-1])
+            return f"{key} is {value}; it must match {context['pattern']}{meant}"
         case _:
             return f"{key} is {value}; {_bound(error)}"
 

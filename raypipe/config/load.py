@@ -64,13 +64,13 @@ def _read(path: Path) -> str:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _nearby(path: Path) -> str | None:
+def _nearby(path: Path) -> str:
     try:
         names = [other.name for other in path.parent.iterdir() if other.suffix in (".yaml", ".yml")]
     except OSError:
-        return None
+        names = []
     if not names:
-        return None
+        return "Check the path; configs/README.md says which files there are to start from."
     return f"In {path.parent}: {suggest(path.name, names)}"
 
 
@@ -91,7 +91,8 @@ def _in_words(
         name = where if where.startswith("--set") else f"{document.name}{where and ', ' + where}"
         return SettingsError(f"{name}: {faults[0].sentence}", hint=hint)
     lines = [f"{len(faults)} settings of {document.name} are wrong:"]
-    for fault in faults[:MANY]:
+    in_order = sorted(faults, key=lambda fault: document.line(fault.path) or 0)
+    for fault in in_order[:MANY]:
         where = _where(fault, document, settings)
         lines.append(f"  {where}{where and ': '}{fault.sentence}")
     if len(faults) > MANY:

@@ -1,9 +1,9 @@
 """Stable 64-bit hashes of rows, vectorised: the same on every platform and in every version.
 
 A hash is of the value, not of how it is stored: 5 is the same as int32, int64 or 5.0; text is the
-same plain, large or as a dictionary; a moment is the same in seconds and microseconds. So a row keeps
-its split when a writer changes a column's width. Tests pin literal hashes: a change of scheme moves
-rows between splits, and must be a decision.
+same plain, large or as a dictionary; a moment is the same in seconds and microseconds. So a row
+keeps its split when a writer changes a column's width. Tests pin literal hashes: a change of scheme
+moves rows between splits, and must be a decision.
 """
 
 import hashlib
@@ -56,7 +56,8 @@ def value_hash(values: pa.Array | pa.ChunkedArray) -> Hashes:
     if pa.types.is_dictionary(array.type):
         hashes = np.append(value_hash(array.dictionary), _NULL)
         places = pc.fill_null(pc.cast(array.indices, pa.int64()), len(array.dictionary))
-        return hashes[places.to_numpy(zero_copy_only=False)]
+        chosen: Hashes = hashes[places.to_numpy(zero_copy_only=False)]
+        return chosen
     if pa.types.is_null(array.type):
         return np.full(len(array), _NULL, dtype=np.uint64)
     hashes = _hash_of_type(array)
@@ -76,7 +77,7 @@ def one_chunk(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def as_numbers(array: pa.Array) -> npt.NDArray[Any] | None:
-    """Return numbers, booleans and moments as int64, uint64 or float64, nulls as 0; None for others.
+    """Return numbers, booleans, moments as int64, uint64 or float64, nulls as 0; None for others.
 
     Dates and timestamps are microseconds since the epoch, times of day and durations microseconds.
     """

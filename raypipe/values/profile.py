@@ -1,7 +1,7 @@
 """What is known of the rows of a dataset without reading them again: statistics that merge.
 
-The profile of a whole equals the merged profiles of its parts, in any order, but for the rounding of
-floating-point sums; and the same rows give the same profile, to the bit.
+The profile of a whole equals the merged profiles of its parts, in any order, but for the rounding
+of floating-point sums; and the same rows give the same profile, to the bit.
 """
 
 import math
@@ -122,9 +122,9 @@ class ColumnProfile:
     seen: Distinct
     """Sketch of the distinct values."""
     values: dict[str, int] | None = None
-    """How often each value occurs, by its canonical text; None beyond EXACT_VALUES, and for lists."""
+    """How often each value occurs, by canonical text; None beyond EXACT_VALUES, and for lists."""
     sampled: tuple[tuple[str, int], ...] = ()
-    """Where `values` is None: the most frequent values of the sample, and how often they are in it."""
+    """Where `values` is None: the sample's most frequent values, and how often they are in it."""
     lengths: Lengths | None = None
     """Of texts and lists; None for others and where all are null."""
 
@@ -150,12 +150,12 @@ class ColumnProfile:
 
     @property
     def distinct(self) -> int:
-        """Values that differ: exact while they are counted, else an estimate (error about 1.6 %)."""
+        """Values that differ: exact while they are counted, else an estimate (1.6 % or so off)."""
         return self.seen.estimate if self.values is None else len(self.values)
 
     @property
     def top(self) -> list[tuple[str, int]]:
-        """Values and how often they occur, most frequent first; in the sample beyond EXACT_VALUES."""
+        """Values and how often they occur, most frequent first; of the sample where too many."""
         if self.values is None:
             return list(self.sampled)
         return sorted(self.values.items(), key=lambda item: (-item[1], item[0]))
@@ -239,9 +239,7 @@ class Sample:
 
     def merge(self, other: Self) -> Self:
         """Draw the sample of the rows that both were drawn from."""
-        return self.of(
-            _stacked(self.rows, other.rows), np.concatenate([self.hashes, other.hashes])
-        )
+        return self.of(_stacked(self.rows, other.rows), np.concatenate([self.hashes, other.hashes]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +254,7 @@ class Profile:
     """None if the rows have no key."""
 
     def merge(self, other: Self) -> Self:
-        """Return the profile of the rows of both; a column that one lacks counts fewer than rows."""
+        """Return the profile of the rows of both; a column that one lacks counts fewer."""
         sample = self.sample.merge(other.sample)
         columns = {
             name: _merged(self.columns.get(name), other.columns.get(name))
@@ -352,7 +350,7 @@ class _Counted:
 
 
 def _are_few(array: pa.Array) -> bool:
-    """Guess from the first rows whether values repeat so much that counting them first is cheaper."""
+    """Guess from the first rows whether values repeat so much that counting first is cheaper."""
     if pa.types.is_nested(array.type) or pa.types.is_null(array.type):
         return False
     return bool(pc.count_distinct(array[:_LOOKED_AT]).as_py() <= EXACT_VALUES)
@@ -388,24 +386,21 @@ def _profile_column(name: str, column: _Counted) -> ColumnProfile:
 def _with_numbers(profile: ColumnProfile, numbers: Floats, counts: Counts) -> ColumnProfile:
     finite = np.isfinite(numbers)
     kept, times = (numbers, counts) if finite.all() else (numbers[finite], counts[finite])
+    profile = replace(
+        profile,
+        nans=int(counts[np.isnan(numbers)].sum()),
+        infinities=int(counts[np.isinf(numbers)].sum()),
+    )
     if not len(kept):
-        return replace(profile, **_not_finite(numbers, counts))
+        return profile
     return replace(
         profile,
-        **_not_finite(numbers, counts),
         zeros=int(times[kept == 0].sum()),
         min=float(kept.min()) + 0.0,
         max=float(kept.max()) + 0.0,
         moments=Moments.of(kept, times),
         buckets=Buckets.of(kept, times),
     )
-
-
-def _not_finite(numbers: Floats, counts: Counts) -> dict[str, int]:
-    return {
-        "nans": int(counts[np.isnan(numbers)].sum()),
-        "infinities": int(counts[np.isinf(numbers)].sum()),
-    }
 
 
 def _with_text(profile: ColumnProfile, values: pa.Array) -> ColumnProfile:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from raypipe.values.hashing import Hashes
 
 _BITS = 6
-"""Leading bits of the mantissa that tell buckets apart: 64 an octave, so at most 0.8 % from any value."""
+"""Leading bits of the mantissa that tell buckets apart: 64 an octave, each 1.6 % wide at most."""
 _SHIFT = np.int64(52 - _BITS)
 
 
@@ -127,7 +127,12 @@ class Distinct:
         """About how many distinct values were seen."""
         registers = self.registers
         empty = _REGISTERS - self.at_least
-        raw = 0.7213 / (1 + 1.079 / _REGISTERS) * _REGISTERS**2 / float(np.exp2(-registers.astype(np.float64)).sum())
+        raw = (
+            0.7213
+            / (1 + 1.079 / _REGISTERS)
+            * _REGISTERS**2
+            / float(np.exp2(-registers.astype(np.float64)).sum())
+        )
         if raw <= 2.5 * _REGISTERS and empty:
             return round(_REGISTERS * float(np.log(_REGISTERS / empty)))
         return round(raw)

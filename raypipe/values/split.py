@@ -33,8 +33,8 @@ class SplitRule(Protocol):
 def split_of(table: pa.Table, rule: SplitRule) -> Splits:
     """Return the number of each row's split.
 
-    A null in a hashed column counts as a value of its own; a row without a time is for training; a row
-    whose column names no split is a UsageError.
+    A null in a hashed column counts as a value of its own; a row without a time is for training; a
+    row whose column names no split is a UsageError.
     """
     given: Any = rule
     match rule.by:
@@ -59,7 +59,7 @@ def rule_columns(rule: SplitRule) -> tuple[str, ...]:
 def _by_hash(table: pa.Table, columns: Sequence[str], shares: Any, salt: str) -> Splits:
     place = unit_interval(row_hash(table, columns, salt))
     validation, analysis = shares.train, shares.train + shares.validation
-    return (place >= validation).astype(np.int8) + (place >= analysis).astype(np.int8)
+    return _numbered(place >= validation, place >= analysis)
 
 
 def _by_time(times: pa.ChunkedArray, rule: Any) -> Splits:
@@ -73,7 +73,11 @@ def _by_time(times: pa.ChunkedArray, rule: Any) -> Splits:
         ) from error
     bounds = [_microseconds(rule, name) for name in ("validation_from", "analysis_from")]
     known = pc.fill_null(moments, bounds[0] - 1).to_numpy(zero_copy_only=False)
-    return (known >= bounds[0]).astype(np.int8) + (known >= bounds[1]).astype(np.int8)
+    return _numbered(known >= bounds[0], known >= bounds[1])
+
+
+def _numbered(past_train: npt.NDArray[np.bool_], past_validation: npt.NDArray[np.bool_]) -> Splits:
+    return np.add(past_train, past_validation, dtype=np.int8)
 
 
 def _microseconds(rule: Any, name: str) -> int:

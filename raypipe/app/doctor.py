@@ -1,0 +1,65 @@
+"""Whether everything that raypipe needs is there and whole."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from raypipe.app.look import look
+from raypipe.errors import RaypipeError
+
+NEEDED = ("ray", "torch", "pyarrow", "pydantic", "safetensors", "altair", "vl-convert-python")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def doctor(home: Path | None) -> list[Check]:
+    """Look at Python, the packages, the home, the ledger, temporary and shared memory."""
+    return [
+        Check(name="python", ok=sys.version_info >= (3, 11), detail=platform.python_version()),
+        *(_package(name) for name in NEEDED),
+        _clean_environment(),
+        _examined("home", lambda: str(look(home).paths.home)),
+        _examined("ledger", lambda: f"{len(look(home).ledger.list_runs(limit=1000))} runs"),
+        _space("temporary folder", Path(os.environ.get("TMPDIR", "/tmp"))),
+        _space("shared memory", Path("/dev/shm")),
+    ]
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name=name, ok=True, detail=version(name))
+    except PackageNotFoundError:
+        return Check(name=name, ok=False, detail="missing: install raypipe again")
+
+
+def _clean_environment() -> Check:
+    slow = importlib.util.find_spec("rfc3987_syntax") is not None
+    detail = "rfc3987_syntax is installed: it triples the start of every Ray process; uninstall it"
+    return Check(name="quick Ray start", ok=not slow, detail=detail if slow else "yes")
+
+
+def _examined(name: str, look_at: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, ok=True, detail=look_at())
+    except RaypipeError as error:
+        return Check(name=name, ok=False, detail=str(error))
+
+
+def _space(name: str, folder: Path, needed: int = 2**30) -> Check:
+    if not folder.is_dir():
+        return Check(name=name, ok=False, detail=f"{folder} is missing")
+    free = shutil.disk_usage(folder).free
+    return Check(name=name, ok=free >= needed, detail=f"{free / 2**30:.1f} GiB free in {folder}")

@@ -1,0 +1,46 @@
+"""Runs and lineage as read-only records: what the terminal and scripts show."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from raypipe.app.look import look
+from raypipe.app.models import find_version
+from raypipe.engine.records import Json, RunRecord
+
+
+def runs(home: Path | None, last: int = 20) -> list[RunRecord]:
+    """Return the newest runs, newest first."""
+    return list(look(home).ledger.list_runs(limit=last))
+
+
+def run(name: str, home: Path | None) -> Json:
+    """Return one run with its steps and the last point of each of its curves."""
+    ledger = look(home).ledger
+    record = ledger.get_run(name)
+    steps = ledger.run_steps(record.id)
+    last = {metric.name: metric.value for metric in ledger.metrics(record.id)}
+    return {**asdict(record), "steps": [state.to_json() for state in steps], "metrics": last}
+
+
+def logs(name: str, home: Path | None) -> Json:
+    """Return the curves that the steps of a run logged, point by point."""
+    ledger = look(home).ledger
+    record = ledger.get_run(name)
+    return [f"{m.name} {m.step}: {m.value:.6g}" for m in ledger.metrics(record.id)]
+
+
+def lineage(model: str, home: Path | None) -> Json:
+    """Return what a version was made of: run, commit, shards, code, settings, review."""
+    workshop = look(home)
+    row = find_version(workshop.ledger, model)
+    record = workshop.ledger.get_run(row.run)
+    reviews = [r for r in workshop.ledger.list_reviews() if r.pipeline == record.pipeline]
+    decided = [asdict(r) for r in reviews if r.status == "approved" and r.run == record.id]
+    return {
+        "model": row.model,
+        "version": row.version,
+        "run": row.run,
+        "commits": dict(record.commits),
+        "lineage": row.lineage,
+        "review": decided[0] if decided else None,
+    }

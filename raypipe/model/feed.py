@@ -1,0 +1,108 @@
+"""What feeds the loop: each epoch every row once, in a seeded order, in even batches."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raypipe.model.share import Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Rows of one worker for one step of training."""
+
+    tensors: dict[str, Tensor]
+    label: Tensor
+    weight: Tensor | None
+    """Weight of each row; None where all count 1. A padding row counts 0."""
+    divisor: float
+    """What the sum of row losses is divided by, so that the mean of the workers' gradients is
+    the mean over all rows of the step: rows of the step on all workers / workers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorFeed:
+    """A share in memory, handed out in batches; every worker makes the same number of steps.
+
+    Batches of one epoch differ by at most a row: no tiny last batch, which would upset batch
+    normalisation and weigh its few rows too much.
+    """
+
+    share: Share
+    batch_size: int
+    """Most rows in a batch."""
+    seed: int = 0
+    rank: int = 0
+    shares: tuple[int, ...] = ()
+    """Rows of every worker's share, by rank; empty: this is the only worker."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Rows of every worker's share, by rank."""
+        return self.shares or (self.share.rows,)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all workers."""
+        return sum(self.sizes)
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch: as many on every worker."""
+        return max(math.ceil(size / self.batch_size) for size in self.sizes)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Hand out the rows of an epoch, which counts from 1."""
+        order = self._order(epoch)
+        for step in range(self.steps):
+            start, stop = _bounds(self.share.rows, step, self.steps)
+            yield self._batch(order[start:stop], self._divisor(step))
+
+    def _order(self, epoch: int) -> Tensor:
+        order = generator(self.seed, epoch, self.rank).permutation(self.share.rows)
+        return torch.from_numpy(order).to(self.share.label.device)
+
+    def _divisor(self, step: int) -> float:
+        bounds = [_bounds(size, step, self.steps) for size in self.sizes]
+        return sum(stop - start for start, stop in bounds) / len(self.sizes)
+
+    def _batch(self, index: Tensor, divisor: float) -> Batch:
+        if not len(index):
+            return self._padding(divisor)
+        return Batch(
+            tensors={name: tensor[index] for name, tensor in self.share.tensors.items()},
+            label=self.share.label[index],
+            weight=None,
+            divisor=divisor,
+        )
+
+    def _padding(self, divisor: float) -> Batch:
+        """Two rows that count nothing: a worker without rows still takes its part in the step."""
+        label = self.share.label
+        return Batch(
+            tensors={
+                name: tensor.new_zeros((2, *tensor.shape[1:]))
+                for name, tensor in self.share.tensors.items()
+            },
+            label=label.new_zeros(2),
+            weight=torch.zeros(2, device=label.device),
+            divisor=divisor,
+        )
+
+
+def generator(*parts: int) -> np.random.Generator:
+    """Return a generator that these numbers seed: as seed, epoch and rank."""
+    return np.random.default_rng([part % 2**64 for part in parts])
+
+
+def share_bounds(rows: int, workers: int) -> list[tuple[int, int]]:
+    """Return each worker's rows as (start, stop): even to a row, none lost and none twice."""
+    return [_bounds(rows, rank, workers) for rank in range(workers)]
+
+
+def _bounds(rows: int, part: int, parts: int) -> tuple[int, int]:
+    return rows * part // parts, rows * (part + 1) // parts

@@ -1,0 +1,28 @@
+"""From a dataset reference to the shards that it names now."""
+
+from raypipe.errors import NotFound
+from raypipe.store.versions import StoredObject, VersionStore, did_you_mean
+from raypipe.values.dataset import Dataset, Shard
+from raypipe.values.uri import DatasetUri, parse_uri
+
+
+def dataset_at(uri: str, versions: VersionStore) -> Dataset:
+    """Return the Parquet files under a reference, at the commit that it names now."""
+    wanted = parse_uri(uri)
+    commit = versions.resolve(wanted.ref)
+    files = [f for f in versions.list(commit, wanted.prefix) if f.path.endswith(".parquet")]
+    if not files:
+        raise _nothing_there(wanted, versions.list(commit))
+    shards = tuple(
+        Shard(path=f.path, object_id=f.object_id, size=f.size, location=versions.location(f))
+        for f in files
+    )
+    return Dataset(shards=shards, uri=uri, commit=commit)
+
+
+def _nothing_there(wanted: DatasetUri, files: tuple[StoredObject, ...]) -> NotFound:
+    folders = {f.path.rpartition("/")[0] for f in files} - {""}
+    return NotFound(
+        f"{wanted} holds no Parquet file" + did_you_mean(wanted.path, folders),
+        hint=f"Import data: raypipe data import FILE… --to {wanted}",
+    )

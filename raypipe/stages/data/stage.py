@@ -1,0 +1,28 @@
+"""The data stage, as a run calls it: each shard is read once, to be profiled split by split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raypipe.config.data import SplitRule
+from raypipe.engine.step import step
+from raypipe.values.dataset import Shard
+
+if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
+    from raypipe.values.profile import SplitProfiles
+
+
+@step(num_cpus=1)
+def profile_shard(shard: Shard, rule: SplitRule, key: tuple[str, ...]) -> SplitProfiles:
+    """Profile the three splits of a shard."""
+    from raypipe.stages.data.profiling import profile_splits, read_table
+
+    return profile_splits(read_table(shard.location), rule, key)
+
+
+@step(driver=True)
+def merge_profiles(profiles: list[SplitProfiles]) -> SplitProfiles:
+    """Merge the profiles of shards into those of the dataset."""
+    from raypipe.values.profile import SplitProfiles
+
+    return SplitProfiles.merge_all(profiles)

@@ -1,0 +1,132 @@
+"""The training stage, as a run calls it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raypipe.config.training import TrainingConfig
+from raypipe.engine.context import StepContext, current
+from raypipe.engine.step import step
+from raypipe.errors import StepFailed, UsageError
+from raypipe.values.dataset import TensorFile
+from raypipe.values.signature import Signature
+from raypipe.values.training import Checkpoint, Trained
+
+if TYPE_CHECKING:
+    from raypipe.model.fit import Job
+    from raypipe.model.loop import EpochEnd, TrainState
+
+
+@step(num_cpus=0)
+def train(
+    train: list[TensorFile],
+    validation: list[TensorFile],
+    signature: Signature,
+    settings: TrainingConfig,
+) -> Trained:
+    """Train a model on the train split; keep the checkpoints that are best on the validation split.
+
+    A training that was killed goes on from its last checkpoint.
+    """
+    from raypipe.model.fit import Job
+
+    check_rows(train, validation)
+    check_task(signature, settings)
+    context = current()
+    job = Job(signature=signature, settings=settings, folder=context.scratch / "checkpoints")
+    state = job.finished()
+    if state is None:
+        _run(job, train, validation, context)
+        state = job.finished()
+    if state is None:
+        raise StepFailed(
+            "training ended before its last epoch, and its last checkpoint is gone",
+            hint="run again: it goes on from the checkpoint before",
+        )
+    return _trained(job, state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teller:
+    """Reports the end of an epoch: how far training is, and a point on each curve."""
+
+    context: StepContext
+
+    def __call__(self, end: "EpochEnd") -> None:
+        """Report one epoch."""
+        for name, value in end.metrics.items():
+            self.context.log_metric(name, value, end.epoch)
+        self.context.progress(end.epoch, end.epochs, in_words(end.metrics))
+
+
+def in_words(metrics: dict[str, float]) -> str:
+    """Return the metrics of the validation split in a few words: `loss 0.41 auc 0.73`."""
+    return " ".join(
+        f"{name} {value:.3g}" for name, value in metrics.items() if name != "train_loss"
+    )
+
+
+def check_rows(train: Sequence[TensorFile], validation: Sequence[TensorFile]) -> None:
+    """Raise StepFailed unless both splits have rows."""
+    for name, files in (("train", train), ("validation", validation)):
+        if not sum(file.rows for file in files):
+            raise StepFailed(
+                f"the {name} split has no rows in {len(files)} shards; training needs some",
+                hint="look at `data.split` (its shares, or its column), or import more data",
+            )
+
+
+def check_task(signature: Signature, settings: TrainingConfig) -> None:
+    """Raise UsageError where the settings and the label disagree."""
+    if settings.task != signature.label.task:
+        raise UsageError(
+            f"training.task is {settings.task!r}, but the label {signature.label.name!r} is "
+            f"{signature.label.task}",
+            hint=f"set training.task to {signature.label.task}",
+        )
+
+
+def _run(
+    job: "Job", train: Sequence[TensorFile], validation: Sequence[TensorFile], context: StepContext
+) -> None:
+    context.progress(0, job.settings.epochs, "reading rows")
+    if context.runtime == "ray":
+        from raypipe.stages.training.on_ray import Work, train_on_ray
+
+        work = Work(job=job, tell=Teller(context=context), root=context.root)
+        train_on_ray(work, train, validation, context.scratch)
+        return
+    _run_here(job, train, validation, context)
+
+
+def _run_here(
+    job: "Job", train: Sequence[TensorFile], validation: Sequence[TensorFile], context: StepContext
+) -> None:
+    from raypipe.model.fit import fit
+    from raypipe.model.share import read_share
+
+    if job.settings.workers.count > 1:
+        raise UsageError(
+            f"training.workers.count is {job.settings.workers.count}, but without Ray there is one "
+            "worker, this process",
+            hint="run with --runtime ray, or set training.workers.count to 1",
+        )
+    fit(
+        job,
+        read_share(train, job.signature),
+        read_share(validation, job.signature),
+        on_epoch=Teller(context=context),
+    )
+
+
+def _trained(job: "Job", state: "TrainState") -> Trained:
+    rows = {int(row["epoch"]): row for row in state.history}
+    kept = tuple(
+        Checkpoint(epoch=epoch, metrics=_of_validation(rows[epoch]), weights=weights)
+        for epoch, weights in job.checkpoints.best(state.history)
+    )
+    return Trained(checkpoints=kept, history=state.history, candidate=kept[0])
+
+
+def _of_validation(row: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name not in {"epoch", "train_loss"}}

@@ -1,0 +1,101 @@
+"""From profiles to a schema: what the rows at hand are is what later rows must be."""
+
+import math
+
+from raypipe.config.data import DataConfig
+from raypipe.config.validation import ValidationConfig
+from raypipe.errors import UsageError
+from raypipe.values.profile import ColumnProfile, Profile
+from raypipe.values.schema import ROLES, Column, Role, Schema, is_numeric, kind_of
+
+
+def infer_schema(
+    name: str, profile: Profile, data: DataConfig, settings: ValidationConfig
+) -> Schema:
+    """Return the schema that the profiled rows keep, with room for somewhat more nulls."""
+    if not profile.rows:
+        raise UsageError(
+            "there are no rows to infer a schema from", hint="Import data, or write the schema."
+        )
+    roles = _roles(profile, data)
+    return Schema(
+        name=name,
+        columns=tuple(
+            _column(column, roles.get(column.name, ()), profile.rows, settings)
+            for column in profile.columns.values()
+        ),
+    )
+
+
+def _roles(profile: Profile, data: DataConfig) -> dict[str, tuple[Role, ...]]:
+    named: dict[Role, tuple[str, ...]] = {
+        "label": (data.label,),
+        "key": data.key,
+        "time": (data.time,) if data.time else (),
+    }
+    for role, columns in named.items():
+        for column in columns:
+            if column not in profile.columns:
+                raise _unknown(role, column, profile)
+    return {
+        column: tuple(role for role in ROLES if column in named[role])
+        for column in profile.columns
+    }
+
+
+def _unknown(role: str, column: str, profile: Profile) -> UsageError:
+    from raypipe.config.faults import suggest
+
+    return UsageError(
+        f"data.{role} names column {column!r}, which the data does not have; "
+        + suggest(column, list(profile.columns))
+    )
+
+
+def _column(
+    profile: ColumnProfile, roles: tuple[Role, ...], rows: int, settings: ValidationConfig
+) -> Column:
+    kind = _type(profile.type)
+    minimum, maximum = _range(profile) if is_numeric(kind) and "time" not in roles else (None, None)
+    return Column(
+        name=profile.name,
+        type=kind,
+        roles=roles,
+        required=profile.count == rows,
+        nulls=_room_for_nulls(profile),
+        categories=_categories(profile, kind, settings.categories),
+        minimum=minimum,
+        maximum=maximum,
+    )
+
+
+def _type(name: str) -> str:
+    """Return one type for a column that came in several: the widest number, else text."""
+    parts = name.split(" | ")
+    if len(parts) == 1:
+        return name
+    if not all(map(is_numeric, parts)):
+        return "string"
+    return "int64" if all(kind_of(part) == "integer" for part in parts) else "double"
+
+
+def _room_for_nulls(profile: ColumnProfile) -> float:
+    """Half as many again, and one in a hundred; none where there are none."""
+    missing = profile.nulls + profile.nans
+    if not missing:
+        return 0.0
+    return min(1.0, math.ceil(100 * (1.5 * missing / profile.count + 0.01)) / 100)
+
+
+def _categories(profile: ColumnProfile, kind: str, limit: int) -> tuple[str, ...] | None:
+    values = profile.values
+    if kind_of(kind) != "text" or not values or len(values) > limit:
+        return None
+    return tuple(sorted(values))
+
+
+def _range(profile: ColumnProfile) -> tuple[float | None, float | None]:
+    low, high = profile.min, profile.max
+    if isinstance(low, float) and isinstance(high, float):
+        return low, high
+    return None, None

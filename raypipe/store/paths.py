@@ -1,0 +1,46 @@
+"""Every path of a home, in one small class: read here, changed here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class HomePaths:
+    """Where things lie in a home."""
+
+    home: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's SQLite file."""
+        return self.home / "ledger.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """Artifacts, each under its digest."""
+        return self.home / "artifacts"
+
+    @property
+    def versions(self) -> Path:
+        """Local repositories of versioned data."""
+        return self.home / "versions"
+
+    @property
+    def schemas(self) -> Path:
+        """Schemas as YAML, where the settings name no file of their own."""
+        return self.home / "schemas"
+
+    @property
+    def work(self) -> Path:
+        """Scratch folders of steps, each under its key."""
+        return self.home / "work"
+
+    @property
+    def index(self) -> Path:
+        """The index of the project's source files."""
+        return self.home / "index"
+
+    @property
+    def reports(self) -> Path:
+        """Copies of reports, under names that people can find."""
+        return self.home / "reports"

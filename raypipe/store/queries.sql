@@ -1,0 +1,107 @@
+-- Each query has a name and a line that says what it is for.
+
+-- add_run: a run begins
+INSERT INTO runs (id, project, pipeline, status, created, record) VALUES (:id, :project, :pipeline, :status, :created, :record);
+
+-- end_run: a run comes to rest
+UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id;
+
+-- list_runs: the newest runs
+SELECT * FROM runs WHERE :project IS NULL OR project = :project ORDER BY created DESC, id DESC LIMIT :limit;
+
+-- find_runs: runs whose id starts so
+SELECT * FROM runs WHERE substr(id, 1, length(:id)) = :id OR substr(id, -length(:id)) = :id LIMIT 2;
+
+-- save_step: what became of a step
+INSERT INTO run_steps (run, position, name, state) VALUES (:run, :position, :name, :state)
+ON CONFLICT (run, name) DO UPDATE SET state = excluded.state;
+
+-- run_steps: the steps of a run in their order
+SELECT state FROM run_steps WHERE run = :run ORDER BY position;
+
+-- live_result: the result that a key finds
+SELECT * FROM results WHERE key = :key AND live = 1;
+
+-- latest_result: the newest result of a step
+SELECT * FROM results WHERE project = :project AND pipeline = :pipeline AND step = :step ORDER BY id DESC LIMIT 1;
+
+-- results_of: results of a step, newest first
+SELECT * FROM results WHERE project = :project AND pipeline = :pipeline AND step = :step ORDER BY id DESC LIMIT :limit;
+
+-- result_artifacts: what a result is made of
+SELECT digest, size, mtime_ns FROM result_artifacts WHERE result = :result ORDER BY position;
+
+-- add_result: a result is recorded, unless its key has a live one
+INSERT INTO results (key, project, pipeline, step, root, explanation, run, seconds, created, expires)
+VALUES (:key, :project, :pipeline, :step, :root, :explanation, :run, :seconds, :created, :expires);
+
+-- add_result_artifact: one artifact of a result
+INSERT INTO result_artifacts (result, position, digest, size, mtime_ns) VALUES (:result, :position, :digest, :size, :mtime_ns);
+
+-- supersede: a result goes out of use, and stays for lineage
+UPDATE results SET live = 0, superseded = :why WHERE key = :key AND live = 1;
+
+-- run_of: the pipeline that a run belongs to
+SELECT project, pipeline FROM runs WHERE id = :run;
+
+-- add_fingerprint: the parts of a fingerprint
+INSERT OR IGNORE INTO fingerprints (digest, parts) VALUES (:digest, :parts);
+
+-- fingerprint: the parts of a fingerprint
+SELECT parts FROM fingerprints WHERE digest = :digest;
+
+-- add_source: the text of a symbol
+INSERT OR IGNORE INTO symbol_sources (digest, source) VALUES (:digest, :source);
+
+-- source: the text of a symbol
+SELECT source FROM symbol_sources WHERE digest = :digest;
+
+-- add_metric: a point of a curve
+INSERT OR REPLACE INTO metrics (run, step, name, at, value, time) VALUES (:run, :step, :name, :at, :value, :time);
+
+-- metrics: the curves of a run
+SELECT name, at, value, time FROM metrics WHERE run = :run ORDER BY step, name, at;
+
+-- add_review: a decision is asked for
+INSERT OR IGNORE INTO reviews (id, project, pipeline, step, evidence, status, created, record)
+VALUES (:id, :project, :pipeline, :step, :evidence, :status, :created, :record);
+
+-- find_review: the decision on a piece of evidence
+SELECT record FROM reviews WHERE project = :project AND pipeline = :pipeline AND step = :step AND evidence = :evidence;
+
+-- list_reviews: reviews, newest first
+SELECT record FROM reviews WHERE :status IS NULL OR status = :status ORDER BY created DESC, id;
+
+-- decide_review: a decision is made, if none was
+UPDATE reviews SET status = :status, record = :record WHERE id = :id AND status = 'open';
+
+-- add_version: a model version
+INSERT INTO model_versions (model, version, bundle, created, record) VALUES (:model, :version, :bundle, :created, :record);
+
+-- version_of_bundle: the version that a bundle has
+SELECT record FROM model_versions WHERE model = :model AND bundle = :bundle;
+
+-- versions: a model's versions, newest first
+SELECT record FROM model_versions WHERE model = :model ORDER BY created DESC;
+
+-- models: names of models
+SELECT DISTINCT model FROM model_versions ORDER BY model;
+
+-- set_alias: an alias points to a version
+INSERT INTO aliases (model, alias, version) VALUES (:model, :alias, :version)
+ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version;
+
+-- add_alias_history: who moved an alias
+INSERT INTO alias_history (model, alias, version, actor, time) VALUES (:model, :alias, :version, :actor, :time);
+
+-- aliases: where a model's aliases point
+SELECT alias, version FROM aliases WHERE model = :model ORDER BY alias;
+
+-- add_look: the analysis split is looked at
+INSERT INTO looks (dataset, run, step, time) VALUES (:dataset, :run, :step, :time);
+
+-- looks: how often an analysis split was looked at
+SELECT count(*) FROM looks WHERE dataset = :dataset;
+
+-- live_artifacts: every artifact that a live result is made of
+SELECT DISTINCT digest FROM result_artifacts JOIN results ON results.id = result WHERE live = 1;

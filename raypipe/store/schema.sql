@@ -1,0 +1,112 @@
+-- The ledger's tables as they are.
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL,
+    pipeline TEXT NOT NULL,
+    status TEXT NOT NULL,
+    created REAL NOT NULL,
+    ended REAL,
+    record TEXT NOT NULL,           -- RunRecord as JSON, status and end left out
+    error TEXT
+);
+CREATE INDEX runs_by_time ON runs (created DESC);
+
+CREATE TABLE run_steps (
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,            -- StepState as JSON
+    PRIMARY KEY (run, name)
+);
+
+CREATE TABLE results (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    live INTEGER NOT NULL DEFAULT 1,
+    superseded TEXT,                -- why it is out of use
+    project TEXT NOT NULL,
+    pipeline TEXT NOT NULL,
+    step TEXT NOT NULL,
+    root TEXT NOT NULL,
+    explanation TEXT NOT NULL,      -- Explanation as JSON
+    run TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    created REAL NOT NULL,
+    expires REAL
+);
+CREATE UNIQUE INDEX one_live_result_a_key ON results (key) WHERE live = 1;
+CREATE INDEX results_by_step ON results (project, pipeline, step, id DESC);
+
+CREATE TABLE result_artifacts (
+    result INTEGER NOT NULL REFERENCES results (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    PRIMARY KEY (result, position)
+) WITHOUT ROWID;
+CREATE INDEX result_artifacts_by_digest ON result_artifacts (digest);
+
+CREATE TABLE fingerprints (digest TEXT PRIMARY KEY, parts TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE symbol_sources (digest TEXT PRIMARY KEY, source TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE metrics (
+    run TEXT NOT NULL,
+    step TEXT NOT NULL,
+    name TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    value REAL,
+    time REAL NOT NULL,
+    PRIMARY KEY (run, step, name, at)
+) WITHOUT ROWID;
+
+CREATE TABLE reviews (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL,
+    pipeline TEXT NOT NULL,
+    step TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    status TEXT NOT NULL,
+    created REAL NOT NULL,
+    record TEXT NOT NULL,           -- Review as JSON
+    UNIQUE (project, pipeline, step, evidence)
+);
+
+CREATE TABLE model_versions (
+    model TEXT NOT NULL,
+    version TEXT NOT NULL,
+    bundle TEXT NOT NULL,
+    created REAL NOT NULL,
+    record TEXT NOT NULL,           -- ModelVersionRow as JSON
+    PRIMARY KEY (model, version),
+    UNIQUE (model, bundle)
+);
+
+CREATE TABLE aliases (
+    model TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    version TEXT NOT NULL,
+    PRIMARY KEY (model, alias),
+    FOREIGN KEY (model, version) REFERENCES model_versions (model, version)
+) WITHOUT ROWID;
+
+CREATE TABLE alias_history (
+    id INTEGER PRIMARY KEY,
+    model TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    version TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    time REAL NOT NULL
+);
+
+CREATE TABLE looks (
+    id INTEGER PRIMARY KEY,
+    dataset TEXT NOT NULL,          -- digest of the shards whose analysis rows were looked at
+    run TEXT NOT NULL,
+    step TEXT NOT NULL,
+    time REAL NOT NULL
+);
+CREATE INDEX looks_by_dataset ON looks (dataset);

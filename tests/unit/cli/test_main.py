@@ -1,0 +1,109 @@
+"""The command line says what is wrong and what to do, and exits with the code of the fault."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from raypipe.cli.main import execute
+
+HEAVY = ("pydantic", "yaml", "pyarrow", "numpy", "torch", "ray", "rich", "sqlite3", "altair")
+
+
+def test_help_imports_nothing_heavy():
+    """`raypipe --help` is to answer within 0.10 s of CPU above bare Python."""
+    asks = (
+        "import sys; from raypipe.cli.main import execute; "
+        f"execute(['--help']); print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_has_a_line_for_every_command(capsys):
+    assert execute(["--help"]) == 0
+    shown = capsys.readouterr().out.partition("Commands:")[2].split()
+    for command in ("run", "plan", "why", "runs", "review", "models", "score", "data", "config",
+                    "doctor", "clean", "lineage"):  # fmt: skip
+        assert command in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["run", "--forse", "x"], 2, "No such option: --forse"),
+        (["review", "approve", "x"], 2, "Missing option '--by'"),
+        (["run", "--runtime", "moon"], 2, "'moon' is not one of"),
+        (["config", "check", "gone.yaml"], 9, "there is no file gone.yaml"),
+    ],
+)
+def test_a_fault_has_a_sentence_a_next_step_and_its_exit_code(capsys, arguments, code, says):
+    assert execute(arguments) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    first, *_, last = said.err.splitlines()
+    assert first.startswith("raypipe: ")
+    assert says in first
+    assert last.startswith("→ ")
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "code"),
+    [
+        (["config", "check", "gone.yaml", "--json"], "NotFound", 9),
+        (["run", "--forse", "--json"], "NoSuchOption", 2),
+    ],
+)
+def test_json_ends_with_a_result_that_holds_the_error(capsys, arguments, kind, code):
+    assert execute(arguments) == code
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["event"] == "result"
+    assert (result["error"]["kind"], result["error"]["exit"]) == (kind, code)
+    assert {"run", "pipeline", "status", "steps", "outputs", "reviews"} <= result.keys()
+
+
+def test_a_fault_of_raypipe_is_one_line_and_shows_its_traceback_only_when_asked(
+    capsys, monkeypatch
+):
+    def nobody_thought_of_this(*_):
+        raise ZeroDivisionError("by 0")
+
+    monkeypatch.setattr("raypipe.config.load.load", nobody_thought_of_this)
+    assert execute(["config", "check", __file__]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "raypipe: this is a fault of raypipe, not of yours: ZeroDivisionError: by 0 in test_main.py"
+    )
+    assert "Traceback" not in said
+
+    monkeypatch.setenv("RAYPIPE_DEBUG", "1")
+    assert execute(["config", "check", __file__]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_fault():
+    """`raypipe config schema | head -1`."""
+    command = [sys.executable, "-m", "raypipe", "config", "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+def test_config_show_prints_yaml_that_reads_back_equal(tmp_path, capsys):
+    from raypipe.config.load import load
+
+    file = tmp_path / "s.yaml"
+    file.write_text(
+        "name: flights\n"
+        "data: {dataset: local://f/main, label: 'no', split: {by: hash, columns: ['12:30']}}\n"
+        "preprocessing: {groups: [{kind: numeric, columns: '1e3'}]}\n"
+    )
+    assert execute(["config", "show", str(file)]) == 0
+    shown = tmp_path / "shown.yaml"
+    shown.write_text(capsys.readouterr().out)
+    assert load(shown) == load(file)

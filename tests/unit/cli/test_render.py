@@ -1,0 +1,106 @@
+"""Records become text that a person can read and a pipe can carry."""
+
+import pytest
+
+from raypipe.cli import render
+
+
+def step(name: str, action: str, kind: str, what: str = "", digest: str | None = None):
+    reason = {"kind": kind, "what": what, "detail": ""}
+    return {"name": name, "action": action, "reason": reason, "digest": digest, "seconds": None}
+
+
+PLAN = {
+    "pipeline": "flights",
+    "status": None,
+    "steps": [
+        step("profile_shard", "hit", "same"),
+        step("profile_shard#2", "hit", "same"),
+        step("profile_shard#3", "execute", "new"),
+        step("train", "execute", "code", "my.model:build"),
+        step("review_model", "open", "upstream", "train"),
+    ],
+    "outputs": {},
+    "reviews": [],
+    "error": None,
+}
+
+
+def test_a_plan_puts_like_steps_in_one_row():
+    assert render.plan(PLAN) == (
+        "step              action   reason\n"
+        "profile_shard ×2  hit      same\n"
+        "profile_shard#3   execute  new\n"
+        "train             execute  code: my.model:build\n"
+        "review_model      open     upstream: train\n"
+        "\n"
+        "flights: 2 to execute, 2 kept, 1 open until an upstream output is known"
+    )
+
+
+def test_a_summary_says_what_waits_and_how_to_decide():
+    review = {"id": "ab12", "step": "review_model", "status": "open", "evidence": "e"}
+    run = {
+        **PLAN,
+        "run": "r1",
+        "status": "waiting",
+        "steps": [step("a", "execute", "new", digest="d"), step("b", "hit", "same", digest="d")],
+        "reviews": [review],
+    }
+    assert render.summary(run).splitlines() == [
+        "run r1 of flights: waiting for a review",
+        "  1 step executed, 1 kept",
+        "review ab12 of review_model is open",
+        "  raypipe review show ab12",
+        "  raypipe review approve ab12 --by NAME --note TEXT   (or reject)",
+    ]
+
+
+def test_a_step_that_failed_does_not_count_as_executed():
+    run = {**PLAN, "run": "r1", "status": "failed", "steps": [step("a", "execute", "new")]}
+    assert "0 steps executed, 0 kept" in render.summary(run)
+
+
+def test_columns_stay_aligned_under_wide_letters_and_line_breaks():
+    shown = render.table(("name", "note"), [("東京", "x\ny"), ("abcd", None)])
+    assert shown == "name  note\n東京  x y\nabcd  -"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (0.0123, "12 ms"),
+        (3.21, "3.2 s"),
+        (89.9, "89.9 s"),
+        (125, "2:05 min"),
+        (7200, "2.0 h"),
+    ],
+)
+def test_a_duration_is_in_the_unit_that_suits_it(seconds, text):
+    assert render.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")]
+)
+def test_a_size_is_in_the_unit_that_suits_it(count, text):
+    assert render.size(count) == text
+
+
+def test_nested_data_is_indented():
+    data = {"a": 1, "b": {"c": [], "d": [{"x": 1, "y": 2}, {"x": 3}]}, "e": None}
+    assert render.lines(data).splitlines() == [
+        "a: 1",
+        "b:",
+        "  c: -",
+        "  d:",
+        "    - x: 1",
+        "      y: 2",
+        "    - x: 3",
+        "e: -",
+    ]
+
+
+def test_no_runs_says_how_to_make_one():
+    assert "raypipe run" in render.runs([])

@@ -1,0 +1,101 @@
+"""Stages, settings, folders and shipped files agree, and the layers hold."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import raypipe
+from raypipe.config.cycle import CycleConfig
+from raypipe.stages import STAGES
+
+PACKAGE = Path(raypipe.__file__).parent
+ROOT = PACKAGE.parent
+AROUND = {"name", "runtime"}
+"""Settings of a cycle that belong to no stage."""
+
+
+def folders(of: Path) -> set[str]:
+    return {entry.name for entry in of.iterdir() if entry.is_dir() and entry.name[0] not in "_."}
+
+
+def imports_at_top(file: Path) -> Iterator[str]:
+    """Yield the packages that importing a file imports: none in functions, none for types only."""
+    waiting: list[ast.AST] = list(ast.parse(file.read_text()).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            waiting += node.orelse
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            waiting += ast.iter_child_nodes(node)
+
+
+def test_each_stage_has_a_folder_and_each_folder_is_a_stage():
+    assert folders(PACKAGE / "stages") == set(STAGES)
+
+
+def test_each_stage_has_its_section_of_settings_in_the_order_of_a_run():
+    sections = [name for name in CycleConfig.model_fields if name not in AROUND]
+    assert sections == list(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_has_a_module_of_settings_of_its_name(stage):
+    model = CycleConfig.model_fields[stage].annotation
+    assert model is not None
+    assert model.__module__ == f"raypipe.config.{stage}"
+
+
+@pytest.mark.parametrize(
+    "file", sorted((PACKAGE / "stages").rglob("*.py")), ids=lambda file: "/".join(file.parts[-2:])
+)
+def test_no_stage_imports_torch_or_ray_at_module_level(file):
+    if file.name != "on_ray.py":
+        assert not {"torch", "ray"} & set(imports_at_top(file))
+
+
+def test_planning_needs_neither_ray_nor_torch_nor_pyarrow():
+    """What `raypipe plan` imports before it looks at a target."""
+    asks = (
+        "import sys, raypipe.app.run, raypipe.app.cycle; "
+        "print(sorted({'ray', 'torch', 'pyarrow', 'altair'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_imports_point_down_the_layers():
+    """The contracts in pyproject.toml, which `scripts/check` looks at too."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize("folder", sorted(folders(ROOT / "tests" / "unit") - {"scripts"}))
+def test_unit_tests_mirror_the_package(folder):
+    tested = {file.stem.removeprefix("test_") for file in unit_tests(folder)}
+    there = {file.stem for file in (PACKAGE / folder).rglob("*.py")}
+    there |= {entry.name for entry in (PACKAGE / folder).rglob("*") if entry.is_dir()}
+    assert tested - there - {"shipped_configs"} == set()
+
+
+def unit_tests(folder: str) -> Iterator[Path]:
+    return (ROOT / "tests" / "unit" / folder).rglob("test_*.py")
+
+
+def test_the_public_surface_is_exactly_what_is_listed():
+    assert raypipe.__all__ == sorted(raypipe.__all__)
+    assert all(hasattr(raypipe, name) for name in raypipe.__all__)
