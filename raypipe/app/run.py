@@ -45,7 +45,7 @@ def prepare(request: RunRequest, *, write: bool) -> Prepared:
     home = find_home(request.home, target.root)
     if target.is_script:
         return _prepare_script(request, target, home, write)
-    from raypipe.app.cycle import prepare_cycle
+    from raypipe.app.cycle_setup import prepare_cycle
 
     return prepare_cycle(request, target, home, write)
 

@@ -1,5 +1,6 @@
 """Commands about one pipeline: run, plan, why; and about the home: clean, doctor."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -96,7 +97,7 @@ def doctor(home: options.Home = None, as_json: options.AsJson = False) -> int:
 def _request(
     target: str | None,
     sets: list[str] | None,
-    home: "options.Path | None",
+    home: Path | None,
     runtime: options.RuntimeKind | None,
     address: str | None,
     force: list[str] | None,

@@ -177,8 +177,15 @@ class Lines:
 
 
 def _pace(stage: Stage, now: float) -> str:
+    return ", ".join(part for part in (stage.shown(), remaining(stage, now)) if part)
+
+
+def remaining(stage: Stage, now: float) -> str:
+    """Return how long a stage still takes, or nothing while that is not known."""
     left = stage.left(now)
-    return stage.shown() + (f", {duration(left)} left" if left is not None else "")
+    if left is None:
+        return ""
+    return f"{left:.0f} s left" if left < 90 else f"{duration(left)} left"
 
 
 @dataclass
@@ -213,18 +220,18 @@ class Display:
         task = self._tasks.pop(stage.name, None)
         if task is not None:
             self._bars.remove_task(task)
+            self._bars.refresh()
         self._bars.console.print(line, markup=False, highlight=False)
 
     def _draw(self, stage: Stage) -> None:
         bars = self._bars = self._bars or _bars()
         if stage.name not in self._tasks:
             self._tasks[stage.name] = bars.add_task(stage.name, total=1.0, shown="", left="")
-        left = stage.left(self.progress.clock())
         bars.update(
             self._tasks[stage.name],
             completed=stage.share,
             shown=stage.shown(),
-            left="" if left is None else f"{duration(left)} left",
+            left=remaining(stage, self.progress.clock()),
         )
 
 

@@ -109,8 +109,9 @@ def _refuse_depth(text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
+            mark: Any = event.start_mark
             raise yaml.MarkedYAMLError(
-                problem=f"nested deeper than {DEEPEST} levels", problem_mark=event.start_mark
+                problem=f"nested deeper than {DEEPEST} levels", problem_mark=mark
             )
 
 

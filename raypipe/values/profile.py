@@ -4,8 +4,10 @@ The profile of a whole equals the merged profiles of its parts, in any order, bu
 of floating-point sums; and the same rows give the same profile, to the bit.
 """
 
+import json
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Any, Self, TypeVar
@@ -96,6 +98,29 @@ class Lengths:
         )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ValueCounts:
+    """How often each of some values occurs, written down in little room."""
+
+    texts: str
+    """The values' canonical texts, as a JSON list."""
+    counts: Counts
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, int]]) -> Self:
+        """Write down values and how often each occurs, in their order."""
+        texts, counts = tuple(zip(*pairs, strict=True)) or ((), ())
+        return cls(
+            texts=json.dumps(texts, ensure_ascii=False, separators=(",", ":")),
+            counts=np.array(counts, np.int64),
+        )
+
+    @cached_property
+    def pairs(self) -> dict[str, int]:
+        """Values and how often each occurs."""
+        return dict(zip(json.loads(self.texts), self.counts.tolist(), strict=True))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ColumnProfile:
     """Statistics of one column.
@@ -121,12 +146,17 @@ class ColumnProfile:
     """Distribution of the finite numbers; None if there are none."""
     seen: Distinct
     """Sketch of the distinct values."""
-    values: dict[str, int] | None = None
-    """How often each value occurs, by canonical text; None beyond EXACT_VALUES, and for lists."""
-    sampled: tuple[tuple[str, int], ...] = ()
-    """Where `values` is None: the sample's most frequent values, and how often they are in it."""
+    counted: ValueCounts | None = None
+    """See `values`."""
+    sampled: ValueCounts | None = None
+    """Where `counted` is None: the sample's most frequent values, and how often they are in it."""
     lengths: Lengths | None = None
     """Of texts and lists; None for others and where all are null."""
+
+    @property
+    def values(self) -> dict[str, int] | None:
+        """How often each value occurs, by canonical text; None beyond EXACT_VALUES, and for lists."""
+        return None if self.counted is None else self.counted.pairs
 
     @property
     def mean(self) -> float | None:
@@ -156,9 +186,9 @@ class ColumnProfile:
     @property
     def top(self) -> list[tuple[str, int]]:
         """Values and how often they occur, most frequent first; of the sample where too many."""
-        if self.values is None:
-            return list(self.sampled)
-        return sorted(self.values.items(), key=lambda item: (-item[1], item[0]))
+        if self.values is not None:
+            return _by_frequency(self.values)
+        return [] if self.sampled is None else list(self.sampled.pairs.items())
 
     def quantile(self, share: float) -> float | None:
         """Return the number below which this share of the finite numbers lies, to within 1 %."""
@@ -185,8 +215,8 @@ class ColumnProfile:
             moments=_merged(self.moments, other.moments),
             buckets=_merged(self.buckets, other.buckets),
             seen=seen,
-            values=_merged_values(self.values, other.values, seen),
-            sampled=(),
+            counted=_merged_values(self.values, other.values, seen),
+            sampled=None,
             lengths=_merged(self.lengths, other.lengths),
         )
 
@@ -374,7 +404,7 @@ def _profile_column(name: str, column: _Counted) -> ColumnProfile:
         count=rows,
         nulls=rows - int(column.counts.sum()),
         seen=seen,
-        values=_exact_values(column, seen),
+        counted=_exact_values(column, seen),
         lengths=_lengths(column),
     )
     numbers = _numbers(column.values)
@@ -421,7 +451,7 @@ def _numbers(values: pa.Array) -> Floats | None:
     return floats / 1e6 if pa.types.is_temporal(values.type) else floats
 
 
-def _exact_values(column: _Counted, seen: Distinct) -> dict[str, int] | None:
+def _exact_values(column: _Counted, seen: Distinct) -> ValueCounts | None:
     if pa.types.is_nested(column.values.type) or seen.at_least > EXACT_VALUES:
         return None
     values, counts = column.values, column.counts
@@ -433,7 +463,7 @@ def _exact_values(column: _Counted, seen: Distinct) -> dict[str, int] | None:
     for text, count in zip(canonical_text(values), counts.tolist(), strict=True):
         if text is not None and text != skipped:
             texts[text] = texts.get(text, 0) + count
-    return dict(sorted(texts.items())) if len(texts) <= EXACT_VALUES else None
+    return ValueCounts.of(sorted(texts.items())) if len(texts) <= EXACT_VALUES else None
 
 
 def _lengths(column: _Counted) -> Lengths | None:
@@ -457,13 +487,15 @@ def _is_list(kind: pa.DataType) -> bool:
 
 def _sampled(column: ColumnProfile, rows: pa.Table) -> ColumnProfile:
     """Count a column's values within the sample, where there are too many to count all."""
-    if column.values is not None or pa.types.is_nested(rows[column.name].type):
+    if column.counted is not None or pa.types.is_nested(rows[column.name].type):
         return column
-    pairs = one_chunk(pc.value_counts(rows[column.name].drop_null()))
-    texts = canonical_text(pairs.field("values"))
-    counts = zip(texts, pairs.field("counts").to_pylist(), strict=True)
-    top = sorted(((text, n) for text, n in counts if text is not None), key=lambda i: (-i[1], i[0]))
-    return replace(column, sampled=tuple(top[:_TOP]))
+    texts = canonical_text(rows[column.name])
+    counts = Counter(text for text in texts if text is not None)
+    return replace(column, sampled=ValueCounts.of(_by_frequency(counts)[:_TOP]))
+
+
+def _by_frequency(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 _Mergeable = TypeVar("_Mergeable", Moments, Buckets, Lengths, ColumnProfile, KeyProfile)
@@ -483,11 +515,11 @@ def _merged_type(a: str, b: str) -> str:
 
 def _merged_values(
     a: dict[str, int] | None, b: dict[str, int] | None, seen: Distinct
-) -> dict[str, int] | None:
+) -> ValueCounts | None:
     if a is None or b is None or seen.at_least > EXACT_VALUES:
         return None
     merged = {text: a.get(text, 0) + b.get(text, 0) for text in sorted(a | b)}
-    return merged if len(merged) <= EXACT_VALUES else None
+    return ValueCounts.of(merged.items()) if len(merged) <= EXACT_VALUES else None
 
 
 def _extreme(choose: Any, a: float | str | None, b: float | str | None) -> float | str | None:

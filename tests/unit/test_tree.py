@@ -1,6 +1,7 @@
 """Stages, settings, folders and shipped files agree, and the layers hold."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,6 +95,15 @@ def test_unit_tests_mirror_the_package(folder):
 
 def unit_tests(folder: str) -> Iterator[Path]:
     return (ROOT / "tests" / "unit" / folder).rglob("test_*.py")
+
+
+SHELL = [ROOT / ".ci/run", *(ROOT / "scripts" / name for name in ("quickstart", "test", "check"))]
+
+
+@pytest.mark.parametrize("file", SHELL, ids=lambda file: file.name)
+def test_a_script_is_executable_and_parses(file):
+    assert os.access(file, os.X_OK)
+    subprocess.run(["bash", "-n", file], check=True)
 
 
 def test_the_public_surface_is_exactly_what_is_listed():

@@ -3,8 +3,9 @@
 import math
 
 from raypipe.config.data import DataConfig
+from raypipe.config.faults import suggest
 from raypipe.config.validation import ValidationConfig
-from raypipe.errors import UsageError
+from raypipe.errors import UsageError, ValidationStopped
 from raypipe.values.profile import ColumnProfile, Profile
 from raypipe.values.schema import ROLES, Column, Role, Schema, is_numeric, kind_of
 
@@ -14,14 +15,14 @@ def infer_schema(
 ) -> Schema:
     """Return the schema that the profiled rows keep, with room for somewhat more nulls."""
     if not profile.rows:
-        raise UsageError(
-            "there are no rows to infer a schema from", hint="Import data, or write the schema."
+        raise ValidationStopped(
+            "There are no rows to infer a schema from.", hint="Import data: raypipe data import."
         )
     roles = _roles(profile, data)
     return Schema(
         name=name,
         columns=tuple(
-            _column(column, roles.get(column.name, ()), profile.rows, settings)
+            _column(column, roles[column.name], profile.rows, settings, data.key)
             for column in profile.columns.values()
         ),
     )
@@ -38,14 +39,11 @@ def _roles(profile: Profile, data: DataConfig) -> dict[str, tuple[Role, ...]]:
             if column not in profile.columns:
                 raise _unknown(role, column, profile)
     return {
-        column: tuple(role for role in ROLES if column in named[role])
-        for column in profile.columns
+        column: tuple(role for role in ROLES if column in named[role]) for column in profile.columns
     }
 
 
 def _unknown(role: str, column: str, profile: Profile) -> UsageError:
-    from raypipe.config.faults import suggest
-
     return UsageError(
         f"data.{role} names column {column!r}, which the data does not have; "
         + suggest(column, list(profile.columns))
@@ -53,10 +51,15 @@ def _unknown(role: str, column: str, profile: Profile) -> UsageError:
 
 
 def _column(
-    profile: ColumnProfile, roles: tuple[Role, ...], rows: int, settings: ValidationConfig
+    profile: ColumnProfile,
+    roles: tuple[Role, ...],
+    rows: int,
+    settings: ValidationConfig,
+    key: tuple[str, ...],
 ) -> Column:
     kind = _type(profile.type)
-    minimum, maximum = _range(profile) if is_numeric(kind) and "time" not in roles else (None, None)
+    grows = "time" in roles or key == (profile.name,)
+    minimum, maximum = (None, None) if grows or not is_numeric(kind) else _range(profile)
     return Column(
         name=profile.name,
         type=kind,

@@ -118,11 +118,13 @@ def _short(number: float | None) -> float | None:
 
 def _in_words(faults: Sequence[Fault], document: Document) -> SettingsError:
     hint = "Mend the schema file, or delete it: the next run infers it again."
-    lines = [
-        f"line {document.line(fault.path) or 1}: {fault.sentence}" for fault in faults[:MANY]
-    ]
+    lines = [f"line {document.line(fault.path) or 1}: {fault.sentence}" for fault in faults[:MANY]]
     if len(lines) == 1:
         return SettingsError(f"{document.name}, {lines[0]}", hint=hint)
     more = [f"  … and {len(faults) - MANY} more"] if len(faults) > MANY else []
-    said = [f"{len(faults)} things in {document.name} are wrong:", *("  " + x for x in lines), *more]
+    said = [
+        f"{len(faults)} things in {document.name} are wrong:",
+        *("  " + x for x in lines),
+        *more,
+    ]
     return SettingsError("\n".join(said), hint=hint)

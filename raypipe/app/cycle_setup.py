@@ -1,0 +1,174 @@
+"""A settings file made ready to run: the dataset resolved, the schema file read, the ledger's facts at hand."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from raypipe.app.assemble import Workshop, open_workshop
+from raypipe.app.cycle import cycle
+from raypipe.app.models import CHAMPION
+from raypipe.app.request import RunRequest
+from raypipe.app.run import Prepared
+from raypipe.app.targets import Target
+from raypipe.config.cycle import CycleConfig
+from raypipe.config.load import load, to_json
+from raypipe.engine.drive import Driven
+from raypipe.engine.graph import build
+from raypipe.engine.plan import Planner
+from raypipe.stages.data import dataset_at
+from raypipe.store.rows import ModelVersionRow
+from raypipe.store.versions import open_store
+from raypipe.values.dataset import Dataset
+from raypipe.values.schema import Schema, schema_from_yaml, schema_to_yaml
+from raypipe.values.uri import parse_uri
+
+
+def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) -> Prepared:
+    """Build a cycle's graph from its settings, its dataset and what the ledger knows."""
+    config = load(target.path, request.sets)
+    uri = parse_uri(config.data.dataset)
+    dataset = dataset_at(config.data.dataset, open_store(uri, home))
+    workshop = open_workshop(target.root, home, write=write, by=request.by)
+    schema_file = schema_path(config, target, workshop)
+    schema = read_schema(schema_file)
+    accepted = last_accepted(workshop, config.name, dataset)
+    known = frozenset(shard.object_id for shard in accepted.dataset.shards) if accepted else None
+    graph = build(
+        lambda: cycle(config, dataset, known or frozenset(), schema), config.name, {}
+    )
+    return Prepared(
+        graph=graph,
+        workshop=workshop,
+        lookups=_lookups(workshop, config, accepted),
+        settings=to_json(config),
+        commits={config.data.dataset: dataset.commit},
+        target=str(target),
+        runtime=request.runtime or config.runtime.kind,
+        address=request.address or config.runtime.address,
+        cpus=config.runtime.cpus,
+        after=_after(workshop, config, dataset, schema_file),
+    )
+
+
+# --- what was accepted before -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The data that validation let in last, before the data of now."""
+
+    dataset: Dataset
+    profile: str
+    """Digest of its profiles."""
+
+
+def last_accepted(workshop: Workshop, pipeline: str, now: Dataset) -> Accepted | None:
+    """Return what was accepted last with other content than the dataset of now."""
+    ledger = workshop.ledger
+    digest = workshop.codec.encode(now).digest
+    for result in ledger.results_of(workshop.project, pipeline, "admit"):
+        if result.explanation.parameters.get("dataset") != digest:
+            kept = workshop.codec.decode(workshop.artifacts.read(result.root), workshop.artifacts)
+            return Accepted(dataset=kept.dataset, profile=result.explanation.inputs["profiles"])
+    return None
+
+
+# --- the schema file ----------------------------------------------------------------------------
+
+
+def schema_path(config: CycleConfig, target: Target, workshop: Workshop) -> Path:
+    """Return where the schema lies, relative to the settings file if the settings name it."""
+    named = config.validation.schema_file
+    if named is not None:
+        return target.path.parent / named
+    return workshop.paths.schemas / f"{config.name}.yaml"
+
+
+def read_schema(file: Path) -> Schema | None:
+    """Return the schema that a person keeps; None until the first run has written it."""
+    return schema_from_yaml(file.read_text()) if file.exists() else None
+
+
+# --- the ledger's facts -------------------------------------------------------------------------
+
+
+def _lookups(
+    workshop: Workshop, config: CycleConfig, accepted: Accepted | None
+) -> Mapping[str, Callable[[Mapping[str, str]], str | None]]:
+    model = config.registry.model or config.name
+    return {
+        "accepted_profile": lambda _: accepted.profile if accepted else None,
+        "champion": lambda given: champion_for(workshop, model, given["candidate"]),
+    }
+
+
+def champion_for(workshop: Workshop, model: str, candidate: str) -> str | None:
+    """Return the version that a candidate is compared with: the champion, or, where the candidate became the
+    champion itself, what it was compared with then. So a finished cycle finds all of its results again."""
+    ledger = workshop.ledger
+    for row in ledger.versions(model):
+        if row.candidate == candidate:
+            return row.compared_with
+    named = ledger.aliases(model).get(CHAMPION)
+    return ledger.version(model, named).value if named else None
+
+
+# --- what follows a run -------------------------------------------------------------------------
+
+
+def _after(
+    workshop: Workshop, config: CycleConfig, dataset: Dataset, schema_file: Path
+) -> Callable[[Driven, Planner], None]:
+    def after(driven: Driven, planner: Planner) -> None:
+        nodes = {item.node.name: item for item in driven.planned}
+        if not schema_file.exists() and "infer" in planner.manifests:
+            _write_schema(workshop, planner, schema_file)
+        if (look := nodes.get("evaluate")) and look.action == "execute" and look.digest:
+            digest = workshop.codec.encode(dataset).digest
+            workshop.ledger.add_look(digest, look.result.run if look.result else "", "evaluate")
+        if "register" in planner.manifests:
+            _enter_version(workshop, config, planner)
+
+    return after
+
+
+def _write_schema(workshop: Workshop, planner: Planner, file: Path) -> None:
+    schema = workshop.codec.decode(planner.manifests["infer"], workshop.artifacts)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(".tmp")
+    aside.write_text(schema_to_yaml(schema))
+    aside.rename(file)
+
+
+def _enter_version(workshop: Workshop, config: CycleConfig, planner: Planner) -> None:
+    """Enter the registered version in the ledger, once, and make it champion where the settings say so."""
+    codec = workshop.codec
+    manifest = planner.manifests["register"]
+    version = codec.decode(manifest, workshop.artifacts)
+    digest, _ = codec.field(manifest, ())
+    bundle, _ = codec.field(manifest, ("bundle",))
+    trained = planner.manifests["train"]
+    known = {row.bundle for row in workshop.ledger.versions(version.model)}
+    row = workshop.ledger.add_version(
+        ModelVersionRow(
+            model=version.model,
+            version=version.version,
+            bundle=_blob_of(version.bundle),
+            candidate=codec.field(trained, ("candidate",))[0],
+            evaluation=codec.field(planner.manifests["evaluate"], ())[0],
+            run=planner.planned["register"].result.run,  # type: ignore[union-attr]
+            created=planner.ports.now(),
+            actor=workshop.actor,
+            changelog=version.changelog,
+            lineage=version.lineage,
+            compared_with=planner.planned["champion"].digest,
+            value=digest,
+        )
+    )
+    if row.bundle not in known and config.registry.promote:
+        workshop.ledger.set_alias(version.model, CHAMPION, row.version, workshop.actor)
+
+
+def _blob_of(bundle: Path) -> str:
+    """Return the digest that a folder lies under in the artifacts."""
+    return bundle.parent.name

@@ -1,0 +1,242 @@
+"""A module as a table of what it binds: parsed once, kept in an index, looked up by name."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from raypipe.engine.fingerprint.names import Mentions, imported, mentions_of
+from raypipe.engine.fingerprint.normal import digest_node, is_docstring
+from raypipe.errors import PipelineError
+
+Import = tuple[str, int, str]
+"""Module, level of a relative import, and name; the name is empty where the module itself is bound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A statement of a module, or a member of a class: what it binds, what it says, what it mentions."""
+
+    binds: tuple[str, ...]
+    """Names that it binds or changes; none: it belongs to whatever is reached of the module."""
+    digest: str
+    names: tuple[str, ...]
+    attributes: tuple[str, ...]
+    imports: tuple[tuple[str, int, str, str], ...]
+    widens: tuple[str, ...]
+    first: int
+    """Line where it starts, from 1."""
+    last: int
+    members: tuple["Piece", ...] = ()
+    """Of a class: what its body binds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleTable:
+    """What a module binds, and by which statements."""
+
+    name: str
+    is_package: bool
+    pieces: tuple[Piece, ...]
+    imports: dict[str, tuple[Import, ...]]
+    stars: tuple[tuple[str, int], ...]
+    by_name: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Name to the indices of the pieces that bind it."""
+
+    def to_json(self) -> Any:
+        """Return what an index keeps."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> "ModuleTable":
+        """Read what `to_json` gave; KeyError or TypeError where it is something else."""
+        imports = {name: tuple((m, l, n) for m, l, n in found) for name, found in data["imports"].items()}
+        return cls(
+            name=data["name"],
+            is_package=data["is_package"],
+            pieces=tuple(_piece(piece) for piece in data["pieces"]),
+            imports=imports,
+            stars=tuple((module, level) for module, level in data["stars"]),
+            by_name={name: tuple(found) for name, found in data["by_name"].items()},
+        )
+
+
+def _piece(data: Any) -> Piece:
+    return Piece(
+        binds=tuple(data["binds"]),
+        digest=data["digest"],
+        names=tuple(data["names"]),
+        attributes=tuple(data["attributes"]),
+        imports=tuple(tuple(one) for one in data["imports"]),
+        widens=tuple(data["widens"]),
+        first=data["first"],
+        last=data["last"],
+        members=tuple(_piece(member) for member in data["members"]),
+    )
+
+
+class Sources(Protocol):
+    """Where modules come from."""
+
+    def module(self, name: str) -> ModuleTable | None:
+        """Return the table of a module of the project, or of raypipe; None for any other."""
+        ...
+
+    def submodules(self, package: str) -> Iterable[str]:
+        """Return the project's modules in a package, at any depth."""
+        ...
+
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of a module's source."""
+        ...
+
+    def distribution(self, top_level: str) -> tuple[str, str] | None:
+        """Return name and version of the distribution that a top-level module is of; None for Python's own."""
+        ...
+
+
+def parse_module(name: str, text: str, *, is_package: bool, shown: str) -> ModuleTable:
+    """Parse a module's source; PipelineError names the file (as `shown`) and line where it cannot be."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise PipelineError(
+            f"{shown}, line {line}: {getattr(error, 'msg', error)}", hint="mend the syntax"
+        ) from error
+    return _Parser(name, is_package).parse(tree)
+
+
+class _Parser:
+    def __init__(self, name: str, is_package: bool) -> None:
+        self.name = name
+        self.is_package = is_package
+        self.imports: dict[str, list[Import]] = {}
+        self.stars: list[tuple[str, int]] = []
+        self.pieces: list[Piece] = []
+
+    def parse(self, tree: ast.Module) -> ModuleTable:
+        for statement in tree.body:
+            self._imports_in(statement)
+        for statement in tree.body:
+            if not _does_nothing(statement):
+                self._add(statement)
+        by_name: dict[str, list[int]] = {}
+        for index, piece in enumerate(self.pieces):
+            for bound in piece.binds:
+                by_name.setdefault(bound, []).append(index)
+        return ModuleTable(
+            name=self.name,
+            is_package=self.is_package,
+            pieces=tuple(self.pieces),
+            imports={name: tuple(found) for name, found in self.imports.items()},
+            stars=tuple(self.stars),
+            by_name={name: tuple(found) for name, found in by_name.items()},
+        )
+
+    def _imports_in(self, statement: ast.stmt) -> None:
+        for node in _module_level(statement):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for local, what in imported(node):
+                    if local == "*":
+                        self.stars.append((what[0], what[1]))
+                    else:
+                        self.imports.setdefault(local, []).append(what)
+
+    def _add(self, statement: ast.stmt) -> None:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            statement.decorator_list = [
+                one for one in statement.decorator_list if not self._is_neutral(one)
+            ]
+        binds = tuple(sorted(_bound_by(statement)))
+        members = tuple(_members(statement)) if isinstance(statement, ast.ClassDef) else ()
+        self.pieces.append(make_piece(statement, binds, members))
+
+    def _is_neutral(self, decorator: ast.expr) -> bool:
+        """Say whether a decorator is raypipe's own: what it says of resources changes no result."""
+        function = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+            found = self.imports.get(function.value.id, ())
+            return any(what[0] == "raypipe" and not what[2] for what in found)
+        if not isinstance(function, ast.Name):
+            return False
+        return any(
+            what[0].partition(".")[0] == "raypipe" and what[2] in {"step", "pipeline"}
+            for what in self.imports.get(function.id, ())
+        )
+
+
+def make_piece(node: ast.stmt, binds: tuple[str, ...], members: tuple[Piece, ...] = ()) -> Piece:
+    """Return a statement as a piece."""
+    found: Mentions = mentions_of([node])
+    decorators = getattr(node, "decorator_list", [])
+    return Piece(
+        binds=binds,
+        digest=digest_node(node),
+        names=tuple(sorted(found.names)),
+        attributes=tuple(sorted(found.attributes)),
+        imports=tuple(sorted(found.imports)),
+        widens=tuple(sorted(found.widens)),
+        first=min([node.lineno, *(one.lineno for one in decorators)]),
+        last=node.end_lineno or node.lineno,
+        members=members,
+    )
+
+
+def _members(node: ast.ClassDef) -> Iterator[Piece]:
+    for statement in node.body:
+        if not is_docstring(statement):
+            yield make_piece(statement, tuple(sorted(_bound_by(statement))))
+
+
+def _does_nothing(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Import | ast.ImportFrom | ast.Pass) or is_docstring(statement):
+        return True
+    return isinstance(statement, ast.If) and not statement.orelse and _is_aside(statement.test)
+
+
+def _is_aside(test: ast.expr) -> bool:
+    """Say whether a condition is that of a script's start, or of a type checker."""
+    names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
+    attributes = {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
+    if "TYPE_CHECKING" in names | attributes:
+        return not isinstance(test, ast.UnaryOp)
+    return isinstance(test, ast.Compare) and names == {"__name__"}
+
+
+def _module_level(statement: ast.AST) -> Iterator[ast.AST]:
+    """Yield a statement and those inside it that run when the module is imported."""
+    yield statement
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+        return
+    for inner in ast.iter_child_nodes(statement):
+        yield from _module_level(inner)
+
+
+def _bound_by(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement binds, or that it may change by what it does."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    bound: set[str] = set()
+    changes = isinstance(statement, ast.Expr | ast.Delete | ast.Assert)
+    for node in _module_level(statement):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                bound.add(name)
+            case ast.Attribute(ctx=ast.Store()) | ast.Subscript(ctx=ast.Store()):
+                bound |= _root(node)
+            case ast.Import() | ast.ImportFrom():
+                bound.update(local for local, _ in imported(node) if local != "*")
+            case ast.Expr(value=ast.Call()):
+                changes = True
+    if changes:
+        bound |= {name.partition(".")[0] for name in mentions_of([statement]).names} - {"print"}
+    return bound
+
+
+def _root(node: ast.expr) -> set[str]:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return {node.id} if isinstance(node, ast.Name) else set()

@@ -1,0 +1,84 @@
+"""The validation stage, as a run calls it: infer what rows must be, look, and let them in or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raypipe.config.data import DataConfig
+from raypipe.config.validation import ValidationConfig
+from raypipe.engine.step import step
+from raypipe.errors import UsageError, ValidationStopped
+from raypipe.values.dataset import Dataset
+from raypipe.values.schema import Role, Schema
+from raypipe.values.validation import Validation
+
+if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
+    from raypipe.values.profile import SplitProfiles
+
+SHOWN = 10
+"""Reasons that the message of a stop lists."""
+
+
+@step(driver=True, uncounted=("profiles",))
+def infer(
+    name: str, profiles: SplitProfiles, data: DataConfig, settings: ValidationConfig
+) -> Schema:
+    """Return the schema that the rows at hand keep; later rows do not change it."""
+    from raypipe.stages.validation.infer import infer_schema
+
+    return infer_schema(name, profiles.all, data, settings)
+
+
+@step(driver=True)
+def validate(
+    profiles: SplitProfiles,
+    schema: Schema,
+    data: DataConfig,
+    settings: ValidationConfig,
+    fresh: SplitProfiles | None = None,
+    baseline: SplitProfiles | None = None,
+) -> Validation:
+    """Hold all rows against the schema, and the new ones against those accepted before."""
+    from raypipe.stages.validation.checks import check
+
+    require_agreement(schema, data)
+    return check(profiles, schema, settings, fresh=fresh, baseline=baseline)
+
+
+@step(driver=True)
+def admit(
+    dataset: Dataset, profiles: SplitProfiles, validation: Validation, schema: Schema
+) -> Schema:
+    """Let the dataset in, or raise ValidationStopped; what follows depends on the schema alone."""
+    if not validation.stops:
+        return schema
+    stops = validation.stops
+    things = "one thing stops" if len(stops) == 1 else f"{len(stops)} things stop"
+    lines = [f"  {found.message} Allow it: {found.allow}." for found in stops[:SHOWN]]
+    if len(stops) > SHOWN:
+        lines.append(f"  … and {len(stops) - SHOWN} more")
+    raise ValidationStopped(
+        "\n".join([f"{things} {dataset.uri}:", *lines]),
+        hint="Mend the data and import it again, or allow what is meant to be so.",
+    )
+
+
+def require_agreement(schema: Schema, data: DataConfig) -> None:
+    """Raise UsageError if the schema gives another label, key or time than the settings."""
+    wanted: dict[Role, tuple[str, ...]] = {
+        "label": (data.label,),
+        "key": data.key,
+        "time": (data.time,) if data.time else (),
+    }
+    for role, columns in wanted.items():
+        known = schema.named(role)
+        if sorted(known) != sorted(columns):
+            raise UsageError(
+                f"data.{role} is {_list(columns)}, but the schema has {_list(known)} as {role}",
+                hint=f"Give these columns `role: {role}` in the schema file, or delete the file: "
+                "the next run infers it again.",
+            )
+
+
+def _list(columns: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, columns)) or "none"

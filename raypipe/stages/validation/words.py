@@ -1,0 +1,32 @@
+"""Figures in sentences: shares, numbers and amounts, as a person would write them."""
+
+from collections.abc import Sequence
+
+
+def percent(share: float) -> str:
+    """Write a share: 12 %, 3.4 %, 0.05 %, below 0.01 %; 100 % only if it is all."""
+    if 0 < share < 0.0001:
+        return "less than 0.01 %"
+    if 0.995 <= share < 1:
+        return "more than 99 %"
+    hundred = 100 * share
+    digits = 0 if hundred >= 10 else 1 if hundred >= 1 else 2
+    text = f"{hundred:.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+
+
+def number(value: float) -> str:
+    """Write a number in six digits."""
+    return f"{value:.6g}"
+
+
+def amount(count: int, noun: str) -> str:
+    """Write how many: 1 row, 2,000 rows."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def some(examples: Sequence[str], total: int) -> str:
+    """Write a few examples, each short, and how many more there are."""
+    shown = [text if len(text) <= 30 else text[:29] + "…" for text in examples]
+    shown = [repr(text) if not text.strip() else text for text in shown]
+    return ", ".join(shown) + (f" and {total - len(shown):,} more" if total > len(shown) else "")

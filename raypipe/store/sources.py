@@ -1,0 +1,214 @@
+"""Source files as the fingerprint reads them: found by module name, parsed once, kept in an index."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from raypipe.engine.fingerprint import ModuleTable, Sources, parse_module
+from raypipe.errors import PipelineError
+
+PACKAGE = Path(__file__).parent.parent
+"""raypipe's own folder."""
+FORMAT = 3
+"""Number of the index's form, and of what parsing finds; another number is another index."""
+YOUNG = 2_000_000_000
+"""Nanoseconds: a file that changed later than this before it was read may change again unseen."""
+_FROM_ANOTHER_NAME = {
+    "yaml": "PyYAML",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "bs4": "beautifulsoup4",
+    "attr": "attrs",
+}
+
+
+class FileSources:
+    """The modules of a project, of raypipe, and of editable installs, from their files."""
+
+    def __init__(self, root: Path, index: Path | None, extra: Iterable[Path] = ()) -> None:
+        self._roots = [root, root / "src", *extra, *_other_roots(root)]
+        self._root = root
+        self._index = index and index / "sources.json"
+        self._tables: dict[str, ModuleTable | None] = {}
+        self._files: dict[str, Path] = {}
+        self._kept: dict[str, Any] | None = None
+        self._fresh: dict[str, Any] = {}
+        self._versions: dict[str, tuple[str, str] | None] = {}
+
+    def module(self, name: str) -> ModuleTable | None:
+        """Return the table of a project module; None where it is no project's."""
+        if name not in self._tables:
+            found = self._find(name)
+            if found is None:
+                self._tables[name] = None
+            else:
+                self._files[name] = found
+                self._tables[name] = self._table(name, found)
+        return self._tables[name]
+
+    def submodules(self, package: str) -> Iterable[str]:
+        """Return the names of a package's modules, at any depth."""
+        folder = next((r / package for r in self._roots if (r / package).is_dir()), None)
+        if folder is None:
+            return []
+        found = []
+        for file in sorted(folder.rglob("*.py")):
+            parts = file.relative_to(folder.parent).with_suffix("").parts
+            if all(part.isidentifier() for part in parts):
+                found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+        return found
+
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of a module's source; none for a folder without `__init__.py`."""
+        self.module(name)
+        file = self._files[name]
+        return [] if file.is_dir() else _read(file).splitlines()
+
+    def distribution(self, top_level: str) -> tuple[str, str] | None:
+        """Return name and version of what a top-level module comes from; None for Python's own."""
+        if top_level in sys.stdlib_module_names:
+            return None
+        if top_level not in self._versions:
+            self._versions[top_level] = _distribution(top_level)
+        return self._versions[top_level]
+
+    def save(self) -> None:
+        """Write what was parsed to the index; another process' index is replaced whole."""
+        if not self._fresh or self._index is None:
+            return
+        entries = {**self._read_index(), **self._fresh}
+        self._index.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, aside = tempfile.mkstemp(dir=self._index.parent)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump({"format": FORMAT, "entries": entries}, file, separators=(",", ":"))
+        Path(aside).rename(self._index)
+        self._fresh = {}
+
+    # --- files
+
+    def _find(self, name: str) -> Path | None:
+        if name.partition(".")[0] == "raypipe":
+            return _file_in(PACKAGE.parent, name)
+        for root in self._roots:
+            found = _file_in(root, name)
+            if found is not None:
+                return found
+        return None
+
+    def _table(self, name: str, file: Path) -> ModuleTable:
+        if file.is_dir():
+            return ModuleTable(name=name, is_package=True, pieces=(), imports={}, stars=())
+        stat = file.stat()
+        seal = [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_size]
+        entry = self._read_index().get(f"{name} {file}")
+        if entry is not None and entry["seal"] == seal:
+            try:
+                return ModuleTable.from_json(entry["table"])
+            except (KeyError, TypeError, ValueError):
+                pass
+        table = parse_module(
+            name, _read(file), is_package=file.name == "__init__.py", shown=self._shown(file)
+        )
+        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > YOUNG:
+            self._fresh[f"{name} {file}"] = {"seal": seal, "table": table.to_json()}
+        return table
+
+    def _shown(self, file: Path) -> str:
+        return str(file.relative_to(self._root) if file.is_relative_to(self._root) else file)
+
+    def _read_index(self) -> dict[str, Any]:
+        if self._kept is None:
+            self._kept = _load(self._index)
+        return self._kept
+
+
+def _load(index: Path | None) -> dict[str, Any]:
+    if index is None:
+        return {}
+    try:
+        data = json.loads(index.read_text())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        return {}
+    entries = data.get("entries")
+    return entries if isinstance(entries, dict) else {}
+
+
+def _read(file: Path) -> str:
+    import tokenize
+
+    try:
+        with tokenize.open(file) as opened:
+            return opened.read()
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{file.name} cannot be read: {error}", hint="save it as UTF-8") from error
+
+
+def _file_in(root: Path, name: str) -> Path | None:
+    path = root.joinpath(*name.split("."))
+    for candidate in (path / "__init__.py", path.with_name(f"{path.name}.py")):
+        if candidate.is_file():
+            return candidate
+    has_code = path.is_dir() and name and any(path.glob("*.py"))
+    return path if has_code else None
+
+
+def _other_roots(root: Path) -> list[Path]:
+    """Return the folders on the path that hold project code: not Python's own, not site-packages."""
+    own = {Path(sys.prefix), Path(sys.base_prefix), PACKAGE.parent}
+    folders = []
+    for entry in sys.path:
+        folder = Path(entry or ".").absolute()
+        inside = "site-packages" in folder.parts or "dist-packages" in folder.parts
+        if inside or not folder.is_dir() or any(folder.is_relative_to(place) for place in own):
+            continue
+        if folder != root:
+            folders.append(folder)
+    return folders
+
+
+def _distribution(top_level: str) -> tuple[str, str]:
+    from importlib import metadata
+
+    for name in (_FROM_ANOTHER_NAME.get(top_level, top_level), top_level.replace("_", "-")):
+        try:
+            return name.lower(), metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    for name in metadata.packages_distributions().get(top_level, []):
+        return name.lower(), metadata.version(name)
+    return top_level.lower(), "not installed"
+
+
+# --- projects -----------------------------------------------------------------------------------
+
+
+def project_root(file: Path) -> Path:
+    """Return the folder of the nearest pyproject.toml at or above a file's folder, else that folder."""
+    folder = file.absolute().parent
+    for candidate in (folder, *folder.parents):
+        if (candidate / "pyproject.toml").is_file():
+            return candidate
+    return folder
+
+
+def module_name(file: Path, root: Path) -> str:
+    """Return the name of a file as a module, relative to the project root."""
+    path = file.absolute()
+    for base in (root / "src", root):
+        if path.is_relative_to(base):
+            parts = path.relative_to(base).with_suffix("").parts
+            return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+    return path.stem
+
+
+def _fits(sources: FileSources) -> Sources:
+    return sources
