@@ -41,7 +41,9 @@ def log_metric(name: str, value: float, step: int) -> None:
     current().log_metric(name, value, step)
 
 
-def _run(made: Pipeline[..., Any], parameters: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+def _run(
+    made: Pipeline[..., Any], parameters: Mapping[str, Any], options: Mapping[str, Any]
+) -> Any:
     from raypipe.app.load import run_pipeline
 
     return run_pipeline(made, parameters, options)

@@ -1,4 +1,7 @@
-"""What every test starts from: an environment with nothing of the machine's, and the command as a process."""
+"""What every test starts from.
+
+An environment with nothing of the machine's, and the command as a process.
+"""
 
 import json
 import os
@@ -6,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +107,7 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def wait_until() -> Iterator[Any]:
+def wait_until() -> Any:
     """Wait for something to become true."""
 
     def wait(condition: Any, seconds: float = 60) -> None:
@@ -113,7 +116,7 @@ def wait_until() -> Iterator[Any]:
             assert time.monotonic() < deadline, "it did not happen in time"
             time.sleep(0.02)
 
-    yield wait
+    return wait
 
 
 def kill_group(process: "subprocess.Popen[str]") -> None:

@@ -93,11 +93,15 @@ def who(by: str | None = None) -> Actor:
 
 
 def declared_environment(names: tuple[str, ...], root: Path) -> dict[str, str]:
-    """Return the digest of each declared file and variable; an absent one has a digest of its own."""
-    return {name: _digest_of(*name.split(":", 1), root) for name in names}
+    """Return the digest of each declared file and variable.
+
+    An absent one has a digest of its own.
+    """
+    return {name: _digest_of(name, root) for name in names}
 
 
-def _digest_of(kind: str, name: str, root: Path) -> str:
+def _digest_of(declared: str, root: Path) -> str:
+    kind, _, name = declared.partition(":")
     if kind == "env":
         value = os.environ.get(name)
         return digest_bytes(b"unset" if value is None else b"set " + value.encode())

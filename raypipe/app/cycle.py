@@ -1,4 +1,7 @@
-"""A model's life as one pipeline, from a dataset to a registered version; reads like DESIGN.md's table."""
+"""A model's life as one pipeline, from a dataset to a registered version.
+
+Reads like DESIGN.md's table.
+"""
 
 from typing import Any
 
@@ -19,18 +22,21 @@ def cycle(
     dataset: Dataset,
     known: frozenset[str] = frozenset(),
     schema: Schema | None = None,
+    recipe: dict[str, Any] | None = None,
+    taken: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Connect the stages.
 
-    `known` holds the object ids of the shards that were accepted before: drift is looked for in the others.
-    `schema` is what a person keeps in the schema file; without one it is inferred.
+    `known` holds the object ids of the shards that were accepted before: drift is looked for in the
+    others. `schema` is what a person keeps in the schema file; without one it is inferred. `recipe`
+    is the settings that make a model, for its lineage, and `taken` are the versions that exist.
     """
     data, rule = config.data, config.data.split
 
     profiles = [profile_shard(shard, rule, data.key) for shard in dataset.shards]
     profile = merge_profiles(profiles)
     fresh = [p for p, s in zip(profiles, dataset.shards, strict=True) if s.object_id not in known]
-    drifting = bool(known) and 0 < len(fresh)
+    drifting = bool(known and fresh)
 
     if schema is None:
         schema = infer(config.name, profile, data, config.validation)
@@ -82,7 +88,12 @@ def cycle(
         transform,
         evaluation,
         decision,
-        config,
         champion,
+        config.training.model,
+        dataset,
+        profile,
+        lookup("code", candidate=trained.candidate),
+        recipe or {},
+        taken,
     )
     return {"version": version, "report": page}

@@ -1,7 +1,10 @@
-"""A settings file made ready to run: the dataset resolved, the schema file read, the ledger's facts at hand."""
+"""A settings file made ready to run.
+
+The dataset resolved, the schema file read, the ledger's facts at hand.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop, open_workshop
@@ -16,10 +19,11 @@ from raypipe.engine.drive import Driven
 from raypipe.engine.graph import build
 from raypipe.engine.plan import Planner
 from raypipe.stages.data import dataset_at
+from raypipe.stages.validation import schema_from_yaml, schema_to_yaml
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.versions import open_store
 from raypipe.values.dataset import Dataset
-from raypipe.values.schema import Schema, schema_from_yaml, schema_to_yaml
+from raypipe.values.schema import Schema
 from raypipe.values.uri import parse_uri
 
 
@@ -29,18 +33,24 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
     uri = parse_uri(config.data.dataset)
     dataset = dataset_at(config.data.dataset, open_store(uri, home))
     workshop = open_workshop(target.root, home, write=write, by=request.by)
-    schema_file = schema_path(config, target, workshop)
+    schema_file = schema_path(config, target.path, workshop)
     schema = read_schema(schema_file)
     accepted = last_accepted(workshop, config.name, dataset)
     known = frozenset(shard.object_id for shard in accepted.dataset.shards) if accepted else None
+    model = config.registry.model or config.name
+    taken = tuple(sorted(row.version for row in workshop.ledger.versions(model)))
+    settings = to_json(config)
+    recipe = {part: settings[part] for part in ("data", "preprocessing", "training")}
     graph = build(
-        lambda: cycle(config, dataset, known or frozenset(), schema), config.name, {}
+        lambda: cycle(config, dataset, known or frozenset(), schema, recipe, taken),
+        config.name,
+        {},
     )
     return Prepared(
         graph=graph,
         workshop=workshop,
-        lookups=_lookups(workshop, config, accepted),
-        settings=to_json(config),
+        lookups=lambda planner: _lookups(workshop, model, accepted, planner, write=write),
+        settings=settings,
         commits={config.data.dataset: dataset.commit},
         target=str(target),
         runtime=request.runtime or config.runtime.kind,
@@ -67,20 +77,22 @@ def last_accepted(workshop: Workshop, pipeline: str, now: Dataset) -> Accepted |
     ledger = workshop.ledger
     digest = workshop.codec.encode(now).digest
     for result in ledger.results_of(workshop.project, pipeline, "admit"):
-        if result.explanation.parameters.get("dataset") != digest:
-            kept = workshop.codec.decode(workshop.artifacts.read(result.root), workshop.artifacts)
-            return Accepted(dataset=kept.dataset, profile=result.explanation.inputs["profiles"])
+        commit = ledger.get_run(result.run).commits.get(now.uri)
+        if result.explanation.parameters.get("dataset") != digest and commit is not None:
+            uri = replace(parse_uri(now.uri), ref=commit)
+            dataset = dataset_at(str(uri), open_store(uri, workshop.paths.home))
+            return Accepted(dataset=dataset, profile=result.explanation.inputs["profiles"])
     return None
 
 
 # --- the schema file ----------------------------------------------------------------------------
 
 
-def schema_path(config: CycleConfig, target: Target, workshop: Workshop) -> Path:
+def schema_path(config: CycleConfig, settings: Path, workshop: Workshop) -> Path:
     """Return where the schema lies, relative to the settings file if the settings name it."""
     named = config.validation.schema_file
     if named is not None:
-        return target.path.parent / named
+        return settings.parent / named
     return workshop.paths.schemas / f"{config.name}.yaml"
 
 
@@ -93,18 +105,44 @@ def read_schema(file: Path) -> Schema | None:
 
 
 def _lookups(
-    workshop: Workshop, config: CycleConfig, accepted: Accepted | None
+    workshop: Workshop,
+    model: str,
+    accepted: Accepted | None,
+    planner: Callable[[], Planner],
+    *,
+    write: bool,
 ) -> Mapping[str, Callable[[Mapping[str, str]], str | None]]:
-    model = config.registry.model or config.name
     return {
         "accepted_profile": lambda _: accepted.profile if accepted else None,
         "champion": lambda given: champion_for(workshop, model, given["candidate"]),
+        "code": lambda _: _code_of(workshop, planner()) if write else None,
     }
 
 
+MAKERS = ("fit", "transform_shards[0]", "train")
+"""Steps whose code makes a model what it is."""
+
+
+def _code_of(workshop: Workshop, planner: Planner) -> str:
+    """Keep what the makers of a model can reach: `symbols` and `packages`, by name."""
+    symbols: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    for name in MAKERS:
+        fingerprint = planner.planned[name].fingerprint
+        assert fingerprint is not None
+        symbols |= fingerprint.symbols
+        packages |= fingerprint.packages
+    encoded = workshop.codec.encode({"symbols": symbols, "packages": packages})
+    workshop.artifacts.put_bytes(encoded.manifest, encoded.digest)
+    return encoded.digest
+
+
 def champion_for(workshop: Workshop, model: str, candidate: str) -> str | None:
-    """Return the version that a candidate is compared with: the champion, or, where the candidate became the
-    champion itself, what it was compared with then. So a finished cycle finds all of its results again."""
+    """Return the version that a candidate is compared with.
+
+    The champion, or, where the candidate became the champion itself, what it was compared with
+    then. So a finished cycle finds all of its results again.
+    """
     ledger = workshop.ledger
     for row in ledger.versions(model):
         if row.candidate == candidate:
@@ -141,12 +179,14 @@ def _write_schema(workshop: Workshop, planner: Planner, file: Path) -> None:
 
 
 def _enter_version(workshop: Workshop, config: CycleConfig, planner: Planner) -> None:
-    """Enter the registered version in the ledger, once, and make it champion where the settings say so."""
+    """Enter the registered version in the ledger, once.
+
+    And make it champion where the settings say so.
+    """
     codec = workshop.codec
     manifest = planner.manifests["register"]
     version = codec.decode(manifest, workshop.artifacts)
     digest, _ = codec.field(manifest, ())
-    bundle, _ = codec.field(manifest, ("bundle",))
     trained = planner.manifests["train"]
     known = {row.bundle for row in workshop.ledger.versions(version.model)}
     row = workshop.ledger.add_version(

@@ -11,8 +11,9 @@ NAME = ".raypipe"
 def find_home(given: Path | None, root: Path) -> Path:
     """Return the home's folder; it may not exist yet.
 
-    In this order: `given`, RAYPIPE_HOME, the nearest `.raypipe/` at or above the working folder, the project
-    root's. Inside a Ray job the working folder is Ray's and goes with the job, so there it must be given.
+    In this order: `given`, RAYPIPE_HOME, the nearest `.raypipe/` at or above the working folder,
+    the project root's. Inside a Ray job the working folder is Ray's and goes with the job, so there
+    it must be given.
     """
     if given is not None:
         return given.absolute()

@@ -40,18 +40,26 @@ def show_model(name: str, home: Path | None) -> Json:
 
 
 def find_version(ledger: "SqliteLedger", name: str) -> "ModelVersionRow":
-    """Return the row of `MODEL` (its champion) or `MODEL@VERSION`, where VERSION may be an alias."""
+    """Return the row of `MODEL` (its champion) or `MODEL@VERSION`.
+
+    Where VERSION may be an alias.
+    """
     model, _, version = name.partition("@")
     known = list(ledger.models())
     if model not in known:
         close = get_close_matches(model, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there is {', '.join(known) or 'none yet'}"
+        hint = (
+            f"did you mean {close[0]!r}?" if close else f"there is {', '.join(known) or 'none yet'}"
+        )
         raise NotFound(f"there is no model {model!r}", hint=hint)
     return ledger.version(model, version or CHAMPION)
 
 
 def score(name: str, file: Path, out: Path | None, home: Path | None) -> Json:
-    """Answer for each row of a file with one version; returns where the answers lie, or the first of them."""
+    """Answer for each row of a file with one version.
+
+    Returns where the answers lie, or the first of them.
+    """
     table = read_rows(file)
     workshop = look(home)
     row = find_version(workshop.ledger, name)
@@ -70,7 +78,7 @@ def load(workshop: Workshop, row: "ModelVersionRow") -> Any:
     """Load a version's bundle; its module is rebuilt from the code snapshot that it names."""
     from raypipe.model.bundle import load_bundle
 
-    return load_bundle(workshop.artifacts.path(row.bundle), workshop.artifacts)
+    return load_bundle(workshop.artifacts.path(row.bundle), workshop.artifacts.path)
 
 
 def read_rows(file: Path) -> "pa.Table":

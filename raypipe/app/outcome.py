@@ -58,7 +58,9 @@ class Outcome:
 def error_json(error: RaypipeError, step: str | None = None) -> Json:
     """An error as the JSON object that every face shows."""
     return {
-        "kind": error.kind if isinstance(error, StepFailed) and error.kind else type(error).__name__,
+        "kind": error.kind
+        if isinstance(error, StepFailed) and error.kind
+        else type(error).__name__,
         "step": step,
         "message": str(error),
         "hint": error.hint,

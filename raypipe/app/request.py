@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +14,7 @@ class RunRequest:
     sets: tuple[str, ...] = ()
     """`name=value` settings or parameters, each value a YAML scalar."""
     home: Path | None = None
-    runtime: str | None = None
+    runtime: Literal["inline", "ray"] | None = None
     """"inline" or "ray"; None: what the settings say, inline for a script."""
     address: str | None = None
     force: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
 from raypipe.app.home import find_home
@@ -27,16 +27,20 @@ class Prepared:
 
     graph: Graph
     workshop: Workshop
-    lookups: Mapping[str, Any] = field(default_factory=dict)
+    lookups: Callable[[Callable[[], Planner]], Mapping[str, Any]] = lambda planner: {}
+    """Facts of the ledger; given a way to the planner, for facts about the run itself."""
     parameters: Json = None
     settings: Json = None
     commits: Mapping[str, str] = field(default_factory=dict)
     target: str = ""
-    runtime: str = "inline"
+    runtime: Literal["inline", "ray"] = "inline"
     address: str | None = None
     cpus: int | None = None
     after: AfterRun | None = None
-    """What is done with the outputs of a run that came to rest: a schema written, a version entered."""
+    """What is done with the outputs of a run that came to rest.
+
+    A schema written, a version entered.
+    """
 
 
 def prepare(request: RunRequest, *, write: bool) -> Prepared:
@@ -145,11 +149,16 @@ def _planner(prepared: Prepared, request: RunRequest) -> Planner:
     known = {name for node in prepared.graph.nodes.values() for name in (node.name, node.group)}
     if unknown := sorted(force - known):
         raise _no_step(unknown[0], prepared.graph)
-    return Planner(
-        graph=prepared.graph,
-        ports=prepared.workshop.ports(prepared.lookups),
-        choices=Choices(force=force),
+    made: list[Planner] = []
+    lookups = prepared.lookups(lambda: made[0])
+    made.append(
+        Planner(
+            graph=prepared.graph,
+            ports=prepared.workshop.ports(lookups),
+            choices=Choices(force=force),
+        )
     )
+    return made[0]
 
 
 def _no_step(name: str, graph: Graph) -> NotFound:
@@ -293,8 +302,13 @@ def _code_lines(prepared: Prepared, step: str, now: Any) -> tuple[str, ...]:
         old_text = (ledger.symbol_source(old) or "") if old else ""
         new_text = now.sources.get(new, "") if new else ""
         lines += unified_diff(
-            old_text.splitlines(), new_text.splitlines(), f"{name} (kept)", f"{name} (now)", "", "", 2, ""
+            old_text.splitlines(),
+            new_text.splitlines(),
+            f"{name} (kept)",
+            f"{name} (now)",
+            "",
+            "",
+            2,
+            "",
         )
     return tuple(lines)
-
-

@@ -48,11 +48,11 @@ def show_run(run: RunName, home: options.Home = None, as_json: options.AsJson = 
     from raypipe.app import inspect
     from raypipe.cli import render
 
-    show("run", inspect.run(run, home), as_json=as_json, text=render.lines)
+    show("run", inspect.run(run, home), as_json=as_json, text=render.run)
 
 
 def logs(run: RunName, home: options.Home = None, as_json: options.AsJson = False) -> None:
-    """Print what the steps of a run printed."""
+    """Print the curves that the steps of a run logged."""
     from raypipe.app import inspect
     from raypipe.cli import render
 

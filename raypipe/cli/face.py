@@ -8,7 +8,7 @@ from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import Any, TextIO
 
-from raypipe.errors import RaypipeError
+from raypipe.errors import Interrupted, RaypipeError
 
 Json = Any
 
@@ -83,7 +83,7 @@ def error_record(error: BaseException, code: int) -> Json:
         "event": "result",
         "run": None,
         "pipeline": None,
-        "status": "failed",
+        "status": "cancelled" if isinstance(error, Interrupted) else "failed",
         "steps": [],
         "outputs": {},
         "reviews": [],

@@ -10,7 +10,7 @@ import typer
 import raypipe
 from raypipe.cli import commands, commands_config, commands_data, commands_models, commands_runs
 from raypipe.cli.face import dump, error_record, fault, note, silence, write
-from raypipe.errors import RaypipeError
+from raypipe.errors import Interrupted, RaypipeError
 
 app = typer.Typer(
     name="raypipe",
@@ -45,7 +45,10 @@ def _top(
 
 def main() -> NoReturn:
     """Run the command line of this process."""
-    code = execute(sys.argv[1:])
+    try:
+        code = execute(sys.argv[1:])
+    except KeyboardInterrupt:  # the second one: no more words
+        code = Interrupted.exit_code
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -56,15 +59,28 @@ def main() -> NoReturn:
 def execute(arguments: Sequence[str]) -> int:
     """Run one command; return its exit code. Every fault has been told when this returns."""
     try:
-        return app(args=list(arguments), prog_name="raypipe", standalone_mode=False) or 0
+        code = app(args=list(arguments), prog_name="raypipe", standalone_mode=False) or 0
+        if code == Interrupted.exit_code:  # how newer versions of Typer hand an interrupt on
+            raise KeyboardInterrupt
+        return int(code)
     except RaypipeError as error:
         return _tell(error, error.exit_code, fault(error), arguments)
-    except (KeyboardInterrupt, typer.Abort) as error:
-        return _tell(error, 130, "raypipe: interrupted", arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        _be_deaf_to_further_interrupts()
+        stopped = Interrupted(
+            "interrupted", hint="What was recorded is kept: run it again to go on."
+        )
+        return _tell(stopped, stopped.exit_code, fault(stopped), arguments)
     except Exception as error:
         if hasattr(error, "format_message"):  # Typer's own: a command line that makes no sense
             return _tell(error, 2, _usage(error), arguments)
         return _tell(error, 1, _own_fault(error), arguments)
+
+
+def _be_deaf_to_further_interrupts() -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is under way is the last thing that is done
 
 
 def _tell(error: BaseException, code: int, text: str, arguments: Sequence[str]) -> int:

@@ -26,7 +26,12 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def _cell(value: Any) -> str:
     if value is None or value == "":
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+    return number(value) if isinstance(value, float) else " ".join(str(value).split())
+
+
+def number(value: float) -> str:
+    """Return a number short enough to read: six digits, all of them where it is large or tiny."""
+    return f"{value:.6g}" if 1e-4 <= abs(value) < 1e6 else repr(value)
 
 
 def _width(text: str) -> int:
@@ -177,6 +182,31 @@ def runs(data: Json) -> str:
         for one in data
     ]
     return table(("run", "pipeline", "status", "started", "took", "by"), rows)
+
+
+def run(data: Json) -> str:
+    """Return one run: what it was, what became of each step, and where its curves ended."""
+    about = {
+        "run": data["id"],
+        "pipeline": data["pipeline"],
+        "status": data["status"],
+        "started": moment(data["created"]),
+        "took": _took(data),
+        "by": _who(data),
+        **(data["parameters"] or {}),
+        "commits": data["commits"],
+    }
+    steps = [
+        (one["name"], one["action"], reason(one["reason"]), duration(one["seconds"]))
+        for one in data["steps"]
+    ]
+    parts = [
+        lines({key: value for key, value in about.items() if value}),
+        table(("step", "action", "reason", "took"), steps),
+        lines({"metrics": data["metrics"]}) if data["metrics"] else "",
+        f"error: {data['error']['message']}" if data["error"] else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _took(one: Mapping[str, Any]) -> str:

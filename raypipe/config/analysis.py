@@ -22,7 +22,10 @@ class AnalysisConfig(BaseConfig):
     """Columns by whose values the metrics are shown apart."""
 
     groups: Columns | None = None
-    """Columns that name the groups which are resampled for intervals. None: the split's own columns."""
+    """Columns that name the groups which are resampled for intervals.
+
+    None: the split's own columns.
+    """
 
     resamples: int = Field(500, ge=50)
     """Bootstrap samples behind each interval."""
@@ -34,7 +37,13 @@ class AnalysisConfig(BaseConfig):
     """Slices with fewer rows are left out."""
 
     thresholds: dict[str, Threshold] = {}
-    """Bounds on metrics of the whole analysis split, by the metric's name (auc, average_precision, log_loss, …)."""
+    """Bounds on metrics of the whole analysis split, by the metric's name (auc.
+
+    Average_precision, log_loss, …).
+    """
 
     largest_loss: float = Field(0.01, ge=0)
-    """How much worse than the champion the first metric may be on the same rows before the candidate is not blessed."""
+    """How much worse than the champion the first metric may be on the same rows before the.
+
+    Candidate is not blessed.
+    """

@@ -16,7 +16,10 @@ class BaseConfig(
 
 
 class CodeReference(str):
-    """A setting that names code, as `module:name`; it counts as the fingerprint of what it names."""
+    """A setting that names code, as `module:name`.
+
+    It counts as the fingerprint of what it names.
+    """
 
     __slots__ = ()
 

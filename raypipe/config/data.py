@@ -97,7 +97,10 @@ class DataConfig(BaseConfig):
     """Settings of the data stage."""
 
     dataset: str = Field(pattern=r"^(local|lakefs)://[^/]+/[^/]+(/.*)?$")
-    """Dataset reference: local://REPO/REF[/PATH] or lakefs://REPO/REF[/PATH]; REF is a branch, tag or commit."""
+    """Dataset reference: local://REPO/REF[/PATH] or lakefs://REPO/REF[/PATH].
+
+    REF is a branch, tag or commit.
+    """
 
     label: str
     """Column that the model learns to predict."""

@@ -22,7 +22,10 @@ class NumericGroup(BaseConfig):
     """Take log(1 + x) of what is not negative (negative values count as 0) before scaling."""
 
     scale: Literal["standard", "none"] = "standard"
-    """Subtract the mean and divide by the standard deviation of the train split, or leave as it is."""
+    """Subtract the mean and divide by the standard deviation of the train split.
+
+    Or leave as it is.
+    """
 
     tensor: str = "dense"
     """Tensor (float32) that the values go into."""
@@ -44,7 +47,10 @@ class CyclicGroup(BaseConfig):
 
 
 class OneHotGroup(BaseConfig):
-    """A category as one flag for each value seen in the train split; an unseen value has no flag set."""
+    """A category as one flag for each value seen in the train split.
+
+    An unseen value has no flag set.
+    """
 
     kind: Literal["one_hot"] = "one_hot"
 
@@ -85,7 +91,10 @@ class FunctionGroup(BaseConfig):
     """Columns that the function reads."""
 
     function: CodeReference
-    """The function: takes a pyarrow.Table of `columns`, returns a float array of shape [rows] or [rows, width]."""
+    """The function: takes a pyarrow.Table of `columns`.
+
+    Returns a float array of shape [rows] or [rows, width].
+    """
 
     width: int = Field(1, ge=1)
     """Values that the function returns for each row."""
@@ -107,5 +116,8 @@ class PreprocessingConfig(BaseConfig):
     """Groups of columns, in the order in which their values stand in the tensors."""
 
     refit: Literal["recipe", "always"] = "recipe"
-    """When the transform is fitted again: when the recipe, the schema or the code that fits it changed
-    (so that a new commit transforms only its new shards), or whenever the train split changed."""
+    """When the transform is fitted again.
+
+    When the recipe, the schema or the code that fits it changed (so that a new commit transforms
+    only its new shards), or whenever the train split changed.
+    """

@@ -14,7 +14,10 @@ class RuntimeConfig(BaseConfig):
     """Where steps run; steps that need no cluster run in the driver either way."""
 
     address: str | None = None
-    """Address of a running Ray cluster (host:port, or "auto"); None: a Ray of its own on this machine."""
+    """Address of a running Ray cluster (host:port, or "auto").
+
+    None: a Ray of its own on this machine.
+    """
 
     cpus: int | None = Field(None, ge=1)
     """CPUs of a Ray of its own; None: those of the machine."""

@@ -28,8 +28,11 @@ class CustomModelConfig(BaseConfig):
     kind: Literal["custom"] = "custom"
 
     build: CodeReference
-    """Callable that takes the signature (and `options` as keywords) and returns a torch.nn.Module.
-    The module's forward takes a dict of named tensors and returns logits of shape [rows, outputs]."""
+    """Callable that takes the signature (and `options` as keywords) and returns a.
+
+    Torch.nn.Module. The module's forward takes a dict of named tensors and returns logits of
+    shape [rows, outputs].
+    """
 
     options: dict[str, Any] = {}
     """Keyword arguments for `build`."""

@@ -25,7 +25,10 @@ class DriftConfig(BaseConfig):
     """How far a column may move from the last accepted profile before it is an anomaly."""
 
     threshold: float = Field(0.10, ge=0, le=1)
-    """Largest Jensen-Shannon divergence (base 2, from 0 to 1) between the new rows and the accepted ones."""
+    """Largest Jensen-Shannon divergence (base 2.
+
+    From 0 to 1) between the new rows and the accepted ones.
+    """
 
     columns: dict[str, float] = {}
     """Threshold by column, where it differs from `threshold`."""
@@ -35,11 +38,16 @@ class ValidationConfig(BaseConfig):
     """Settings of the validation stage."""
 
     schema_file: str | None = None
-    """The schema as YAML; inferred and written at the first run, then yours to edit. None: HOME/schemas/NAME.yaml."""
+    """The schema as YAML; inferred and written at the first run, then yours to edit.
+
+    None: HOME/schemas/NAME.yaml.
+    """
 
     severities: dict[AnomalyKind, Severity] = {}
-    """Severity by kind of anomaly, where it differs from the default (type, missing column, empty, label
-    and key faults stop; range, nulls, unseen category, new column and drift warn)."""
+    """Severity by kind of anomaly, where it differs from the default (type, missing column.
+
+    Empty, label and key faults stop; range, nulls, unseen category, new column and drift warn).
+    """
 
     columns: dict[str, Severity] = {}
     """Severity of every anomaly of a column, whatever its kind."""

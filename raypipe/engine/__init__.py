@@ -1,1 +1,4 @@
-"""The pure core: graphs, digests, plans and the loop that carries them out; no file, clock or Ray."""
+"""The pure core: graphs, digests, plans and the loop that carries them out.
+
+No file, clock or Ray.
+"""

@@ -35,7 +35,10 @@ class StepContext:
     root: Path | None
     """The project root; None outside a run."""
     scratch: Path
-    """A folder of this step's key: survives a crash of the run, goes when the result is recorded."""
+    """A folder of this step's key.
+
+    Survives a crash of the run, goes when the result is recorded.
+    """
     events: Path | None
     """JSON lines that the driver reads while the step runs; None outside a run."""
 
@@ -65,7 +68,13 @@ def _plain_context() -> StepContext:
     if not _plain:
         _plain.append(tempfile.TemporaryDirectory(prefix="raypipe-"))
     return StepContext(
-        run="", step="", runtime="plain", home=None, root=None, scratch=Path(_plain[0].name), events=None
+        run="",
+        step="",
+        runtime="plain",
+        home=None,
+        root=None,
+        scratch=Path(_plain[0].name),
+        events=None,
     )
 
 

@@ -1,8 +1,8 @@
 """Digests: BLAKE2b-256 of bytes, and of a value's manifest in a canonical, tagged form.
 
-A manifest is a tree of JSON objects. Each node says its kind under `k`. Parts under `aside` are provenance:
-kept, but not counted. The digest of a node is made of the digests of its parts, so that a part of a value
-has the same digest wherever it stands.
+A manifest is a tree of JSON objects. Each node says its kind under `k`. Parts under `aside` are
+provenance: kept, but not counted. The digest of a node is made of the digests of its parts, so that
+a part of a value has the same digest wherever it stands.
 """
 
 import json
@@ -36,5 +36,7 @@ def _counted(node: Tree) -> list[Any]:
             fields = sorted([name, digest_tree(item)] for name, item in node["f"].items())
             return [kind, node["t"], fields]
         case _:
-            plain = sorted((name, part) for name, part in node.items() if name not in {"k", "aside"})
+            plain = sorted(
+                (name, part) for name, part in node.items() if name not in {"k", "aside"}
+            )
             return [kind, plain]

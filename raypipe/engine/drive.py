@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.events import (
@@ -21,6 +22,7 @@ from raypipe.engine.graph import Graph, Node
 from raypipe.engine.plan import Planned, Planner
 from raypipe.engine.ports import CallOutcome, Ports, Published, Runtime, StepCall
 from raypipe.engine.records import Metric, Result, Review, RunStatus
+from raypipe.engine.step import Step
 from raypipe.errors import Rejected, StepFailed
 
 Listener = Callable[[Event], None]
@@ -60,7 +62,8 @@ class Drive:
     ports: Ports
     runtime: Runtime
     driver: Runtime
-    where: str
+    where: Literal["inline", "ray"]
+    """What kind of runtime `runtime` is."""
     listen: Listener
     _waiting_for: dict[str, int] = field(default_factory=dict)
     _downstream: dict[str, list[str]] = field(default_factory=dict)
@@ -91,9 +94,7 @@ class Drive:
             for upstream in node.upstream:
                 self._downstream.setdefault(upstream, []).append(node.name)
         self._ready.extend(name for name, count in self._waiting_for.items() if count == 0)
-        self.listen(
-            RunStarted(run=self.run, pipeline=self._graph.pipeline, steps=tuple(nodes))
-        )
+        self.listen(RunStarted(run=self.run, pipeline=self._graph.pipeline, steps=tuple(nodes)))
 
     @property
     def _graph(self) -> Graph:
@@ -154,9 +155,7 @@ class Drive:
             )
         )
         self._reviews.append(review)
-        planned = replace(
-            planned, review=review, reason=replace(planned.reason, what=review.id)
-        )
+        planned = replace(planned, review=review, reason=replace(planned.reason, what=review.id))
         self.planner.planned[planned.node.name] = planned
         self.listen(StepEnded(state=planned.state))
 
@@ -171,10 +170,10 @@ class Drive:
                 _publish(self.ports, encoded.blobs)
         self._running[call.id] = _Running(nodes=batch, call=call)
         in_driver = _step_of(batch[0].node).options.driver
-        where = "driver" if in_driver else self.where
+        where: Literal["driver", "inline", "ray"] = "driver" if in_driver else self.where
         for planned in batch:
             self.listen(
-                StepStarted(step=planned.node.name, reason=str(planned.reason), where=where)  # type: ignore[arg-type]
+                StepStarted(step=planned.node.name, reason=str(planned.reason), where=where)
             )
         (self.driver if in_driver else self.runtime).submit(call)
 
@@ -183,7 +182,9 @@ class Drive:
         step = _step_of(node)
         options = step.options
         keys = [planned.key or "" for planned in batch]
-        scratch = self.ports.scratch(keys[0] if len(keys) == 1 else digest_bytes(" ".join(keys).encode()))
+        scratch = self.ports.scratch(
+            keys[0] if len(keys) == 1 else digest_bytes(" ".join(keys).encode())
+        )
         scratch.mkdir(parents=True, exist_ok=True)
         arguments = self.planner.arguments(node)
         if options.batch is not None:
@@ -320,7 +321,7 @@ class Drive:
         )
 
 
-def _step_of(node: Node):  # type: ignore[no-untyped-def]
+def _step_of(node: Node) -> Step[..., Any]:
     assert node.step is not None
     return node.step
 
@@ -333,8 +334,11 @@ def _publish(ports: Ports, blobs: Sequence[bytes | Path]) -> None:
             ports.artifacts.put_bytes(blob)
 
 
-def _new_events(running: _Running) -> list[dict[str, object]] | list[dict]:  # type: ignore[type-arg]
-    """Read the whole lines that were appended since the last look; a torn last line is left for later."""
+def _new_events(running: _Running) -> list[dict[str, Any]]:
+    """Read the whole lines that were appended since the last look.
+
+    A torn last line is left for later.
+    """
     try:
         with running.call.events.open("rb") as file:
             file.seek(running.read)

@@ -1,4 +1,7 @@
-"""A pipeline's steps and what each is given: pure structure, made by running the pipeline function."""
+"""A pipeline's steps and what each is given.
+
+Pure structure, made by running the pipeline function.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -49,7 +52,10 @@ Argument = Ref | Literal_ | list["Argument"] | dict[str, "Argument"]
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One thing that a run has to know: the output of a step, a decision, or a fact of the ledger."""
+    """One thing that a run has to know.
+
+    The output of a step, a decision, or a fact of the ledger.
+    """
 
     name: str
     kind: Literal["step", "review", "lookup"]
@@ -200,7 +206,10 @@ def review(evidence: Any, *, name: str = "review") -> Any:
 
 
 def lookup(name: str, **arguments: Any) -> Any:
-    """Refer to a kept value that the ledger finds by the digests of `arguments`; None if it has none."""
+    """Refer to a kept value that the ledger finds by the digests of `arguments`.
+
+    None if it has none.
+    """
     return _builder("lookup").add_lookup(name, arguments)
 
 

@@ -16,7 +16,10 @@ Runner = Callable[["Pipeline[..., Any]", Mapping[str, Any], Mapping[str, Any]], 
 
 
 class Pipeline(Generic[P, R]):
-    """A graph of steps, made by calling steps inside a function; a pure function of its parameters."""
+    """A graph of steps, made by calling steps inside a function.
+
+    A pure function of its parameters.
+    """
 
     def __init__(self, function: Callable[P, R], runner: Runner) -> None:
         self.function = function
@@ -44,7 +47,11 @@ class Pipeline(Generic[P, R]):
         for name in parameters:
             if name not in known:
                 close = get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known) or 'none'}"
+                hint = (
+                    f"did you mean {close[0]!r}?"
+                    if close
+                    else f"it takes {', '.join(known) or 'none'}"
+                )
                 raise PipelineError(f"pipeline {self.name!r} has no parameter {name!r}", hint=hint)
         missing = [
             name for name, p in known.items() if p.default is p.empty and name not in parameters

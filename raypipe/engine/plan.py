@@ -237,9 +237,7 @@ class Planner:
                 parameters[name] = self._encode(value.value).digest
                 shown[name] = _short(value.value)
             else:
-                inputs |= {
-                    place: self._digest_of(part)[0] for place, part in _leaves(name, value)
-                }
+                inputs |= {place: self._digest_of(part)[0] for place, part in _leaves(name, value)}
         return Explanation(
             fingerprint=fingerprint.digest,
             parameters=parameters,
@@ -275,7 +273,10 @@ class Planner:
         return known[1]
 
     def literal_blobs(self, node: Node) -> Iterator[Encoded]:
-        """Yield the encoded literals of a node that have blobs: they must be published before it runs."""
+        """Yield the encoded literals of a node that have blobs.
+
+        They must be published before it runs.
+        """
         for value in node.arguments.values():
             for _, part in _leaves("", value):
                 if isinstance(part, Literal_) and (encoded := self._encode(part.value)).blobs:
@@ -296,7 +297,10 @@ def key_of(explanation: Explanation) -> str:
 def difference(
     before: Explanation, now: Explanation, code_before: Fingerprint | None, code_now: Fingerprint
 ) -> Reason:
-    """Say what differs between two explanations of one step: the first of code, parameter, input, environment."""
+    """Say what differs between two explanations of one step.
+
+    The first of code, parameter, input, environment.
+    """
     if before.fingerprint != now.fingerprint:
         return _code_difference(code_before, code_now)
     given_before = {**before.parameters, **before.inputs}
@@ -369,12 +373,9 @@ def _each(values: Any) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, int | float | bool | str | None):
-        text = repr(value)
-    elif isinstance(value, Sequence) and len(value) <= 8:
-        text = repr(value)
-    else:
-        text = type(value).__name__
+    few = isinstance(value, Sequence) and len(value) <= 8
+    plain = isinstance(value, int | float | bool | str | None)
+    text = repr(value) if plain or few else type(value).__name__
     return text if len(text) <= 60 else text[:57] + "…"
 
 

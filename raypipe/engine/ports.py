@@ -22,15 +22,22 @@ from raypipe.engine.records import (
 class Artifacts(Protocol):
     """Bytes, files and folders under their content digest; whole or not at all.
 
-    An artifact never changes. Publishing what is there already does nothing. Safe for many processes at once.
+    An artifact never changes. Publishing what is there already does nothing. Safe for many
+    processes at once.
     """
 
     def put_bytes(self, data: bytes, digest: str | None = None) -> ArtifactStat:
-        """Publish bytes; `digest` where it is not that of the bytes (a manifest with provenance)."""
+        """Publish bytes; `digest` where it is not that of the bytes (a manifest with.
+
+        Provenance).
+        """
         ...
 
     def put_path(self, path: Path) -> ArtifactStat:
-        """Publish a copy of a file or folder; its digest is of contents and, in a folder, relative paths."""
+        """Publish a copy of a file or folder.
+
+        Its digest is of contents and, in a folder, relative paths.
+        """
         ...
 
     def read(self, digest: str) -> bytes:
@@ -42,7 +49,10 @@ class Artifacts(Protocol):
         ...
 
     def intact(self, stat: ArtifactStat) -> bool:
-        """Say whether the artifact is still whole: by size and mtime, by full digest where these differ."""
+        """Say whether the artifact is still whole.
+
+        By size and mtime, by full digest where these differ.
+        """
         ...
 
 
@@ -62,7 +72,10 @@ class Codec(Protocol):
     """How values are written down and read back."""
 
     def encode(self, value: Any) -> Encoded:
-        """Write a value down; TypeError names the type that cannot be kept and where in the value it is."""
+        """Write a value down; TypeError names the type that cannot be kept and where in the.
+
+        Value it is.
+        """
         ...
 
     def decode(self, manifest: bytes, artifacts: Artifacts) -> Any:
@@ -70,7 +83,10 @@ class Codec(Protocol):
         ...
 
     def field(self, manifest: bytes, path: Sequence[str | int]) -> tuple[str, bytes]:
-        """Return digest and manifest of a part of a value: a dataclass field, a dict's key, a sequence's index."""
+        """Return digest and manifest of a part of a value.
+
+        A dataclass field, a dict's key, a sequence's index.
+        """
         ...
 
 
@@ -92,10 +108,17 @@ class Ledger(Protocol):
         ...
 
     def record(
-        self, result: Result, fingerprint: Fingerprint, metrics: Sequence[Metric] = (), *, forced: bool = False
+        self,
+        result: Result,
+        fingerprint: Fingerprint,
+        metrics: Sequence[Metric] = (),
+        *,
+        forced: bool = False,
     ) -> Result:
-        """Record a result; if the key has a live one, that one is returned (the first wins), unless forced,
-        which supersedes it."""
+        """Record a result; if the key has a live one, that one is returned (the first wins).
+
+        Unless forced, which supersedes it.
+        """
         ...
 
     def supersede(self, key: str, why: str) -> None:
@@ -103,11 +126,12 @@ class Ledger(Protocol):
         ...
 
     def fingerprint(self, digest: str) -> Fingerprint | None: ...
-    def find_review(self, project: str, pipeline: str, step: str, evidence: str) -> Review | None: ...
+    def find_review(
+        self, project: str, pipeline: str, step: str, evidence: str
+    ) -> Review | None: ...
     def open_review(self, review: Review) -> Review:
         """Ask for a decision; an open one on the same evidence is returned as it is."""
         ...
-
 
 
 Argument = bytes | list["Argument"] | dict[str, "Argument"]
@@ -128,13 +152,19 @@ class StepCall:
     arguments: Mapping[str, Argument]
     """Parameter to manifest."""
     batch: str | None
-    """For a batched step: the parameter that is a list of items; the output is a list of the same length."""
+    """For a batched step: the parameter that is a list of items.
+
+    The output is a list of the same length.
+    """
     resources: Mapping[str, float]
     """num_cpus, num_gpus, memory and custom resources."""
     retries: int
     timeout: float | None
     scratch: Path
-    """A folder of this key's own: what is in it survives a crash, and goes when the result is recorded."""
+    """A folder of this key's own.
+
+    What is in it survives a crash, and goes when the result is recorded.
+    """
     events: Path
     """JSON lines of progress and metrics that the step appends to."""
     run: str
@@ -182,11 +212,17 @@ class Ports:
     artifacts: Artifacts
     codec: Codec
     fingerprint: Callable[[str, tuple[str, ...]], Fingerprint]
-    """From a step's `module:qualname` and the code references in its parameters to its fingerprint."""
+    """From a step's `module:qualname` and the code references in its parameters to its.
+
+    Fingerprint.
+    """
     environment: Callable[[tuple[str, ...]], Mapping[str, str]]
     """From a step's `depends_on` to the digests of what it names."""
     lookups: Mapping[str, Callable[[Mapping[str, str]], str | None]]
-    """Facts of the ledger, by name: from the digests of the arguments to the digest of a kept value."""
+    """Facts of the ledger, by name.
+
+    From the digests of the arguments to the digest of a kept value.
+    """
     now: Callable[[], float]
     """Seconds since the epoch."""
     actor: Actor

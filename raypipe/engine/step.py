@@ -1,4 +1,7 @@
-"""Steps and pipelines as a user writes them: decorators that make functions into nodes of a graph."""
+"""Steps and pipelines as a user writes them.
+
+Decorators that make functions into nodes of a graph.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -35,7 +38,10 @@ class StepOptions:
     depends_on: tuple[str, ...] = ()
     """What else the result depends on: `env:NAME` or `file:PATH` (relative to the project root)."""
     batch: str | None = None
-    """Parameter that is a list of items; each item is kept by itself, and one call makes all that are missing."""
+    """Parameter that is a list of items.
+
+    Each item is kept by itself, and one call makes all that are missing.
+    """
     uncounted: tuple[str, ...] = ()
     """Parameters that are handed over, but do not count in the key."""
     driver: bool = False
@@ -98,12 +104,14 @@ class Step(Generic[P, R]):
         kinds = {p.kind for p in self.signature.parameters.values()}
         if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
             raise PipelineError(
-                f"step {self.name!r} takes *args or **kwargs; name each parameter, so that each can be kept"
+                f"step {self.name!r} takes *args or **kwargs; name each parameter, "
+                "so that each can be kept"
             )
         named = {*self.options.uncounted, *filter(None, [self.options.batch])}
         if unknown := sorted(named - names):
             raise PipelineError(
-                f"step {self.name!r} has no parameter {unknown[0]!r}; it has {', '.join(sorted(names))}"
+                f"step {self.name!r} has no parameter {unknown[0]!r}; "
+                f"it has {', '.join(sorted(names))}"
             )
         for entry in self.options.depends_on:
             if entry.partition(":")[0] not in {"env", "file"}:
@@ -113,7 +121,10 @@ class Step(Generic[P, R]):
 
 
 main_module: list[str] = []
-"""Name of the module that runs as `__main__`, relative to the project root, once the app knows it."""
+"""Name of the module that runs as `__main__`, relative to the project root.
+
+Once the app knows it.
+"""
 
 
 def module_of(thing: Any) -> str:

@@ -18,16 +18,16 @@ from raypipe.errors import PipelineError, RaypipeError, StepFailed
 ENGINE = Path(__file__).parent.parent
 
 
-def execute(call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind) -> CallOutcome:
+def execute(
+    call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind
+) -> CallOutcome:
     """Run a call, again after a failure as often as it allows, and publish its outputs."""
     started = time.perf_counter()
     error: Exception | None = None
     for attempt in range(call.retries + 1):
         try:
             outputs = _attempt(call, codec, artifacts, runtime)
-            return CallOutcome(
-                id=call.id, outputs=outputs, seconds=time.perf_counter() - started
-            )
+            return CallOutcome(id=call.id, outputs=outputs, seconds=time.perf_counter() - started)
         except Exception as raised:
             error = _as_failure(call, raised)
         if isinstance(error, StepFailed) and attempt < call.retries:
@@ -60,7 +60,10 @@ def _attempt(
 
 @contextmanager
 def _project(root: Path) -> Iterator[None]:
-    """Let the project's modules be imported; a root of `.` is the snapshot that Ray unpacked here."""
+    """Let the project's modules be imported.
+
+    A root of `.` is the snapshot that Ray unpacked here.
+    """
     folder = str(root.absolute()) if root.is_absolute() else os.getcwd()  # noqa: PTH109
     if folder in sys.path:
         yield
@@ -101,7 +104,9 @@ def _outputs(call: StepCall, returned: Any) -> list[Any]:
         return [returned]
     asked = call.arguments[call.batch]
     if not isinstance(returned, list | tuple) or len(returned) != len(asked):
-        given = f"{len(returned)}" if isinstance(returned, list | tuple) else type(returned).__name__
+        given = (
+            f"{len(returned)}" if isinstance(returned, list | tuple) else type(returned).__name__
+        )
         raise StepFailed(
             f"step {call.step!r} is batched over {call.batch!r} and was given {len(asked)} items; "
             f"it must return a list of as many, not {given}"

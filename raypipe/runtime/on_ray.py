@@ -99,7 +99,8 @@ class RayRuntime:
         except Exception as error:
             text = str(error).strip().splitlines()
             failed = StepFailed(
-                f"step {call.step!r} lost its worker: {type(error).__name__}: {text[0] if text else ''}",
+                f"step {call.step!r} lost its worker: {type(error).__name__}: "
+                f"{text[0] if text else ''}",
                 step=call.step,
                 kind=type(error).__name__,
                 hint="look at the machine's memory; give the step `memory=` or `retries=`",
@@ -163,7 +164,10 @@ def _run(execute: Callable[[StepCall], CallOutcome], call: StepCall) -> CallOutc
 
 
 def _use_token(home: Path) -> None:
-    """Ray's own token is kept in the home, readable by its owner alone, and not in the user's folder."""
+    """Ray's own token is kept in the home, readable by its owner alone.
+
+    And not in the user's folder.
+    """
     if os.environ.get("RAY_AUTH_MODE") or os.environ.get("RAY_AUTH_TOKEN"):
         return
     path = home / "ray_auth_token"
@@ -183,7 +187,10 @@ def _quiet() -> None:
 
 
 def _temporary_folder() -> Path:
-    """Make Ray's folder under a short path (its sockets' names are limited); drop those of dead drivers."""
+    """Make Ray's folder under a short path (its sockets' names are limited).
+
+    Drop those of dead drivers.
+    """
     base = Path(tempfile.gettempdir())
     for old in base.glob("rp-*"):
         pid = old.name.split("-")[1]

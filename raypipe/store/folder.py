@@ -23,8 +23,9 @@ STALE = 3600.0
 class FolderArtifacts:
     """`FOLDER/<digest>` is a file for bytes, and a folder with one entry for a path.
 
-    Writing: aside under `.tmp`, made durable, renamed into place, the folder made durable. Bytes that were
-    published under a digest of their own are a manifest, whose digest is that of its tree.
+    Writing: aside under `.tmp`, made durable, renamed into place, the folder made durable. Bytes
+    that were published under a digest of their own are a manifest, whose digest is that of its
+    tree.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,7 +46,10 @@ class FolderArtifacts:
         return _stat_of(digest, target)
 
     def put_path(self, path: Path) -> ArtifactStat:
-        """Publish a copy of a file or folder under its base name; its digest is of the content alone."""
+        """Publish a copy of a file or folder under its base name.
+
+        Its digest is of the content alone.
+        """
         digest = digest_path(path)
         target = self.folder / digest
         if not self.verify(digest):
@@ -72,7 +76,10 @@ class FolderArtifacts:
         return entry
 
     def intact(self, stat: ArtifactStat) -> bool:
-        """Say whether an artifact is whole: its size and time are as they were, or its digest is."""
+        """Say whether an artifact is whole.
+
+        Its size and time are as they were, or its digest is.
+        """
         target = self.folder / stat.digest
         try:
             if _stat_of(stat.digest, target) == stat:
@@ -198,8 +205,8 @@ def _copy(source: Path, target: Path) -> None:
             _copy(file, copy)
         return
     shutil.copyfile(source, target)
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
+    with target.open("rb") as copied:
+        os.fsync(copied.fileno())
     target.chmod(0o444)
 
 

@@ -45,10 +45,11 @@ class SqliteLedger:
         self._lock = RLock()
 
     @classmethod
-    def open(
-        cls, path: Path, *, create: bool = True, now: Callable[[], float] = time.time
-    ) -> Self:
-        """Open a ledger; where it is not there and not to be made, an empty one that is nowhere kept."""
+    def open(cls, path: Path, *, create: bool = True, now: Callable[[], float] = time.time) -> Self:
+        """Open a ledger; where it is not there and not to be made.
+
+        An empty one that is nowhere kept.
+        """
         where = str(path) if create or path.exists() else ":memory:"
         with _faults(path):
             connection = sqlite3.connect(
@@ -136,13 +137,9 @@ class SqliteLedger:
         row = self._one("latest_result", project=project, pipeline=pipeline, step=step)
         return None if row is None else self._result(row)
 
-    def results_of(
-        self, project: str, pipeline: str, step: str, limit: int = 100
-    ) -> list[Result]:
+    def results_of(self, project: str, pipeline: str, step: str, limit: int = 100) -> list[Result]:
         """Return the results of a step, newest first, live or not."""
-        rows = self._all(
-            "results_of", project=project, pipeline=pipeline, step=step, limit=limit
-        )
+        rows = self._all("results_of", project=project, pipeline=pipeline, step=step, limit=limit)
         return [self._result(row) for row in rows]
 
     def record(
@@ -261,9 +258,7 @@ class SqliteLedger:
 
     # --- reviews --------------------------------------------------------------------------------
 
-    def find_review(
-        self, project: str, pipeline: str, step: str, evidence: str
-    ) -> Review | None:
+    def find_review(self, project: str, pipeline: str, step: str, evidence: str) -> Review | None:
         """Return the review of a piece of evidence."""
         row = self._one(
             "find_review", project=project, pipeline=pipeline, step=step, evidence=evidence
@@ -284,9 +279,7 @@ class SqliteLedger:
                 created=review.created,
                 record=_dump(asdict(review)),
             )
-            found = self.find_review(
-                review.project, review.pipeline, review.step, review.evidence
-            )
+            found = self.find_review(review.project, review.pipeline, review.step, review.evidence)
         assert found is not None
         return found
 
@@ -309,9 +302,7 @@ class SqliteLedger:
     ) -> Review:
         """Decide on a review that is open; the same decision again changes nothing."""
         review = self.get_review(name)
-        decided = replace(
-            review, status=status, actor=actor, note=note, decided=self._now()
-        )
+        decided = replace(review, status=status, actor=actor, note=note, decided=self._now())
         with self._writing():
             changed = self._do(
                 "decide_review", id=review.id, status=status, record=_dump(asdict(decided))
@@ -330,7 +321,10 @@ class SqliteLedger:
     # --- models ---------------------------------------------------------------------------------
 
     def add_version(self, row: ModelVersionRow) -> ModelVersionRow:
-        """Enter a version; the same bundle again gives its row, a taken number the next free patch."""
+        """Enter a version; the same bundle again gives its row.
+
+        A taken number the next free patch.
+        """
         with self._writing():
             found = self._one("version_of_bundle", model=row.model, bundle=row.bundle)
             if found is not None:
@@ -442,9 +436,9 @@ def next_free(version: str, taken: set[str]) -> str:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
-    known = connection.execute(
-        "SELECT count(*) FROM sqlite_master WHERE name = 'meta'"
-    ).fetchone()[0]
+    known = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[
+        0
+    ]
     if not known:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")

@@ -24,6 +24,9 @@ class ModelVersionRow:
     changelog: Json
     lineage: Json
     compared_with: str | None = None
-    """Digest of the version value that was champion when this one was judged; None for the first."""
+    """Digest of the version value that was champion when this one was judged.
+
+    None for the first.
+    """
     value: str = ""
     """Digest of the kept `ModelVersion`."""

@@ -1,4 +1,7 @@
-"""A project's code as an artifact: what workers elsewhere run, and what rebuilds a model's module."""
+"""A project's code as an artifact.
+
+What workers elsewhere run, and what rebuilds a model's module.
+"""
 
 import shutil
 import subprocess
@@ -36,7 +39,10 @@ def snapshot_project(root: Path, artifacts: Artifacts) -> str:
 
 
 def code_files(root: Path) -> Iterator[Path]:
-    """Yield the files of a project that may be code: what git knows or does not ignore, else all of them."""
+    """Yield the files of a project that may be code.
+
+    What git knows or does not ignore, else all of them.
+    """
     listed = _listed_by_git(root)
     for file in _walk(root) if listed is None else listed:
         parts = file.relative_to(root).parts

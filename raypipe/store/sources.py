@@ -1,4 +1,7 @@
-"""Source files as the fingerprint reads them: found by module name, parsed once, kept in an index."""
+"""Source files as the fingerprint reads them.
+
+Found by module name, parsed once, kept in an index.
+"""
 
 import json
 import os
@@ -149,7 +152,9 @@ def _read(file: Path) -> str:
         with tokenize.open(file) as opened:
             return opened.read()
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{file.name} cannot be read: {error}", hint="save it as UTF-8") from error
+        raise PipelineError(
+            f"{file.name} cannot be read: {error}", hint="save it as UTF-8"
+        ) from error
 
 
 def _file_in(root: Path, name: str) -> Path | None:
@@ -162,7 +167,10 @@ def _file_in(root: Path, name: str) -> Path | None:
 
 
 def _other_roots(root: Path) -> list[Path]:
-    """Return the folders on the path that hold project code: not Python's own, not site-packages."""
+    """Return the folders on the path that hold project code.
+
+    Not Python's own, not site-packages.
+    """
     own = {Path(sys.prefix), Path(sys.base_prefix), PACKAGE.parent}
     folders = []
     for entry in sys.path:
@@ -192,7 +200,10 @@ def _distribution(top_level: str) -> tuple[str, str]:
 
 
 def project_root(file: Path) -> Path:
-    """Return the folder of the nearest pyproject.toml at or above a file's folder, else that folder."""
+    """Return the folder of the nearest pyproject.toml at or above a file's folder.
+
+    Else that folder.
+    """
     folder = file.absolute().parent
     for candidate in (folder, *folder.parents):
         if (candidate / "pyproject.toml").is_file():

@@ -21,15 +21,15 @@ Blobs = list[bytes | Path]
 
 
 class TreeCodec:
-    """Writes scalars, containers, records (dataclasses, pydantic models), enums, times, paths, arrays, tables.
+    """Writes scalars, containers, records (dataclasses, pydantic models), enums, times, paths.
 
-    `main_module` is the name of the module that runs as `__main__`, so that what it defines has the same name
-    wherever it is read. `digest_path` is how a file or folder counts: by its content.
+    Arrays, tables.
+
+    `main_module` is the name of the module that runs as `__main__`, so that what it defines has the
+    same name wherever it is read. `digest_path` is how a file or folder counts: by its content.
     """
 
-    def __init__(
-        self, digest_path: Callable[[Path], str], main_module: str | None = None
-    ) -> None:
+    def __init__(self, digest_path: Callable[[Path], str], main_module: str | None = None) -> None:
         self._digest_path = digest_path
         self._main = main_module
 
@@ -80,9 +80,7 @@ def _part(tree: Tree, part: str | int) -> Tree:
 
 
 class _Writer:
-    def __init__(
-        self, blobs: Blobs, main: str | None, digest_path: Callable[[Path], str]
-    ) -> None:
+    def __init__(self, blobs: Blobs, main: str | None, digest_path: Callable[[Path], str]) -> None:
         self.blobs = blobs
         self.main = main
         self.digest_path = digest_path
@@ -153,7 +151,8 @@ class _Writer:
     def _name(self, kind: type) -> str:
         if "<locals>" in kind.__qualname__:
             raise TypeError(
-                f"{kind.__qualname__} is defined inside a function; define it at the top of a module"
+                f"{kind.__qualname__} is defined inside a function; "
+                "define it at the top of a module"
             )
         module = kind.__module__
         if module == "__main__" and self.main is not None:

@@ -1,4 +1,7 @@
-"""Arrays, tables and tensors in manifests: small ones inline, large ones as blobs; libraries load when needed."""
+"""Arrays, tables and tensors in manifests: small ones inline, large ones as blobs.
+
+Libraries load when needed.
+"""
 
 import base64
 from pathlib import Path

@@ -20,7 +20,10 @@ class Shard:
     """Bytes."""
 
     location: str = field(metadata=aside())
-    """Where the bytes can be read: a path or URI that pyarrow.fs.FileSystem.from_uri understands."""
+    """Where the bytes can be read.
+
+    A path or URI that pyarrow.fs.FileSystem.from_uri understands.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,8 @@ class Dataset:
 class TensorFile:
     """The rows of one split of one shard as tensors, in a Parquet file.
 
-    A tensor of shape [rows] is a plain column; one of shape [rows, width] is a FixedSizeList column.
+    A tensor of shape [rows] is a plain column; one of shape [rows, width] is a FixedSizeList
+    column.
     """
 
     file: Path

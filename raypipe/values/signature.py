@@ -35,7 +35,10 @@ class Label:
     name: str
     task: Literal["binary", "multiclass", "regression"]
     classes: tuple[str, ...] = ()
-    """Names of the classes in the order of the module's outputs; for binary, (negative, positive)."""
+    """Names of the classes in the order of the module's outputs.
+
+    For binary, (negative, positive).
+    """
 
     @property
     def outputs(self) -> int:

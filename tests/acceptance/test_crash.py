@@ -9,7 +9,7 @@ from tests.conftest import Project, counts, kill_group
 
 STEPS = ("first", "second", "third")
 
-FLOW = '''
+FLOW = """
 import time
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def third(values: list[int]) -> int:
 @pipeline
 def flow():
     return third(second(first()))
-'''
+"""
 
 
 @pytest.fixture
@@ -55,7 +55,9 @@ def flow(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("runtime", ["inline", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.slow])])
+@pytest.mark.parametrize(
+    "runtime", ["inline", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.slow])]
+)
 def test_after_a_kill_only_what_was_not_recorded_runs(
     flow: Project, runtime: str, wait_until
 ) -> None:

@@ -1,4 +1,7 @@
-"""After an edit exactly the right steps run, and the answer is right: nothing stale, nothing twice."""
+"""After an edit exactly the right steps run, and the answer is right.
+
+Nothing stale, nothing twice.
+"""
 
 import pytest
 
@@ -76,7 +79,11 @@ EDITS = {
     "no change": (None, (), "model 38"),
     "a comment": (("flow.py", "    assert rows\n", "    assert rows  # some\n"), (), "model 38"),
     "a body, same result": (
-        ("flow.py", "shifted = [row + OFFSET for row in rows]", "shifted = [OFFSET + row for row in rows]"),
+        (
+            "flow.py",
+            "shifted = [row + OFFSET for row in rows]",
+            "shifted = [OFFSET + row for row in rows]",
+        ),
         ("preprocess",),
         "model 38",
     ),
@@ -101,7 +108,11 @@ EDITS = {
         "model 46",
     ),
     "the input's content": (("input.txt", "1 2 3 -1", "1 2 3 0"), STEPS, "model 40"),
-    "one step's parameter": (("flow.py", "rate: int = 1", "rate: int = 2"), ("train", "analyze"), "model 76"),
+    "one step's parameter": (
+        ("flow.py", "rate: int = 1", "rate: int = 2"),
+        ("train", "analyze"),
+        "model 76",
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 BUILTINS = frozenset(dir(builtins))
@@ -41,7 +41,10 @@ def mentions_of(nodes: Iterable[ast.AST]) -> Mentions:
 
 
 def imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, tuple[str, int, str]]]:
-    """Yield each local name that an import binds, with (module, level, name); name is empty for a module."""
+    """Yield each local name that an import binds, with (module, level, name).
+
+    Name is empty for a module.
+    """
     for alias in statement.names:
         if isinstance(statement, ast.ImportFrom):
             yield alias.asname or alias.name, (statement.module or "", statement.level, alias.name)
@@ -183,7 +186,7 @@ def _arguments(args: ast.arguments) -> list[ast.arg]:
     return every + [one for one in (args.vararg, args.kwarg) if one is not None]
 
 
-def _scope_of(node: ast.AST, body: list[ast.AST] | list[ast.stmt]) -> _Scope:
+def _scope_of(node: ast.AST, body: Sequence[ast.AST]) -> _Scope:
     names = {argument.arg for argument in _arguments(node.args)}  # type: ignore[attr-defined]
     imports: dict[str, list[tuple[str, int, str]]] = {}
     outside: set[str] = set()
@@ -191,7 +194,11 @@ def _scope_of(node: ast.AST, body: list[ast.AST] | list[ast.stmt]) -> _Scope:
         match inner:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 names.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
                 names.add(name)
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
                 names.add(name)
@@ -206,7 +213,10 @@ def _scope_of(node: ast.AST, body: list[ast.AST] | list[ast.stmt]) -> _Scope:
 
 
 def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the nodes of a function's own scope: not those of functions, classes, comprehensions in it."""
+    """Yield the nodes of a function's own scope.
+
+    Not those of functions, classes, comprehensions in it.
+    """
     waiting = list(body)
     while waiting:
         node = waiting.pop()

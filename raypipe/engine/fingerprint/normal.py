@@ -1,4 +1,7 @@
-"""A syntax tree in a normal form: without comments, docstrings, formatting or local variables' annotations."""
+"""A syntax tree in a normal form.
+
+Without comments, docstrings, formatting or local variables' annotations.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -12,7 +15,9 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 def digest_node(node: ast.AST) -> str:
     """Return the digest of a node's normal form; the same for every supported version of Python."""
-    return digest_bytes("\0".join(_dump(node, inside_function=False)).encode("utf-8", "surrogatepass"))
+    return digest_bytes(
+        "\0".join(_dump(node, inside_function=False)).encode("utf-8", "surrogatepass")
+    )
 
 
 def is_docstring(statement: ast.stmt) -> bool:
@@ -30,7 +35,9 @@ def _dump(node: ast.AST, *, inside_function: bool) -> Iterator[str]:
             return
         node = ast.Assign(targets=[node.target], value=node.value)
     yield type(node).__name__
-    inside = isinstance(node, _FUNCTIONS) or (inside_function and not isinstance(node, ast.ClassDef))
+    inside = isinstance(node, _FUNCTIONS) or (
+        inside_function and not isinstance(node, ast.ClassDef)
+    )
     for name, value in ast.iter_fields(node):
         if name in _SKIPPED or value is None or value == []:
             continue

@@ -20,7 +20,8 @@ MODULE = "<module>"
 def fingerprint(target: str, sources: Sources, *, also: Iterable[str] = ()) -> Fingerprint:
     """Return the fingerprint of the code that `module:qualname`, and each of `also`, can reach.
 
-    CodeReferenceError names what is not there. A name that cannot be resolved widens to the whole module.
+    CodeReferenceError names what is not there. A name that cannot be resolved widens to the whole
+    module.
     """
     walk = _Walk(sources)
     for reference in (target, *also):
@@ -131,7 +132,9 @@ class _Walk:
             return False
         return self._reach_name(module, "__getattr__", ())
 
-    def _reach_import(self, module: str, what: tuple[str, int, str], chain: tuple[str, ...]) -> None:
+    def _reach_import(
+        self, module: str, what: tuple[str, int, str], chain: tuple[str, ...]
+    ) -> None:
         target, level, name = what
         table = self.sources.module(module)
         other = absolute(module, bool(table and table.is_package), target, level)
@@ -199,7 +202,10 @@ class _Walk:
     # --- methods of unknown values
 
     def _reach_methods(self) -> bool:
-        """Reach each method, of any class in the import closure, whose name is taken from some value."""
+        """Reach each method, of any class in the import closure.
+
+        Whose name is taken from some value.
+        """
         before = len(self.symbols)
         for module in self._import_closure():
             table = self.sources.module(module)

@@ -10,12 +10,18 @@ from raypipe.engine.fingerprint.normal import digest_node, is_docstring
 from raypipe.errors import PipelineError
 
 Import = tuple[str, int, str]
-"""Module, level of a relative import, and name; the name is empty where the module itself is bound."""
+"""Module, level of a relative import, and name.
+
+The name is empty where the module itself is bound.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A statement of a module, or a member of a class: what it binds, what it says, what it mentions."""
+    """A statement of a module, or a member of a class.
+
+    What it binds, what it says, what it mentions.
+    """
 
     binds: tuple[str, ...]
     """Names that it binds or changes; none: it belongs to whatever is reached of the module."""
@@ -50,7 +56,10 @@ class ModuleTable:
     @classmethod
     def from_json(cls, data: Any) -> "ModuleTable":
         """Read what `to_json` gave; KeyError or TypeError where it is something else."""
-        imports = {name: tuple((m, l, n) for m, l, n in found) for name, found in data["imports"].items()}
+        imports = {
+            name: tuple((module, level, bound) for module, level, bound in found)
+            for name, found in data["imports"].items()
+        }
         return cls(
             name=data["name"],
             is_package=data["is_package"],
@@ -91,12 +100,18 @@ class Sources(Protocol):
         ...
 
     def distribution(self, top_level: str) -> tuple[str, str] | None:
-        """Return name and version of the distribution that a top-level module is of; None for Python's own."""
+        """Return name and version of the distribution that a top-level module is of.
+
+        None for Python's own.
+        """
         ...
 
 
 def parse_module(name: str, text: str, *, is_package: bool, shown: str) -> ModuleTable:
-    """Parse a module's source; PipelineError names the file (as `shown`) and line where it cannot be."""
+    """Parse a module's source; PipelineError names the file (as `shown`) and line where it.
+
+    Cannot be.
+    """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
@@ -221,7 +236,11 @@ def _bound_by(statement: ast.stmt) -> set[str]:
     changes = isinstance(statement, ast.Expr | ast.Delete | ast.Assert)
     for node in _module_level(statement):
         match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
                 bound.add(name)
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 bound.add(name)

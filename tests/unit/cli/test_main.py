@@ -1,6 +1,7 @@
 """The command line says what is wrong and what to do, and exits with the code of the fault."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -92,6 +93,37 @@ def test_a_reader_that_goes_away_is_no_fault():
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_ctrl_c_ends_with_130_however_often_it_is_pressed(project, times):
+    project.write(
+        "flow.py",
+        """
+import time
+from raypipe import pipeline, step
+
+@step
+def slow() -> int:
+    time.sleep(60)
+    return 1
+
+@pipeline
+def flow():
+    return slow()
+""",
+    )
+    process = project.start("run", "flow.py", "--json")
+    assert process.stdout is not None
+    while json.loads(process.stdout.readline())["event"] != "step_started":
+        pass
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.startswith("raypipe: interrupted\n→ ")
+    result = json.loads(out.splitlines()[-1])
+    assert (result["status"], result["error"]["exit"]) == ("cancelled", 130)
 
 
 def test_config_show_prints_yaml_that_reads_back_equal(tmp_path, capsys):

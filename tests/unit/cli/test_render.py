@@ -102,5 +102,13 @@ def test_nested_data_is_indented():
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.74123456789, "0.741235"), (20.0, "20"), (1234567.89, "1234567.89"), (1.5e-9, "1.5e-09")],
+)
+def test_a_number_is_short_but_no_large_or_tiny_one_loses_digits(value, text):
+    assert render.number(value) == text
+
+
 def test_no_runs_says_how_to_make_one():
     assert "raypipe run" in render.runs([])

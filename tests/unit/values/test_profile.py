@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raypipe.store.folder import FolderArtifacts, digest_path
+from raypipe.values.codec import TreeCodec
 from raypipe.values.profile import EXACT_VALUES, SAMPLE_ROWS, ColumnProfile, Profile, profile_table
 
 
@@ -250,3 +252,15 @@ def test_a_column_of_nulls_takes_the_type_that_it_meets():
     a, b = (profile_table(pa.table({"c": pa.array(values)})) for values in ([None], [5]))
     assert a.merge(b).columns["c"].type == "int64"
     assert a.merge(b).sample.rows.schema.field("c").type == pa.int64()
+
+
+def test_the_same_rows_have_one_digest_and_are_read_back_whole(tmp_path):
+    codec, artifacts = TreeCodec(digest_path), FolderArtifacts(tmp_path)
+    profile = profile_table(large(5), ("id",))
+    written = codec.encode(profile)
+    for blob in written.blobs:
+        assert isinstance(blob, bytes)
+        artifacts.put_bytes(blob)
+
+    assert codec.encode(profile_table(large(5), ("id",))).digest == written.digest
+    same(codec.decode(written.manifest, artifacts), profile)

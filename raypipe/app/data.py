@@ -1,0 +1,233 @@
+"""Versioned data as a person asks for it.
+
+Import, log, diff, show, profile, branch, merge, tag, revert.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from raypipe.app.assemble import Workshop
+from raypipe.app.cycle_setup import read_schema, schema_path
+from raypipe.app.look import look, workshop_of
+from raypipe.app.request import RunRequest
+from raypipe.app.run import Prepared, run_prepared
+from raypipe.config.cycle import CycleConfig
+from raypipe.config.load import load
+from raypipe.engine.graph import build
+from raypipe.engine.records import Json
+from raypipe.errors import ValidationStopped
+from raypipe.stages.data import dataset_at, merge_profiles, profile_shard
+from raypipe.stages.validation import admit, infer, validate
+from raypipe.store.versions import VersionStore, open_store
+from raypipe.values.dataset import Dataset
+from raypipe.values.schema import Schema
+from raypipe.values.uri import DatasetUri, parse_uri
+
+
+def import_files(
+    files: Sequence[Path],
+    to: str,
+    *,
+    config: Path | None = None,
+    partition: str | None = None,
+    home: Path | None = None,
+    by: str | None = None,
+) -> Json:
+    """Write files to a branch, profile and validate them there.
+
+    And merge the branch when they pass.
+
+    ValidationStopped leaves the branch, and the target never saw it. Without `config` there is no
+    schema to hold them to: only their columns are compared with those that are there.
+    """
+    from raypipe.stages.data import importing
+
+    uri = parse_uri(to)
+    settings = load(config) if config is not None else None
+    importing.check_files(files)
+    workshop = workshop_of(home, by=by)
+    versions = open_store(uri, workshop.paths.home, create=True)
+    imported = importing.import_files(files, uri, versions, workshop.actor, partition=partition)
+    said: dict[str, Any] = {
+        "branch": imported.branch,
+        "commit": imported.commit,
+        "rows": imported.rows,
+        "shards": list(imported.shards),
+    }
+    if imported.unchanged:
+        return {**said, "note": f"{to} holds all of this already; there is no new commit"}
+    if settings is not None and config is not None:
+        said["validation"] = _validate(workshop, settings, config, uri, imported.branch, versions)
+    else:
+        said["validation"] = "no schema to hold the rows to: give --config"
+    said["commit"] = importing.publish(imported, uri, versions, workshop.actor)
+    return {**said, "merged": str(uri)}
+
+
+def _validate(
+    workshop: Workshop,
+    config: CycleConfig,
+    file: Path,
+    uri: DatasetUri,
+    branch: str,
+    versions: VersionStore,
+) -> Json:
+    """Run validation on a branch; its results are those that the cycle finds again."""
+    dataset = dataset_at(str(replace(uri, ref=branch)), versions)
+    before = _shards_at(uri, versions)
+    schema = read_schema(schema_path(config, file.absolute(), workshop))
+    graph = build(lambda: audit(config, dataset, before, schema), f"{config.name}.import", {})
+    outcome = run_prepared(
+        Prepared(
+            graph=graph,
+            workshop=workshop,
+            commits={str(uri): dataset.commit},
+            target=str(file.absolute()),
+        ),
+        RunRequest(),
+    )
+    if outcome.error is not None:
+        outcome.error.hint = (
+            f"{outcome.error.hint or ''} The branch {branch} stays; {uri} never saw it."
+        )
+        raise outcome.error
+    found = outcome.values["validation"]
+    return {
+        "verdict": found.verdict,
+        "anomalies": [f"{one.severity}: {one.message}" for one in found.anomalies],
+    }
+
+
+def audit(
+    config: CycleConfig, dataset: Dataset, before: frozenset[str], schema: Schema | None
+) -> dict[str, Any]:
+    """Profile and validate a dataset.
+
+    The shards that are not in `before` are held against the others.
+    """
+    data = config.data
+    profiles = [profile_shard(shard, data.split, data.key) for shard in dataset.shards]
+    profile = merge_profiles(profiles)
+    both = list(zip(profiles, dataset.shards, strict=True))
+    old = [p for p, shard in both if shard.object_id in before]
+    new = [p for p, shard in both if shard.object_id not in before]
+    if schema is None:
+        schema = infer(
+            config.name, merge_profiles(old) if old else profile, data, config.validation
+        )
+    drifting = bool(old and new)
+    validation = validate(
+        profile,
+        schema,
+        data,
+        config.validation,
+        fresh=merge_profiles(new) if drifting else None,
+        baseline=merge_profiles(old) if drifting else None,
+    )
+    return {"validation": validation, "admitted": admit(dataset, profile, validation, schema)}
+
+
+def _shards_at(uri: DatasetUri, versions: VersionStore) -> frozenset[str]:
+    return frozenset(f.object_id for f in versions.list(uri.ref, uri.prefix))
+
+
+def log(dataset: str, *, home: Path | None = None) -> Json:
+    """Return the commits of a ref, newest first."""
+    uri, versions = _open(dataset, home)
+    return [asdict(commit) for commit in versions.log(uri.ref)]
+
+
+def diff(dataset: str, other: str, *, home: Path | None = None) -> Json:
+    """Say which files `other` (a ref, or a whole reference) adds, removes and changes."""
+    uri, versions = _open(dataset, home)
+    ref = parse_uri(other).ref if "://" in other else other
+    return asdict(versions.diff(uri.ref, ref))
+
+
+def show(dataset: str, *, home: Path | None = None) -> Json:
+    """Return commit, shards, rows and columns of a dataset."""
+    import pyarrow.parquet as pq
+
+    _, versions = _open(dataset, home)
+    found = dataset_at(dataset, versions)
+    footers = [pq.ParquetFile(_file(shard.location)) for shard in found.shards]
+    rows = [footer.metadata.num_rows for footer in footers]
+    return {
+        "commit": found.commit,
+        "rows": sum(rows),
+        "shards": [
+            {"path": shard.path, "rows": count, "bytes": shard.size}
+            for shard, count in zip(found.shards, rows, strict=True)
+        ],
+        "columns": {field.name: str(field.type) for field in footers[0].schema_arrow},
+    }
+
+
+def profile(dataset: str, *, config: Path | None = None, home: Path | None = None) -> Json:
+    """Return statistics of each column of a dataset."""
+    from raypipe.stages.data.profiling import read_table
+    from raypipe.values.profile import Profile, profile_table
+
+    _, versions = _open(dataset, home)
+    key = load(config).data.key if config is not None else ()
+    shards = dataset_at(dataset, versions).shards
+    merged = Profile.merge_all([profile_table(read_table(s.location), key) for s in shards])
+    return {name: _facts(column) for name, column in merged.columns.items()}
+
+
+def _facts(column: Any) -> Json:
+    facts = {
+        "type": column.type,
+        "nulls": f"{column.null_share:.1%}",
+        "distinct": column.distinct,
+        "min": column.min,
+        "median": column.quantile(0.5),
+        "max": column.max,
+        "mean": column.mean,
+        "top": ", ".join(f"{value} ({count:,})" for value, count in column.top[:5]),
+    }
+    return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+def branch(dataset: str, name: str, *, home: Path | None = None) -> Json:
+    """Make a branch at a reference's commit; nothing is copied."""
+    uri, versions = _open(dataset, home)
+    return {"branch": name, "commit": versions.create_branch(name, uri.ref)}
+
+
+def merge(dataset: str, source: str, *, home: Path | None = None, by: str | None = None) -> Json:
+    """Bring another branch's changes into the reference's branch."""
+    uri, versions = _open(dataset, home)
+    actor = workshop_of(home, by=by).actor
+    return {"branch": uri.ref, "commit": versions.merge(source, uri.ref, actor)}
+
+
+def tag(dataset: str, name: str, *, home: Path | None = None) -> Json:
+    """Name a reference's commit for ever."""
+    uri, versions = _open(dataset, home)
+    return {"tag": name, "commit": versions.tag(name, uri.ref)}
+
+
+def revert(dataset: str, commit: str, *, home: Path | None = None, by: str | None = None) -> Json:
+    """Undo a commit by another one."""
+    uri, versions = _open(dataset, home)
+    actor = workshop_of(home, by=by).actor
+    return {"branch": uri.ref, "commit": versions.revert(uri.ref, commit, actor)}
+
+
+def _open(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:
+    uri = parse_uri(dataset)
+    return uri, open_store(uri, look(home).paths.home)
+
+
+def _file(location: str) -> Any:
+    from pyarrow.fs import FileSystem
+
+    filesystem, path = FileSystem.from_uri(location)
+    return filesystem.open_input_file(path)
+
+
+__all__ = ["ValidationStopped", "audit", "branch", "diff", "import_files", "log", "merge", "profile",
+           "revert", "show", "tag"]  # fmt: skip

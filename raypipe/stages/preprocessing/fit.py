@@ -1,0 +1,209 @@
+"""From a recipe and the train profile to a transform, without another look at rows."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from raypipe.config.faults import suggest
+from raypipe.config.preprocessing import (
+    CyclicGroup,
+    EmbeddingGroup,
+    FunctionGroup,
+    Group,
+    NumericGroup,
+    OneHotGroup,
+)
+from raypipe.errors import UsageError
+from raypipe.stages.preprocessing.statistics import (
+    deviation,
+    log_moments,
+    mean,
+    median,
+    vocabulary,
+)
+from raypipe.values.profile import ColumnProfile, Profile
+from raypipe.values.schema import Column, Schema, kind_of
+from raypipe.values.signature import Feature, Label, Signature
+from raypipe.values.transform import Transform, groups
+from raypipe.values.transform.transform import features_of, tensor_specs
+
+Task = Literal["binary", "multiclass", "regression"]
+CodeOf = Callable[[str], str]
+"""From a code reference to the digest of the code that it reaches."""
+
+_NUMBERS = ("integer", "number", "boolean")
+_VALUES = (*_NUMBERS, "text", "date", "timestamp")
+
+
+def fit_transform(
+    train: Profile,
+    recipe: Sequence[Group],
+    schema: Schema,
+    label: str,
+    task: Task,
+    *,
+    code_of: CodeOf = lambda reference: "",
+) -> Transform:
+    """Return the transform of a recipe, fitted to the profile of the train split.
+
+    A column that the train split has no value of is filled with 0 and has an empty vocabulary.
+    """
+    for number, group in enumerate(recipe):
+        _require(group, number, schema, label)
+    fitted = tuple(_fit(group, train, code_of) for group in recipe)
+    _require_agreement(fitted, label)
+    known = {column.name: _feature(column) for column in schema.columns}
+    features = features_of(fitted, known)
+    return Transform(
+        groups=fitted,
+        signature=Signature(
+            features=features,
+            tensors=tensor_specs(fitted),
+            label=fit_label(train, schema, label, task),
+        ),
+        label_type=_column(schema, label).type,
+        optional=tuple(f.name for f in features if not _column(schema, f.name).required),
+    )
+
+
+def fit_label(train: Profile, schema: Schema, label: str, task: Task) -> Label:
+    """Return what the label is: its classes are the schema's categories, else what was trained on."""
+    column = _column(schema, label)
+    kind = kind_of(column.type)
+    if task == "regression":
+        if kind not in _NUMBERS:
+            raise UsageError(
+                f"training.task is regression, but the label {label!r} is {column.type}",
+                hint="Regression predicts a number; for classes set training.task: multiclass.",
+            )
+        return Label(name=label, task=task)
+    classes = _classes(column, kind, train)
+    if task == "binary" and len(classes) != 2:
+        raise UsageError(
+            f"training.task is binary, but the label {label!r} has {_count(classes)}",
+            hint="For more than two classes set training.task: multiclass; for numbers, regression.",
+        )
+    return Label(name=label, task=task, classes=classes)
+
+
+def _classes(column: Column, kind: str, train: Profile) -> tuple[str, ...]:
+    if kind == "boolean":
+        return ("false", "true")
+    seen = train.columns.get(column.name)
+    values = column.categories or (seen.values if seen else None)
+    if values is None:
+        raise UsageError(
+            f"The label {column.name!r} has more than 1,000 distinct values",
+            hint="For numbers set training.task: regression; else choose another label.",
+        )
+    if kind in _NUMBERS:
+        return tuple(sorted(values, key=float))
+    return tuple(sorted(values))
+
+
+def _count(classes: tuple[str, ...]) -> str:
+    shown = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
+    return f"{len(classes)} classes ({shown})" if classes else "no value in the train split"
+
+
+def _fit(group: Group, train: Profile, code_of: CodeOf) -> groups.Group:
+    match group:
+        case NumericGroup():
+            return _fit_numeric(group, train)
+        case CyclicGroup():
+            return groups.Cyclic(columns=group.columns, tensor=group.tensor, period=group.period)
+        case OneHotGroup():
+            known = tuple(vocabulary(train, c, limit=group.limit) for c in group.columns)
+            return groups.OneHot(columns=group.columns, tensor=group.tensor, vocabularies=known)
+        case EmbeddingGroup():
+            limit, least = group.limit, group.min_count
+            known = tuple(vocabulary(train, c, limit=limit, min_count=least) for c in group.columns)
+            return groups.Embedding(columns=group.columns, tensor=group.tensor, vocabularies=known)
+        case FunctionGroup():
+            return groups.Function(
+                columns=group.columns,
+                tensor=group.tensor,
+                function=str(group.function),
+                width=group.width,
+                code=code_of(str(group.function)),
+            )
+
+
+def _fit_numeric(group: NumericGroup, train: Profile) -> groups.Numeric:
+    columns = [train.columns.get(name) for name in group.columns]
+    fills = [_fill(column, group.impute) for column in columns]
+    centers, scales = [0.0] * len(columns), [1.0] * len(columns)
+    if group.scale == "standard":
+        for place, (column, fill) in enumerate(zip(columns, fills, strict=True)):
+            if column is not None:
+                centers[place], scales[place] = _standard(column, fill, group.log)
+    return groups.Numeric(
+        columns=group.columns,
+        tensor=group.tensor,
+        fill=tuple(fills),
+        log=group.log,
+        center=tuple(centers),
+        scale=tuple(scales),
+    )
+
+
+def _fill(column: ColumnProfile | None, impute: str) -> float:
+    if column is None or impute == "zero":
+        return 0.0
+    return mean(column) if impute == "mean" else median(column)
+
+
+def _standard(column: ColumnProfile, fill: float, log: bool) -> tuple[float, float]:
+    return log_moments(column, fill) if log else (mean(column), deviation(column))
+
+
+def _feature(column: Column) -> Feature:
+    nullable = column.nulls > 0 or not column.required
+    return Feature(name=column.name, type=column.type, nullable=nullable)
+
+
+def _column(schema: Schema, name: str) -> Column:
+    column = schema.column(name)
+    if column is None:
+        names = [known.name for known in schema.columns]
+        raise UsageError(
+            f"The schema has no column {name!r}; {suggest(name, names)}",
+            hint="Name a column of the data.",
+        )
+    return column
+
+
+def _require(group: Group, number: int, schema: Schema, label: str) -> None:
+    """Raise UsageError unless a group's columns are there and of a kind that it can read."""
+    where = f"preprocessing.groups[{number}] ({group.kind})"
+    allowed = _NUMBERS if isinstance(group, NumericGroup | CyclicGroup) else _VALUES
+    for name in group.columns:
+        if name == label:
+            raise UsageError(f"{where} reads the label {name!r}", hint="Leave it out.")
+        column = schema.column(name)
+        if column is None:
+            names = [known.name for known in schema.columns]
+            raise UsageError(
+                f"{where} reads column {name!r}, which the data does not have; "
+                + suggest(name, names)
+            )
+        if not isinstance(group, FunctionGroup) and kind_of(column.type) not in allowed:
+            raise UsageError(
+                f"{where} reads {name!r}, which is {column.type}; it takes {', '.join(allowed)}",
+                hint="Choose another kind of group, or a function of yours.",
+            )
+
+
+def _require_agreement(fitted: tuple[groups.Group, ...], label: str) -> None:
+    """Raise UsageError where a tensor is named like the label, or would be of two dtypes."""
+    dtypes: dict[str, str] = {}
+    for group in fitted:
+        if group.tensor == label:
+            raise UsageError(
+                f"A tensor is named {label!r} like the label", hint="Give it another name."
+            )
+        dtype = groups.dtype_of(group)
+        if dtypes.setdefault(group.tensor, dtype) != dtype:
+            raise UsageError(
+                f"Tensor {group.tensor!r} would hold both float32 and int64",
+                hint="Give indices (embedding) and numbers tensors of different names.",
+            )

@@ -1,0 +1,134 @@
+"""One shard transformed: read in pieces, divided by split, written as tensors; analysis rows are dropped."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+
+from raypipe.errors import StoreError
+from raypipe.values.dataset import Shard, TensorFile, TransformedShard
+from raypipe.values.signature import TensorSpec
+from raypipe.values.split import SPLITS, SplitRule, rule_columns, split_of
+from raypipe.values.transform import Transform
+
+KEPT = ("train", "validation")
+"""Splits whose rows are written; the analysis split is sealed."""
+
+_ROWS = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """How every shard of a step is transformed."""
+
+    transform: Transform
+    rule: SplitRule
+    folder: Path
+    """Where the files are written; every process can see it."""
+    root: Path | None = None
+    """The project root, so that the user's functions can be imported."""
+
+
+def transform_shard(shard: Shard, work: Work) -> TransformedShard:
+    """Write a shard's train and validation rows as tensors.
+
+    The same rows give the same bytes. What an earlier attempt finished is not done again.
+    """
+    stem = blake2b(shard.object_id.encode(), digest_size=12).hexdigest()
+    paths = {split: work.folder / f"{stem}-{split}.parquet" for split in KEPT}
+    if not all(path.exists() for path in paths.values()):
+        with importing_from(work.root):
+            _write(shard, work, paths)
+    train, validation = (
+        TensorFile(file=paths[split], rows=pq.read_metadata(paths[split]).num_rows)
+        for split in KEPT
+    )
+    return TransformedShard(train=train, validation=validation)
+
+
+@contextlib.contextmanager
+def importing_from(root: Path | None) -> Iterator[None]:
+    """Let the project's modules be imported in a process that Ray started."""
+    folder = str(root.absolute()) if root is not None else None
+    if folder is None or folder in sys.path:
+        yield
+        return
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _write(shard: Shard, work: Work, paths: dict[str, Path]) -> None:
+    asides = {split: path.with_suffix(f".{os.getpid()}.tmp") for split, path in paths.items()}
+    schema = tensor_schema(work.transform)
+    with contextlib.ExitStack() as stack:
+        for aside in asides.values():
+            stack.callback(aside.unlink, missing_ok=True)
+        writers = {
+            split: stack.enter_context(
+                pq.ParquetWriter(aside, schema, compression="zstd", use_dictionary=True)
+            )
+            for split, aside in asides.items()
+        }
+        for rows in _read(shard, work):
+            splits = split_of(rows, work.rule)
+            for split, writer in writers.items():
+                places = np.flatnonzero(splits == SPLITS.index(split))
+                if len(places):
+                    writer.write_table(to_tensors(rows.take(places), work.transform, schema))
+        for writer in writers.values():
+            writer.close()
+        for split, aside in asides.items():
+            aside.replace(paths[split])
+
+
+def _read(shard: Shard, work: Work) -> Iterator[pa.Table]:
+    label = work.transform.signature.label.name
+    needed = {*work.transform.columns, label, *rule_columns(work.rule)}
+    try:
+        filesystem, path = pyarrow.fs.FileSystem.from_uri(shard.location)
+        with filesystem.open_input_file(path) as source, pq.ParquetFile(source) as file:
+            columns = [name for name in file.schema_arrow.names if name in needed]
+            for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
+                yield pa.Table.from_batches([batch])
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(
+            f"The shard {shard.path} cannot be read: {str(error).splitlines()[0]}",
+            hint="Run `raypipe doctor --verify`; import the file again if it is damaged.",
+        ) from error
+
+
+def to_tensors(rows: pa.Table, transform: Transform, schema: pa.Schema) -> pa.Table:
+    """Return rows as a table of tensors and the label."""
+    tensors = transform.apply(rows)
+    columns = [_column(tensors[spec.name]) for spec in transform.signature.tensors]
+    columns.append(pa.array(transform.encode_label(rows)))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def tensor_schema(transform: Transform) -> pa.Schema:
+    """Return the columns of a tensor file: one a tensor, then the label."""
+    label = transform.signature.label
+    kind = pa.int64() if label.task == "multiclass" else pa.float32()
+    fields = [pa.field(spec.name, _type(spec)) for spec in transform.signature.tensors]
+    return pa.schema([*fields, pa.field(label.name, kind)])
+
+
+def _type(spec: TensorSpec) -> pa.DataType:
+    return pa.list_(pa.type_for_alias(spec.dtype), spec.shape[0])
+
+
+def _column(values: npt.NDArray[np.generic]) -> pa.Array:
+    flat = pa.array(values.reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])

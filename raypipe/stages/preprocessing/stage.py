@@ -1,0 +1,80 @@
+"""The preprocessing stage, as a run calls it: fit the recipe once, then transform new shards."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from raypipe.config.data import SplitRule
+from raypipe.config.preprocessing import PreprocessingConfig
+from raypipe.engine.context import current
+from raypipe.engine.step import step
+from raypipe.values.dataset import Shard, TransformedShard
+from raypipe.values.schema import Schema
+
+if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
+    from raypipe.values.profile import SplitProfiles
+    from raypipe.values.transform import Transform
+
+
+@step(driver=True, uncounted=("profiles",))
+def fit(
+    name: str,
+    schema: Schema,
+    settings: PreprocessingConfig,
+    label: str,
+    task: Literal["binary", "multiclass", "regression"],
+    profiles: SplitProfiles,
+    refit_on: SplitProfiles | None = None,
+) -> Transform:
+    """Fit the recipe to the train profile; again only if recipe, schema or code changed.
+
+    `refit_on` is given where every change of the data should count.
+    """
+    from raypipe.stages.preprocessing.fit import fit_transform
+
+    train = (refit_on or profiles).train
+    return fit_transform(train, settings.groups, schema, label, task, code_of=_code_of)
+
+
+@step(num_cpus=0, batch="shards")
+def transform_shards(
+    shards: list[Shard], transform: Transform, rule: SplitRule
+) -> list[TransformedShard]:
+    """Write the train and validation rows of shards as tensors: by Ray Data on Ray, else one by one."""
+    from raypipe.stages.preprocessing.shards import Work, transform_shard
+
+    here = current()
+    work = Work(transform=transform, rule=rule, folder=_folder(), root=here.root)
+    if here.runtime == "ray":
+        from raypipe.stages.preprocessing.on_ray import transform_on_ray
+
+        return transform_on_ray(shards, work, here.progress)
+    made = []
+    for number, shard in enumerate(shards):
+        here.progress(number, len(shards), shard.path)
+        made.append(transform_shard(shard, work))
+    here.progress(len(shards), len(shards))
+    return made
+
+
+def _folder() -> Path:
+    here = current()
+    here.scratch.mkdir(parents=True, exist_ok=True)
+    if (
+        here.runtime == "plain"
+    ):  # shared by all calls, so that nothing in it is known to be of this one
+        return Path(tempfile.mkdtemp(dir=here.scratch))
+    return here.scratch
+
+
+def _code_of(reference: str) -> str:
+    """Return the digest of the code that a user's function reaches; empty outside a run."""
+    root = current().root
+    if root is None:
+        return ""
+    from raypipe.engine.fingerprint import fingerprint
+    from raypipe.store.sources import FileSources
+
+    return fingerprint(reference, FileSources(root.absolute(), None)).digest

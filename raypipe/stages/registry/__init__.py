@@ -1,0 +1,9 @@
+"""The registry stage: an approved candidate becomes a model version with a changelog and a.
+
+Bundle.
+"""
+
+from raypipe.stages.registry.derive import derive
+from raypipe.stages.registry.stage import register
+
+__all__ = ["derive", "register"]

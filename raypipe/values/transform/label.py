@@ -1,0 +1,60 @@
+"""From the label's column to what a loss takes."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raypipe.errors import UsageError
+from raypipe.values.signature import Feature, Label
+from raypipe.values.transform.lookup import Find, lookup
+from raypipe.values.transform.reading import Batch, Reader
+from raypipe.values.transform.types import arrow_type
+
+DTYPES = {"binary": "float32", "multiclass": "int64", "regression": "float32"}
+"""Dtype of encoded labels by task."""
+
+
+class LabelEncoder:
+    """Encodes labels; which classes there are is the signature's to say."""
+
+    def __init__(self, label: Label, kind: str) -> None:
+        self._label = label
+        self._dtype = np.dtype(DTYPES[label.task])
+        self._reader = Reader([Feature(name=label.name, type=kind, nullable=False)])
+        self._find: Find | None = None
+        if label.task != "regression":
+            self._find = lookup(label.classes, arrow_type(kind) or pa.string())
+
+    def encode(self, batch: Batch) -> npt.NDArray[Any]:
+        """Return one label a row; UsageError for one that is missing or unknown."""
+        (column,) = self._reader.read(batch)
+        if column.null_count:
+            raise self._refusal(f"is null in {column.null_count} of {len(column)} rows")
+        if self._find is None:
+            return self._numbers(column)
+        places = self._find(column)
+        if (places < 0).any():
+            value = column[int(np.flatnonzero(places < 0)[0])].as_py()
+            classes = ", ".join(self._label.classes[:5])
+            raise self._refusal(f"is {value!r}, which is none of its classes ({classes})")
+        return places.astype(self._dtype)
+
+    def _numbers(self, column: pa.Array) -> npt.NDArray[Any]:
+        numbers = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        with np.errstate(over="ignore"):
+            encoded = numbers.astype(self._dtype)
+        if not np.isfinite(encoded).all():
+            bad = int((~np.isfinite(encoded)).sum())
+            raise self._refusal(
+                f"is NaN, infinite or beyond float32 in {bad} of {len(column)} rows"
+            )
+        return encoded
+
+    def _refusal(self, what: str) -> UsageError:
+        return UsageError(
+            f"The label {self._label.name!r} {what}",
+            hint="Take these rows out of the data, or mend them, and import it again.",
+        )

@@ -1,0 +1,136 @@
+"""The fitted transform: raw rows in, named tensors out; the same object in training and in serving."""
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from raypipe.values.signature import Feature, Signature, TensorSpec
+from raypipe.values.transform.groups import Embedding, Group, columns_of, dtype_of, places
+from raypipe.values.transform.label import LabelEncoder
+from raypipe.values.transform.parts import Part, part_of
+from raypipe.values.transform.reading import Batch, Reader
+from raypipe.values.transform.types import arrow_type
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transform:
+    """A fitted recipe: its state is data, and says all there is to know.
+
+    A missing value (null, NaN, infinity) is filled by numeric groups, (0, 0) in cyclic ones, no flag
+    in one-hot groups and index 0 in embeddings; a value unseen in training is the same to the latter
+    two. The empty text is a value. A missing column and a value that cannot be cast to the feature's
+    type are UsageErrors that name them. Tensors are always finite.
+    """
+
+    groups: tuple[Group, ...]
+    """In the order in which their values stand in the tensors."""
+    signature: Signature
+    label_type: str
+    """Arrow's name of the label's type."""
+    optional: tuple[str, ...] = ()
+    """Features that a batch need not have: they count as null then."""
+
+    def apply(self, batch: Batch) -> Tensors:
+        """Turn rows into tensors, each of shape [rows, width]."""
+        return self._compiled.apply(batch)
+
+    def encode_label(self, batch: Batch) -> npt.NDArray[Any]:
+        """Return the labels: float32 0 or 1 (binary), int64 (multiclass), float32 (regression).
+
+        UsageError if one is missing or no known class.
+        """
+        return self._compiled.label.encode(batch)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The raw columns that `apply` reads."""
+        return tuple(feature.name for feature in self.signature.features)
+
+    def save(self, folder: Path) -> None:
+        """Write the transform into a folder, as JSON and Arrow files."""
+        from raypipe.values.transform.files import save
+
+        save(self, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a transform back; StoreError if the folder does not hold one."""
+        from raypipe.values.transform.files import load
+
+        return cls(**load(folder))
+
+    @cached_property
+    def _compiled(self) -> "_Compiled":
+        return _Compiled(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to other processes: the fields, not what was worked out from them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class _Compiled:
+    """What is worked out once from a transform, so that a row costs little."""
+
+    def __init__(self, transform: Transform) -> None:
+        signature = transform.signature
+        self._reader = Reader(signature.features, transform.optional)
+        self._tensors = [
+            (spec.name, spec.shape[0], np.dtype(spec.dtype)) for spec in signature.tensors
+        ]
+        self._parts = _parts(transform)
+        self.label = LabelEncoder(signature.label, transform.label_type)
+
+    def apply(self, batch: Batch) -> Tensors:
+        columns = self._reader.read(batch)
+        rows = batch.num_rows
+        tensors = {name: np.empty((rows, width), dtype) for name, width, dtype in self._tensors}
+        for part, taken, tensor, start, stop in self._parts:
+            part([columns[place] for place in taken], tensors[tensor][:, start:stop])
+        return tensors
+
+
+def _parts(transform: Transform) -> list[tuple[Part, list[int], str, int, int]]:
+    place = {feature.name: i for i, feature in enumerate(transform.signature.features)}
+    types = {f.name: arrow_type(f.type) for f in transform.signature.features}
+    return [
+        (
+            part_of(group, [types[name] for name in group.columns]),
+            [place[name] for name in group.columns],
+            group.tensor,
+            start,
+            stop,
+        )
+        for group, (start, stop) in zip(transform.groups, places(transform.groups), strict=True)
+    ]
+
+
+def tensor_specs(groups: tuple[Group, ...]) -> tuple[TensorSpec, ...]:
+    """Return the tensors that groups make, in the order in which they first occur."""
+    specs = []
+    for name in dict.fromkeys(group.tensor for group in groups):
+        own = [group for group in groups if group.tensor == name]
+        names = tuple(text for group in own for text in group.names)
+        sizes = tuple(
+            n for group in own if isinstance(group, Embedding) for n in group.cardinalities
+        )
+        specs.append(
+            TensorSpec(
+                name=name,
+                dtype="int64" if dtype_of(own[0]) == "int64" else "float32",
+                shape=(len(names),),
+                cardinalities=sizes or None,
+                columns=names,
+            )
+        )
+    return tuple(specs)
+
+
+def features_of(groups: tuple[Group, ...], known: dict[str, Feature]) -> tuple[Feature, ...]:
+    """Return the features that groups read, in the order in which they first occur."""
+    return tuple(known[name] for name in columns_of(groups))
