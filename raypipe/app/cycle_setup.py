@@ -12,6 +12,7 @@ from raypipe.app.cycle import cycle
 from raypipe.app.models import CHAMPION
 from raypipe.app.request import RunRequest
 from raypipe.app.run import Prepared
+from raypipe.app.schema_file import read_schema, schema_path, write_schema
 from raypipe.app.targets import Target
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load, to_json
@@ -19,7 +20,6 @@ from raypipe.engine.drive import Driven
 from raypipe.engine.graph import build
 from raypipe.engine.plan import Planner
 from raypipe.stages.data import dataset_at
-from raypipe.stages.validation import schema_from_yaml, schema_to_yaml
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.versions import open_store
 from raypipe.values.dataset import Dataset
@@ -85,22 +85,6 @@ def last_accepted(workshop: Workshop, pipeline: str, now: Dataset) -> Accepted |
     return None
 
 
-# --- the schema file ----------------------------------------------------------------------------
-
-
-def schema_path(config: CycleConfig, settings: Path, workshop: Workshop) -> Path:
-    """Return where the schema lies, relative to the settings file if the settings name it."""
-    named = config.validation.schema_file
-    if named is not None:
-        return settings.parent / named
-    return workshop.paths.schemas / f"{config.name}.yaml"
-
-
-def read_schema(file: Path) -> Schema | None:
-    """Return the schema that a person keeps; None until the first run has written it."""
-    return schema_from_yaml(file.read_text()) if file.exists() else None
-
-
 # --- the ledger's facts -------------------------------------------------------------------------
 
 
@@ -160,7 +144,9 @@ def _after(
     def after(driven: Driven, planner: Planner) -> None:
         nodes = {item.node.name: item for item in driven.planned}
         if not schema_file.exists() and "infer" in planner.manifests:
-            _write_schema(workshop, planner, schema_file)
+            write_schema(
+                workshop.codec.decode(planner.manifests["infer"], workshop.artifacts), schema_file
+            )
         if (look := nodes.get("evaluate")) and look.action == "execute" and look.digest:
             digest = workshop.codec.encode(dataset).digest
             workshop.ledger.add_look(digest, look.result.run if look.result else "", "evaluate")
@@ -168,14 +154,6 @@ def _after(
             _enter_version(workshop, config, planner)
 
     return after
-
-
-def _write_schema(workshop: Workshop, planner: Planner, file: Path) -> None:
-    schema = workshop.codec.decode(planner.manifests["infer"], workshop.artifacts)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(".tmp")
-    aside.write_text(schema_to_yaml(schema))
-    aside.rename(file)
 
 
 def _enter_version(workshop: Workshop, config: CycleConfig, planner: Planner) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from raypipe.app.assemble import Workshop
-from raypipe.app.cycle_setup import read_schema, schema_path
 from raypipe.app.look import look, workshop_of
 from raypipe.app.request import RunRequest
 from raypipe.app.run import Prepared, run_prepared
+from raypipe.app.schema_file import read_schema, schema_path
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
 from raypipe.engine.graph import build
@@ -47,7 +47,7 @@ def import_files(
     uri = parse_uri(to)
     settings = load(config) if config is not None else None
     importing.check_files(files)
-    workshop = workshop_of(home, by=by)
+    workshop = workshop_of(home, by=by, near=config)
     versions = open_store(uri, workshop.paths.home, create=True)
     imported = importing.import_files(files, uri, versions, workshop.actor, partition=partition)
     said: dict[str, Any] = {

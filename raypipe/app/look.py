@@ -12,7 +12,9 @@ def look(home: Path | None) -> Workshop:
     return workshop_of(home, write=False)
 
 
-def workshop_of(home: Path | None, *, write: bool = True, by: str | None = None) -> Workshop:
-    """Open a home from the working folder."""
-    root = project_root(Path.cwd() / "here")
+def workshop_of(
+    home: Path | None, *, write: bool = True, by: str | None = None, near: Path | None = None
+) -> Workshop:
+    """Open a home from the working folder, or from the project of the file `near`."""
+    root = project_root(near or Path.cwd() / "here")
     return open_workshop(root, find_home(home, root), write=write, by=by)

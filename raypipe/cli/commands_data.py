@@ -69,7 +69,7 @@ def diff(
     from raypipe.app import data
     from raypipe.cli import render
 
-    show("diff", data.diff(dataset, other, home=home), as_json=as_json, text=render.lines)
+    show("diff", data.diff(dataset, other, home=home), as_json=as_json, text=render.changes)
 
 
 def show_data(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = False) -> None:
@@ -77,7 +77,7 @@ def show_data(dataset: Dataset, home: options.Home = None, as_json: options.AsJs
     from raypipe.app import data
     from raypipe.cli import render
 
-    show("dataset", data.show(dataset, home=home), as_json=as_json, text=render.lines)
+    show("dataset", data.show(dataset, home=home), as_json=as_json, text=render.dataset)
 
 
 def profile(
@@ -91,7 +91,7 @@ def profile(
     from raypipe.cli import render
 
     found = data.profile(dataset, config=config, home=home)
-    show("profile", found, as_json=as_json, text=render.lines)
+    show("profile", found, as_json=as_json, text=render.profile)
 
 
 def branch(

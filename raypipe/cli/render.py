@@ -251,6 +251,33 @@ def commits(data: Json) -> str:
     return table(("commit", "time", "by", "message"), rows)
 
 
+def dataset(data: Json) -> str:
+    """Return a dataset: its commit, a row for each shard, and its columns."""
+    about = {"commit": data["commit"], "rows": f"{data['rows']:,}"}
+    shards = [(one["path"], f"{one['rows']:,}", size(one["bytes"])) for one in data["shards"]]
+    columns = data["columns"].items()
+    parts = (
+        lines(about),
+        table(("shard", "rows", "size"), shards),
+        table(("column", "type"), columns),
+    )
+    return "\n\n".join(parts)
+
+
+def profile(data: Json) -> str:
+    """Return a row for each column, with those statistics that any of them has."""
+    facts = list(dict.fromkeys(name for column in data.values() for name in column))
+    rows = [(name, *(column.get(fact) for fact in facts)) for name, column in data.items()]
+    return table(("column", *facts), rows)
+
+
+def changes(data: Json) -> str:
+    """Return a line for each file that differs, with a sign before it."""
+    signs = {"added": "+", "removed": "-", "changed": "~"}
+    found = [f"{sign} {path}" for kind, sign in signs.items() for path in data[kind]]
+    return "\n".join(found) or "Nothing differs."
+
+
 def models(data: Json) -> str:
     """Return a row for each version of each model."""
     if not data:

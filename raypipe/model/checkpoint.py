@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from raypipe.errors import StepFailed
 from raypipe.model.loop import TrainState
-from raypipe.model.schedule import best_epochs
+from raypipe.model.schedule import History, best_epochs
 
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
@@ -58,7 +58,7 @@ class Checkpoints:
 
     def best(self, history: tuple[dict[str, float], ...]) -> list[tuple[int, Path]]:
         """Return epoch and weights of the kept ones, best first."""
-        return [(epoch, self._at(epoch) / WEIGHTS) for epoch in best_epochs(history, self.keep)]
+        return [(epoch, self._at(epoch) / WEIGHTS) for epoch in self._best(history)]
 
     def _at(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:04d}"
@@ -68,11 +68,14 @@ class Checkpoints:
         return [int(name) for name in names if name.isdigit()]
 
     def _has_best(self, state: TrainState) -> bool:
-        epochs = best_epochs(state.history, self.keep)
-        return all(_whole(self._at(epoch), WEIGHTS) for epoch in epochs)
+        return all(_whole(self._at(epoch), WEIGHTS) for epoch in self._best(state.history))
+
+    def _best(self, history: History) -> list[int]:
+        return best_epochs(history, self.keep)
 
     def _drop(self, state: TrainState) -> None:
-        best = best_epochs(state.history, self.keep)
+        # What was best an epoch ago is needed too, should this checkpoint be torn.
+        best = {*self._best(state.history), *self._best(state.history[:-1])}
         for epoch in self._epochs():
             if state.epoch - RESUMABLE < epoch <= state.epoch:
                 continue

@@ -103,12 +103,14 @@ def _are_few(array: pa.Array) -> bool:
 
 def _with_numbers(profile: ColumnProfile, numbers: Floats, counts: Counts) -> ColumnProfile:
     finite = np.isfinite(numbers)
-    kept, times = (numbers, counts) if finite.all() else (numbers[finite], counts[finite])
-    profile = replace(
-        profile,
-        nans=int(counts[np.isnan(numbers)].sum()),
-        infinities=int(counts[np.isinf(numbers)].sum()),
-    )
+    kept, times = numbers, counts
+    if not finite.all():
+        kept, times = numbers[finite], counts[finite]
+        profile = replace(
+            profile,
+            nans=int(counts[np.isnan(numbers)].sum()),
+            infinities=int(counts[np.isinf(numbers)].sum()),
+        )
     if not len(kept):
         return profile
     return replace(

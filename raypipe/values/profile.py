@@ -5,7 +5,7 @@ of floating-point sums; and the same rows give the same profile, to the bit.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Self
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.values.columns import EXACT_VALUES, ColumnProfile, ValueCounts, by_frequency, merged
-from raypipe.values.hashing import Hashes, canonical_text, mix_in, row_hash
+from raypipe.values.hashing import Hashes, canonical_text, combined
 from raypipe.values.measure import CountedColumn, plain_array, profile_column
 
 __all__ = [
@@ -146,17 +146,20 @@ def profile_table(table: pa.Table, key: Sequence[str] = ()) -> Profile:
     """Profile the rows of a table; `key` names the columns that name a row."""
     arrays = {name: plain_array(table[name]) for name in table.column_names}
     counted = {name: CountedColumn.of(array) for name, array in arrays.items()}
-    rows = np.zeros(table.num_rows, np.uint64)
-    for column in counted.values():
-        rows = mix_in(rows, column.hashes)
+    rows = combined((column.hashes for column in counted.values()), table.num_rows)
     sample = Sample.of(pa.table(arrays), rows)
     columns = {name: profile_column(name, column) for name, column in counted.items()}
     return Profile(
         rows=table.num_rows,
         columns={name: _sampled(column, sample.rows) for name, column in columns.items()},
         sample=sample,
-        keys=KeyProfile(columns=tuple(key), hashes=np.sort(row_hash(table, key))) if key else None,
+        keys=_keys(counted, table.num_rows, key) if key else None,
     )
+
+
+def _keys(columns: Mapping[str, CountedColumn], rows: int, key: Sequence[str]) -> KeyProfile:
+    hashes = combined((columns[name].hashes for name in key), rows)
+    return KeyProfile(columns=tuple(key), hashes=np.sort(hashes))
 
 
 def _sampled(column: ColumnProfile, rows: pa.Table) -> ColumnProfile:

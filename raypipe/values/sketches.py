@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from raypipe.values.hashing import Hashes
+from raypipe.values.hashing import BLOCK, Hashes
 
 _BITS = 6
 """Leading bits of the mantissa that tell buckets apart: 64 an octave, each 1.6 % wide at most."""
@@ -28,15 +28,17 @@ class Buckets:
     """Values in each."""
 
     @classmethod
-    def of(cls, numbers: npt.NDArray[np.float64], times: npt.NDArray[np.int64]) -> Self:
-        """Count finite numbers, each met so many times."""
+    def of(cls, numbers: npt.NDArray[np.float64], times: npt.NDArray[np.int64] | None) -> Self:
+        """Count finite numbers, each met so many times; without `times`, once."""
         if not len(numbers):
             return cls(keys=np.empty(0, np.int32), counts=np.empty(0, np.int64))
-        places = (np.abs(numbers).view(np.int64) >> _SHIFT) + 1
-        places[numbers == 0] = 0
-        signed = np.where(numbers < 0, -places, places)
+        signed = np.empty(len(numbers), np.int64)
+        for start in range(0, len(numbers), BLOCK):
+            block = slice(start, start + BLOCK)
+            signed[block] = _bucket(numbers[block])
         first = int(signed.min())
-        counts = np.bincount(signed - first, weights=times)
+        signed -= first
+        counts = np.bincount(signed, weights=times)
         held = np.flatnonzero(counts)
         return cls(keys=(held + first).astype(np.int32), counts=counts[held].astype(np.int64))
 
@@ -72,6 +74,12 @@ class Buckets:
         return type(self)(keys=keys, counts=counts)
 
 
+def _bucket(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    places = (np.abs(numbers).view(np.int64) >> _SHIFT) + 1
+    places[numbers == 0] = 0
+    return np.where(numbers < 0, -places, places)
+
+
 _LARGEST = np.array([np.finfo(np.float64).max]).view(np.int64)[0]
 
 _PLACES = 12
@@ -92,14 +100,12 @@ class Distinct:
     @classmethod
     def of(cls, hashes: Hashes) -> Self:
         """Count distinct hashes."""
-        place = (hashes >> np.uint64(64 - _PLACES)).astype(np.int64)
-        # The bits that are left, as a float: its exponent is the place of the highest one.
-        rest = (hashes & np.uint64((1 << (64 - _PLACES)) - 1)).astype(np.float64)
-        exponent = np.maximum((rest.view(np.int64) >> np.int64(52)) - 1023, -1)
-        rank = (64 - _PLACES) - exponent
-        seen = np.bincount(place * 64 + rank, minlength=_REGISTERS * 64).reshape(_REGISTERS, 64) > 0
-        highest = 63 - seen[:, ::-1].argmax(axis=1)
-        return cls._written(np.where(seen.any(axis=1), highest, 0).astype(np.uint8))
+        seen = np.zeros(_REGISTERS * 64, np.bool_)
+        for start in range(0, len(hashes), BLOCK):
+            seen[_register_and_rank(hashes[start : start + BLOCK])] = True
+        ranks = seen.reshape(_REGISTERS, 64)
+        highest = 63 - ranks[:, ::-1].argmax(axis=1)
+        return cls._written(np.where(ranks.any(axis=1), highest, 0).astype(np.uint8))
 
     @classmethod
     def _written(cls, registers: npt.NDArray[np.uint8]) -> Self:
@@ -140,3 +146,13 @@ class Distinct:
     def merge(self, other: Self) -> Self:
         """Count what either has seen."""
         return self._written(np.maximum(self.registers, other.registers))
+
+
+def _register_and_rank(hashes: Hashes) -> npt.NDArray[np.int64]:
+    """Return the number of each hash's register times 64, and the place of the first 1 after it."""
+    register = (hashes >> np.uint64(64 - _PLACES)).astype(np.int64)
+    # The bits that are left, as a float: its exponent is the place of the highest one.
+    rest = (hashes & np.uint64((1 << (64 - _PLACES)) - 1)).astype(np.float64)
+    exponent = np.maximum((rest.view(np.int64) >> np.int64(52)) - 1023, -1)
+    places: npt.NDArray[np.int64] = register * 64 + (64 - _PLACES) - exponent
+    return places

@@ -112,3 +112,17 @@ def test_a_number_is_short_but_no_large_or_tiny_one_loses_digits(value, text):
 
 def test_no_runs_says_how_to_make_one():
     assert "raypipe run" in render.runs([])
+
+
+def test_a_profile_has_a_column_for_each_fact_that_any_column_has():
+    shown = render.profile({"a": {"type": "int64", "min": 1}, "b": {"type": "string", "top": "x"}})
+    assert shown.splitlines() == [
+        "column  type    min  top",
+        "a       int64   1    -",
+        "b       string  -    x",
+    ]
+
+
+def test_a_diff_says_what_was_added_removed_and_changed():
+    assert render.changes({"added": ["a"], "removed": ["b"], "changed": ["c"]}) == "+ a\n- b\n~ c"
+    assert render.changes({"added": [], "removed": [], "changed": []}) == "Nothing differs."

@@ -25,9 +25,7 @@ def feeds(rows: int, workers: int, batch_size: int, seed: int = 0) -> list[Tenso
 
 
 def handed_out(feed: TensorFeed, epoch: int = 1) -> list[int]:
-    return [
-        int(row) for batch in feed.epoch(epoch) if batch.weight is None for row in batch.label
-    ]
+    return [int(row) for batch in feed.epoch(epoch) if batch.weight is None for row in batch.label]
 
 
 SIZES = {

@@ -27,7 +27,9 @@ def test_what_the_rows_do_not_define_is_left_out():
 def test_classes_are_counted_right_by_the_highest_score():
     scores = np.array([[0.1, 0.9, 0.0], [0.8, 0.1, 0.1], [0.2, 0.3, 0.5]])
 
-    assert metrics_of("multiclass", scores, np.array([1, 0, 0])) == {"accuracy": pytest.approx(2 / 3)}
+    assert metrics_of("multiclass", scores, np.array([1, 0, 0])) == {
+        "accuracy": pytest.approx(2 / 3)
+    }
 
 
 def test_numbers_are_measured_by_their_errors():

@@ -104,4 +104,8 @@ def test_names_the_columns_whose_values_are_not_finite(make_share):
     share.tensors["dense"][4, 2] = float("inf")
     share.label[0] = float("nan")
 
-    assert share.not_finite() == ["dense[temp] (2 rows)", "dense[hour] (1 row)", "the label (1 row)"]
+    assert share.not_finite() == [
+        "dense[temp] (2 rows)",
+        "dense[hour] (1 row)",
+        "the label (1 row)",
+    ]

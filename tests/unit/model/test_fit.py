@@ -1,0 +1,155 @@
+"""A training that is killed anywhere and started again ends with the very bits of one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from raypipe.config.training import TrainingConfig
+from raypipe.errors import StepFailed
+from raypipe.model.checkpoint import STATE
+from raypipe.model.fit import Job, check_labels, fit
+from raypipe.values.signature import Label
+
+SETTINGS = TrainingConfig(epochs=5, batch_size=32, patience=None, keep=2, learning_rate=0.01)
+
+KILLED = """
+import os, pickle, signal, sys
+from raypipe.model.fit import fit
+job, train, validation, epoch, when = pickle.loads(sys.stdin.buffer.read())
+
+def die(end):
+    if end.epoch == epoch:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if when == "writing":
+    import raypipe.model.checkpoint as checkpoint
+    sync = checkpoint._sync_file
+    def die_before_sync(path):
+        if f"epoch-{epoch:04d}" in str(path) and path.name == "optimizer.safetensors":
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(path)
+    checkpoint._sync_file = die_before_sync
+    die = lambda end: None
+fit(job, train, validation, on_epoch=die)
+"""
+
+
+@pytest.fixture
+def job(signature, tmp_path):
+    return lambda name, **settings: Job(
+        signature=signature,
+        settings=SETTINGS.model_copy(update=settings),
+        folder=tmp_path / name,
+    )
+
+
+@pytest.fixture
+def shares(make_share):
+    return make_share(200), make_share(100, seed=1)
+
+
+def kept(job: Job) -> dict[str, bytes]:
+    """Every byte that a finished training left."""
+    files = (path for path in job.folder.rglob("*") if path.is_file())
+    return {path.relative_to(job.folder).as_posix(): path.read_bytes() for path in files}
+
+
+def kill_in_a_process_of_its_own(job: Job, shares, epoch: int, when: str) -> None:
+    import pickle
+
+    told = pickle.dumps((job, *shares, epoch, when))
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        input=told,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+        capture_output=True,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+
+
+@pytest.mark.parametrize(("epoch", "when"), [(2, "told"), (4, "writing")])
+def test_killed_and_started_again_ends_with_the_same_bits(job, shares, epoch, when):
+    whole, killed = job("whole"), job("killed")
+    fit(whole, *shares)
+    kill_in_a_process_of_its_own(killed, shares, epoch, when)
+    seen = []
+
+    fit(killed, *shares, on_epoch=lambda end: seen.append(end.epoch))
+
+    assert seen == list(range(epoch + (when == "told"), 6))
+    assert kept(killed) == kept(whole)
+
+
+def test_a_torn_last_checkpoint_costs_one_epoch_and_no_bit(job, shares):
+    whole, torn = job("whole"), job("torn")
+    fit(whole, *shares)
+    fit(torn, *shares)
+    (torn.folder / "epoch-0005" / STATE).write_text("{")
+    seen = []
+
+    fit(torn, *shares, on_epoch=lambda end: seen.append(end.epoch))
+
+    assert seen == [5]
+    assert kept(torn) == kept(whole)
+
+
+def test_a_finished_training_says_so_and_an_unfinished_one_does_not(job, shares):
+    short = job("same", epochs=2)
+    assert short.finished() is None
+    fit(short, *shares)
+
+    assert short.finished().epoch == 2
+    assert job("same", epochs=3).finished() is None
+
+
+def test_the_best_epochs_are_those_of_the_history(job, shares):
+    trained = job("best")
+    fit(trained, *shares)
+
+    history = trained.finished().history
+    best = trained.checkpoints.best(history)
+
+    losses = sorted(history, key=lambda row: row["loss"])
+    assert [epoch for epoch, _ in best] == [row["epoch"] for row in losses[:2]]
+    assert all(load_file(weights) for _, weights in best)
+
+
+def test_the_process_keeps_its_number_of_threads(job, shares):
+    before = torch.get_num_threads()
+
+    fit(job("threads", epochs=1), *shares)
+
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "said"),
+    [
+        ("binary", [], "train split has no rows"),
+        ("binary", [1.0, 1.0], r"'late' has one value in the train split \(1, in all 2 rows\)"),
+        ("multiclass", [2, 2, 2], r"one value in the train split \(2, in all 3 rows\)"),
+        ("multiclass", [0, 3], "goes from 0 to 3; the signature has 3 classes"),
+    ],
+)
+def test_labels_that_nothing_can_be_learnt_from_are_refused(signature, task, label, said):
+    named = Label(name="late", task=task, classes=("a", "b", "c")[: 3 if task != "binary" else 2])
+
+    with pytest.raises(StepFailed, match=said) as stopped:
+        check_labels(torch.tensor(label), replace(signature, label=named))
+
+    assert stopped.value.exit_code == 6
+
+
+def test_numbers_as_labels_may_all_be_alike(signature):
+    number = replace(signature, label=Label(name="price", task="regression"))
+
+    check_labels(torch.tensor([3.0, 3.0]), number)
