@@ -1,4 +1,4 @@
-"""A user's function, as configs/flights.yaml names it: what a timetable implies but does not say."""
+"""A user's function, as flights.yaml names it: what a timetable implies but does not say."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,8 +7,10 @@ DAY = 24 * 60
 
 
 def add_route(flights: pa.Table) -> np.ndarray:
-    """Return two numbers a flight: hours between departure and arrival on local clocks, and the miles
-    planned for each of these hours (padded timetables are slow ones)."""
+    """Return two numbers a flight: its hours by local clocks, and the miles planned for each.
+
+    A timetable with much room in it is a slow one. Both are brought near 1.
+    """
     departs, arrives, miles = (
         flights[name].to_numpy().astype(float)
         for name in ("sched_dep_minute", "sched_arr_minute", "distance")

@@ -1,7 +1,9 @@
 """The parser and the exit codes; what a command needs is imported when it is called."""
 
 import os
+import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
@@ -11,6 +13,9 @@ import raypipe
 from raypipe.cli import commands, commands_config, commands_data, commands_models, commands_runs
 from raypipe.cli.face import dump, error_record, fault, note, silence, write
 from raypipe.errors import Interrupted, RaypipeError
+
+PATIENCE = 2.0
+"""Seconds after a Ctrl-C in which another one is taken for the same."""
 
 app = typer.Typer(
     name="raypipe",
@@ -45,9 +50,10 @@ def _top(
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    _interrupt_once()
     try:
         code = execute(sys.argv[1:])
-    except KeyboardInterrupt:  # the second one: no more words
+    except KeyboardInterrupt:  # a later one: no more words
         code = Interrupted.exit_code
     try:
         sys.stdout.flush()
@@ -66,7 +72,6 @@ def execute(arguments: Sequence[str]) -> int:
     except RaypipeError as error:
         return _tell(error, error.exit_code, fault(error), arguments)
     except (KeyboardInterrupt, typer.Abort):
-        _be_deaf_to_further_interrupts()
         stopped = Interrupted(
             "interrupted", hint="What was recorded is kept: run it again to go on."
         )
@@ -77,10 +82,19 @@ def execute(arguments: Sequence[str]) -> int:
         return _tell(error, 1, _own_fault(error), arguments)
 
 
-def _be_deaf_to_further_interrupts() -> None:
-    import signal
+def _interrupt_once() -> None:
+    """Let the first Ctrl-C end the command; those that follow at once do not disturb its end."""
+    first: list[float] = []
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is under way is the last thing that is done
+    def interrupt(*_: object) -> None:
+        now = time.monotonic()
+        if first and now - first[0] < PATIENCE:
+            return
+        first.append(now)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def _tell(error: BaseException, code: int, text: str, arguments: Sequence[str]) -> int:

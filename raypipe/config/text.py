@@ -25,7 +25,7 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class _Loader(_Base):  # type: ignore[misc]  # the base is C where PyYAML has it
     """YAML 1.2's core rules over PyYAML's safe loader."""
 
-    yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012  # PyYAML's own shape
+    yaml_implicit_resolvers: dict[str, list[Any]] = {}  # PyYAML's own shape
 
 
 _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
@@ -244,12 +244,21 @@ def to_yaml(data: Any) -> str:
     return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100))
 
 
+class Inline(list[Any]):
+    """A list that `to_yaml` writes in brackets, on as few lines as it takes."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes what `_Loader`, or a reader by YAML 1.1's rules, would take for something else."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+
+_Dumper.add_representer(
+    Inline,
+    lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True),
+)
 
 for _first_letter, _resolvers in _Loader.yaml_implicit_resolvers.items():
     for _tag_name, _regexp in _resolvers:

@@ -1,15 +1,20 @@
 """Digests: BLAKE2b-256 of bytes, and of a value's manifest in a canonical, tagged form.
 
-A manifest is a tree of JSON objects. Each node says its kind under `k`. Parts under `aside` are
-provenance: kept, but not counted. The digest of a node is made of the digests of its parts, so that
-a part of a value has the same digest wherever it stands.
+A manifest is a tree of JSON: None, bool, int, float and str stand for themselves, an array for a
+list, and an object says its kind under `k`. What is under `aside` or `set` is provenance: kept, but
+not counted. Scalars count as they are, every other part by its own digest, so that a part of a
+value has the same digest wherever it stands.
 """
 
-import json
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import Any
+from json import JSONEncoder
 
-Tree = dict[str, Any]
+from raypipe.engine.records import Json
+
+_SCALARS = frozenset({type(None), bool, int, float, str})
+_UNCOUNTED = frozenset({"aside", "set"})
+_dump = JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
 
 
 def digest_bytes(data: bytes) -> str:
@@ -17,26 +22,35 @@ def digest_bytes(data: bytes) -> str:
     return blake2b(data, digest_size=32).hexdigest()
 
 
-def digest_tree(node: Tree) -> str:
+def digest_tree(node: Json) -> str:
     """Return the digest of a manifest's tree, or of a part of one."""
-    return digest_bytes(json.dumps(_counted(node), separators=(",", ":")).encode())
+    return digest_bytes(b"tree\n" + _dump(_counted(node)).encode())
 
 
-def _counted(node: Tree) -> list[Any]:
-    kind = node["k"]
-    match kind:
-        case "list" | "tuple":
-            return [kind, [digest_tree(item) for item in node["v"]]]
-        case "set" | "frozenset":
-            return [kind, sorted(digest_tree(item) for item in node["v"])]
-        case "dict":
-            pairs = [[digest_tree(key), digest_tree(item)] for key, item in node["v"]]
-            return [kind, sorted(pairs)]
-        case "record":
-            fields = sorted([name, digest_tree(item)] for name, item in node["f"].items())
-            return [kind, node["t"], fields]
-        case _:
-            plain = sorted(
-                (name, part) for name, part in node.items() if name not in {"k", "aside"}
-            )
-            return [kind, plain]
+def _counted(node: Json) -> Json:
+    if type(node) is list:
+        return ["list", _parts(node)]
+    if type(node) is not dict:
+        return node
+    match node["k"]:
+        case "tuple" as kind:
+            return [kind, _parts(node["v"])]
+        case "set" | "frozenset" as kind:
+            return [kind, sorted(map(_dump, _parts(node["v"])))]
+        case "dict" as kind:
+            return [kind, _named(node["v"])]
+        case "map" as kind:
+            return [kind, sorted(_dump(_parts(pair)) for pair in node["v"])]
+        case "ordered" as kind:
+            return [kind, [_parts(pair) for pair in node["v"]]]
+        case "record" as kind:
+            return [kind, node["t"], _named(node["f"])]
+    return {name: part for name, part in node.items() if name not in _UNCOUNTED}
+
+
+def _parts(nodes: Iterable[Json]) -> list[Json]:
+    return [node if type(node) in _SCALARS else {"#": digest_tree(node)} for node in nodes]
+
+
+def _named(nodes: Mapping[str, Json]) -> dict[str, Json]:
+    return dict(zip(nodes, _parts(nodes.values()), strict=True))

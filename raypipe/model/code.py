@@ -1,4 +1,4 @@
-"""Where models find the code that settings name; the work is done below, where transforms need it too."""
+"""Where models find the code that settings name; transforms need it too, so it lies in values."""
 
 from raypipe.values.code import resolve
 

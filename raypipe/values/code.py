@@ -12,7 +12,7 @@ from raypipe.errors import CodeReferenceError
 
 
 def resolve(reference: str) -> Any:
-    """Import the module and return what is named in it; CodeReferenceError says what is not there."""
+    """Import the module and return what is named in it; CodeReferenceError if it is not there."""
     module, colon, name = reference.partition(":")
     if not (module and colon and name):
         raise CodeReferenceError(

@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from raypipe.values.profile import ColumnProfile, Profile
+from raypipe.values.columns import ColumnProfile
+from raypipe.values.profile import Profile
 
 Counts = npt.NDArray[np.int64]
 K = TypeVar("K", str, int)

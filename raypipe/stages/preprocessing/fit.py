@@ -20,7 +20,8 @@ from raypipe.stages.preprocessing.statistics import (
     median,
     vocabulary,
 )
-from raypipe.values.profile import ColumnProfile, Profile
+from raypipe.values.columns import ColumnProfile
+from raypipe.values.profile import Profile
 from raypipe.values.schema import Column, Schema, kind_of
 from raypipe.values.signature import Feature, Label, Signature
 from raypipe.values.transform import Transform, groups
@@ -73,14 +74,14 @@ def fit_label(train: Profile, schema: Schema, label: str, task: Task) -> Label:
         if kind not in _NUMBERS:
             raise UsageError(
                 f"training.task is regression, but the label {label!r} is {column.type}",
-                hint="Regression predicts a number; for classes set training.task: multiclass.",
+                hint="Regression predicts numbers; for classes set training.task: multiclass.",
             )
         return Label(name=label, task=task)
     classes = _classes(column, kind, train)
     if task == "binary" and len(classes) != 2:
         raise UsageError(
             f"training.task is binary, but the label {label!r} has {_count(classes)}",
-            hint="For more than two classes set training.task: multiclass; for numbers, regression.",
+            hint="For more classes set training.task: multiclass; for numbers, regression.",
         )
     return Label(name=label, task=task, classes=classes)
 

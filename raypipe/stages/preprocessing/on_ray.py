@@ -10,7 +10,6 @@ import ray.data
 from ray.data import DataContext
 from ray.exceptions import RayTaskError
 
-from raypipe.errors import RaypipeError, StepFailed
 from raypipe.stages.preprocessing.shards import Work, transform_shard
 from raypipe.values.dataset import Shard, TensorFile, TransformedShard
 

@@ -1,4 +1,7 @@
-"""One shard transformed: read in pieces, divided by split, written as tensors; analysis rows are dropped."""
+"""One shard transformed: read in pieces, divided by split, written as tensors.
+
+The rows of the analysis split are dropped: that split is sealed.
+"""
 
 import contextlib
 import os

@@ -42,7 +42,7 @@ def fit(
 def transform_shards(
     shards: list[Shard], transform: Transform, rule: SplitRule
 ) -> list[TransformedShard]:
-    """Write the train and validation rows of shards as tensors: by Ray Data on Ray, else one by one."""
+    """Write shards' train and validation rows as tensors: by Ray Data on Ray, else one by one."""
     from raypipe.stages.preprocessing.shards import Work, transform_shard
 
     here = current()

@@ -1,8 +1,9 @@
-"""What a fitted group needs of a column, from its profile alone: mean, deviation, median, vocabulary.
+"""What a fitted group needs of a column, from its profile alone: moments, median, vocabulary.
 
-Where every value is counted (up to 1,000 distinct ones) these are exact. Beyond that the mean and the
-deviation are exact too, but those of log(1 + x) and the median come from the logarithmic buckets
-(each value counts as the middle of its bucket, at most 0.8 % off), and a vocabulary from the sample.
+Where every value is counted (up to 1,000 distinct ones) these are exact. Beyond that the mean and
+the deviation are exact too, but those of log(1 + x) and the median come from the logarithmic
+buckets (each value counts as the middle of its bucket, at most 0.8 % off), and a vocabulary from
+the sample of the profile.
 """
 
 import math
@@ -11,8 +12,9 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow.compute as pc
 
+from raypipe.values.columns import ColumnProfile
 from raypipe.values.hashing import canonical_text
-from raypipe.values.profile import ColumnProfile, Profile
+from raypipe.values.profile import Profile
 
 Weighted = list[tuple[float, int]]
 
@@ -70,7 +72,7 @@ def _estimated(profile: Profile, name: str) -> dict[str, float]:
     share = profile.rows / max(1, rows.num_rows)
     texts = canonical_text(pairs.field("values"))
     counts = pairs.field("counts").to_pylist()
-    return {t: n * share for t, n in zip(texts, counts, strict=True) if t not in (None, "nan")}  # type: ignore[misc]
+    return {t: n * share for t, n in zip(texts, counts, strict=True) if t not in (None, "nan")}
 
 
 def _weighted(column: ColumnProfile) -> Weighted:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,12 @@ SETTINGS = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
 }
+DATA_SETTINGS = {
+    "enable_progress_bars": False,
+    "print_on_execution_start": False,
+    "use_datasource_v2": False,  # the newer reader takes a second and more for a few files
+}
+PACKAGE = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +149,15 @@ def _worker(config: dict[str, Any]) -> None:
     work: Work = config["work"]
     if work.root and work.root.is_absolute() and str(work.root) not in sys.path:
         sys.path.insert(0, str(work.root))
+    try:
+        _train(work)
+    except RaypipeError:
+        raise
+    except Exception as error:
+        raise _as_failure(error, ray.train.get_context().get_world_rank()) from error
+
+
+def _train(work: Work) -> None:
     alone = ray.train.get_context().get_world_size() == 1
     fit(
         work.job,
@@ -150,6 +166,17 @@ def _worker(config: dict[str, Any]) -> None:
         on_epoch=work.tell,
         world=Alone() if alone else Distributed(),
         device=get_device(),
+    )
+
+
+def _as_failure(error: Exception, rank: int) -> StepFailed:
+    """Return what a worker raised with the frames of its own code, which else stay in its process."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(PACKAGE)]
+    return StepFailed(
+        f"training raised {type(error).__name__} on worker {rank}: {error}",
+        kind=type(error).__name__,
+        frames="".join(traceback.format_list(own or frames)),
     )
 
 
@@ -170,32 +197,25 @@ def _is_death(failure: Exception) -> bool:
 
 
 def _cause(error: ray.train.WorkerGroupError, workers: int) -> Exception:
-    """Return what the first worker that raised something of its own raised."""
-    failures = sorted(error.worker_failures.items(), key=lambda item: (_rank_of(item[1]), item[0]))
-    rank, failure = failures[0]
-    raised = getattr(failure, "_base_exc", failure)
-    if isinstance(raised, RaypipeError):
-        return raised
-    where = f" on worker {rank} of {workers}" if workers > 1 else ""
-    if _is_death(raised):
-        return StepFailed(
-            f"training lost its worker{where} {ATTEMPTS} times: {_first_line(raised)}",
-            kind=type(raised).__name__,
-            hint="look at the machine's memory; a smaller training.batch_size needs less",
-        )
+    """Return the failure that says most: that of the worker which broke first, if it can be told."""
+    failures = error.worker_failures.items()
+    rank, failure = min(failures, key=lambda item: (_is_echo(item[1]), item[0]))
+    failure = getattr(failure, "_base_exc", failure)
+    if isinstance(failure, RaypipeError):
+        return failure
     return StepFailed(
-        f"training raised {type(raised).__name__}{where}: {raised}",
-        kind=type(raised).__name__,
-        frames=getattr(failure, "_traceback_str", ""),
+        f"training lost worker {rank} of {workers}, and gave up after {ATTEMPTS} attempts: "
+        f"{_first_line(failure)}",
+        kind=type(failure).__name__,
+        hint="look at the machine's memory; a smaller training.batch_size needs less",
     )
 
 
-def _rank_of(failure: Exception) -> int:
-    """Raypipe's own errors say most; a collective broken by another worker's error, least."""
-    raised = getattr(failure, "_base_exc", failure)
-    if isinstance(raised, RaypipeError):
-        return 0
-    return 2 if _is_death(raised) or type(raised).__name__.startswith("Dist") else 1
+def _is_echo(failure: Exception) -> bool:
+    """Say whether a worker failed only because another was gone from the collective it waited in."""
+    return _is_death(failure) or any(
+        word in str(failure) for word in ("Connection", "gloo", "NCCL")
+    )
 
 
 def _no_workers(workers: WorkersConfig, error: Exception) -> ClusterError:
@@ -218,20 +238,22 @@ def _first_line(error: Exception) -> str:
 def _quietly() -> Iterator[None]:
     """Set Ray Data and Train for a small machine and a stable order; then put all back."""
     context = ray.data.DataContext.get_current()
-    before = context.copy()
+    options = context.execution_options
+    before = [(context, name, getattr(context, name)) for name in DATA_SETTINGS]
+    before.append((options, "preserve_order", options.preserve_order))
     environment = {name: os.environ.get(name) for name in SETTINGS}
     interrupt = signal.getsignal(signal.SIGINT)
     os.environ.update(SETTINGS)
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.execution_options.preserve_order = True
-    context.use_datasource_v2 = False  # the newer reader takes a second and more for a few files
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    logging.getLogger("ray.train").setLevel(logging.ERROR)
+    for name, value in DATA_SETTINGS.items():
+        setattr(context, name, value)
+    options.preserve_order = True
+    for logger in ("ray.data", "ray.train"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
     try:
         yield
     finally:
-        ray.data.DataContext._set_current(before)
+        for thing, name, value in before:
+            setattr(thing, name, value)
         _restore(environment)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, interrupt)

@@ -91,8 +91,12 @@ def _run(
 ) -> None:
     context.progress(0, job.settings.epochs, "reading rows")
     if context.runtime == "ray":
+        from raypipe.model.build import build_module
         from raypipe.stages.training.on_ray import Work, train_on_ray
 
+        build_module(
+            job.settings.model, job.signature
+        )  # a fault of the model shows before Ray starts
         work = Work(job=job, tell=Teller(context=context), root=context.root)
         train_on_ray(work, train, validation, context.scratch)
         return

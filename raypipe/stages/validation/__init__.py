@@ -1,4 +1,4 @@
-"""What the rows must be: a schema, the ways in which data breaks it, and whether that stops a run."""
+"""What rows must be: a schema, the ways in which data breaks it, and whether that stops a run."""
 
 from raypipe.stages.validation.schema_text import schema_from_yaml, schema_to_yaml
 from raypipe.stages.validation.stage import admit, infer, validate

@@ -1,4 +1,4 @@
-"""Which anomalies rows have: profiles, a schema and settings in, anomalies out, nothing else touched.
+"""Which anomalies rows have: profiles, a schema and settings in, anomalies out.
 
 All rows are held against the schema; where some of them are new, these are looked at by themselves
 too, so that a bad shard does not drown among many good ones, and drift is looked for in them alone.
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from raypipe.config.validation import AnomalyKind, ValidationConfig
 from raypipe.stages.validation.severity import severity_of
 from raypipe.stages.validation.words import amount, number, percent, some
+from raypipe.values.columns import ColumnProfile
 from raypipe.values.drift import drift_by_column
-from raypipe.values.profile import ColumnProfile, Profile, SplitProfiles
+from raypipe.values.profile import Profile, SplitProfiles
 from raypipe.values.schema import Column, Schema, kind_of
 from raypipe.values.validation import Anomaly, Validation
 
@@ -68,7 +69,13 @@ def find_anomalies(
     found += _of_drift(distances or {}, schema, settings)
     last = {(one.kind, one.column): one for one in found}
     judged = [_judge(one, schema, settings) for one in last.values()]
-    return tuple(sorted(filter(None, judged), key=lambda one: one.severity != "stop"))
+    place = {column.name: number for number, column in enumerate(schema.columns)}
+    return tuple(
+        sorted(
+            filter(None, judged),
+            key=lambda one: (one.severity != "stop", place.get(one.column, -1)),
+        )
+    )
 
 
 def _judge(found: _Found, schema: Schema, settings: ValidationConfig) -> Anomaly | None:
@@ -208,14 +215,13 @@ def _categories(column: Column, seen: ColumnProfile, rows: str) -> Iterator[_Fou
     if not unseen:
         return
     examples = tuple(sorted(unseen, key=lambda text: (-unseen[text], text))[:_SHOWN])
-    count, values = sum(unseen.values()), f"{amount(len(unseen), 'value')}"
-    share = count / seen.count if seen.values is not None else None
-    part = f"{percent(share)} of {rows} have" if share is not None else "there are"
-    more = "" if seen.values is not None else "at least "
+    share = sum(unseen.values()) / seen.count if seen.values is not None else None
+    part = f"{percent(share)} of {rows} have" if share is not None else "there are at least"
+    values = f"{amount(len(unseen), 'value')} that the schema does not list"
     yield _Found(
         kind="unseen_category",
         column=column.name,
-        said=f"{part} {more}{values} that the schema does not list ({some(examples, len(unseen))}).",
+        said=f"{part} {values} ({some(examples, len(unseen))}).",
         share=share,
         examples=examples,
         allow=_in_schema("its categories"),
@@ -227,12 +233,12 @@ def _of_key(profile: Profile, schema: Schema) -> Iterator[_Found]:
     if keys is not None and keys.duplicates:
         named = ", ".join(keys.columns)
         share = keys.duplicates / keys.rows
-        have = "has" if keys.duplicates == 1 else "have"
-        said = f"{amount(keys.duplicates, 'row')} ({percent(share)}) {have} the key of another ({named})."
+        verb = "has" if keys.duplicates == 1 else "have"
+        which = f"{amount(keys.duplicates, 'row')} ({percent(share)})"
         yield _Found(
             kind="duplicate_key",
             column=named if len(keys.columns) == 1 else "",
-            said=said,
+            said=f"{which} {verb} the key of another ({named}).",
             share=share,
             allow="another data.key",
         )
@@ -259,8 +265,8 @@ def _of_drift(
             yield _Found(
                 kind="drift",
                 column=name,
-                said=f"the new rows lie {distance:.2f} from the accepted ones (Jensen-Shannon, 0 to 1); "
-                f"the settings allow {threshold:g}.",
+                said=f"the new rows lie {distance:.2f} from the accepted ones (Jensen-Shannon, "
+                f"0 to 1); the settings allow {threshold:g}.",
                 allow=f"validation.drift.columns.{name}: {_rounded_up(distance):g}",
             )
 

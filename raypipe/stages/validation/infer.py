@@ -6,7 +6,8 @@ from raypipe.config.data import DataConfig
 from raypipe.config.faults import suggest
 from raypipe.config.validation import ValidationConfig
 from raypipe.errors import UsageError, ValidationStopped
-from raypipe.values.profile import ColumnProfile, Profile
+from raypipe.values.columns import ColumnProfile
+from raypipe.values.profile import Profile
 from raypipe.values.schema import ROLES, Column, Role, Schema, is_numeric, kind_of
 
 

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from raypipe.config.base import BaseConfig, Share
 from raypipe.config.faults import MANY, Fault, find_faults
-from raypipe.config.text import Document, parse, to_yaml
+from raypipe.config.text import Document, Inline, parse, to_yaml
 from raypipe.errors import SettingsError
 from raypipe.values.schema import Column, Role, Schema
 
@@ -97,15 +97,15 @@ def _column_to_data(column: Column) -> dict[str, Any]:
     """Only what differs from the defaults is written."""
     data: dict[str, Any] = {"type": column.type}
     if column.roles:
-        data["role"] = column.roles[0] if len(column.roles) == 1 else list(column.roles)
+        data["role"] = column.roles[0] if len(column.roles) == 1 else Inline(column.roles)
     if not column.required:
         data["required"] = False
     if column.nulls:
         data["nulls"] = column.nulls
     if column.categories is not None:
-        data["categories"] = list(column.categories)
+        data["categories"] = Inline(column.categories)
     if column.minimum is not None or column.maximum is not None:
-        data["range"] = [_short(column.minimum), _short(column.maximum)]
+        data["range"] = Inline([_short(column.minimum), _short(column.maximum)])
     return data
 
 

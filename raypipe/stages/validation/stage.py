@@ -1,4 +1,4 @@
-"""The validation stage, as a run calls it: infer what rows must be, look, and let them in or not."""
+"""The validation stage, as a run calls it: infer what rows must be, look, let them in or not."""
 
 from __future__ import annotations
 

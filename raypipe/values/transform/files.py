@@ -1,4 +1,4 @@
-"""A transform in a folder: `transform.json`, and vocabularies in `vocabularies.arrow`; never pickle."""
+"""A transform in a folder: `transform.json` and `vocabularies.arrow`; never pickle."""
 
 import json
 from dataclasses import asdict
@@ -39,7 +39,7 @@ def load(folder: Path) -> dict[str, Any]:
         body = json.loads((folder / STATE).read_text())
         if body["format"] != FORMAT:
             raise StoreError(
-                f"The transform in {folder} is of format {body['format']}; this raypipe reads {FORMAT}",
+                f"The transform in {folder} is of format {body['format']}, not {FORMAT}",
                 hint="Use the raypipe that wrote it, or fit the transform again.",
             )
         words = _read_vocabularies(folder / VOCABULARIES)
@@ -92,11 +92,12 @@ def _read_vocabularies(file: Path) -> dict[int, tuple[tuple[str, ...], ...]]:
 def _group(
     number: int, data: dict[str, Any], words: dict[int, tuple[tuple[str, ...], ...]]
 ) -> Group:
-    kind = KINDS[data["kind"]]
+    kind: Any = KINDS[data["kind"]]
     state = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k != "kind"}
     if issubclass(kind, OneHot | Embedding):
         state["vocabularies"] = words[number]
-    return kind(**state)
+    group: Group = kind(**state)
+    return group
 
 
 def _signature(data: dict[str, Any]) -> Signature:

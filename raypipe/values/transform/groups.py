@@ -32,7 +32,7 @@ class Numeric:
 
 @dataclass(frozen=True, kw_only=True)
 class Cyclic:
-    """The sine and cosine of numbers that come round again; float32. Both are 0 where one is missing."""
+    """Sine and cosine of numbers that come round again; float32. Both are 0 where one is missing."""
 
     columns: tuple[str, ...]
     tensor: str
@@ -90,8 +90,8 @@ class Function:
     """`module:name`."""
     width: int
     code: str = ""
-    """Digest of the code that the function reached when the transform was fitted: so that a transform
-    counts as another one when the function is edited."""
+    """Digest of the code that the function reached when the transform was fitted, so that an edit
+    of it makes another transform."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -51,7 +51,8 @@ class LabelEncoder:
             raise self._refusal(
                 f"is NaN, infinite or beyond float32 in {bad} of {len(column)} rows"
             )
-        return encoded
+        labels: npt.NDArray[Any] = encoded
+        return labels
 
     def _refusal(self, what: str) -> UsageError:
         return UsageError(

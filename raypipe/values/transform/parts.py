@@ -159,6 +159,6 @@ def _checked(returned: Any, group: Function, rows: int) -> npt.NDArray[np.float6
 def _wrong(group: Function, what: str) -> UsageError:
     return UsageError(
         f"The function {group.function} {what}",
-        hint=f"It takes a pyarrow.Table of {', '.join(group.columns)} and returns a finite float array "
+        hint=f"It takes a pyarrow.Table of {', '.join(group.columns)} and returns finite numbers "
         f"of shape [rows{', ' + str(group.width) if group.width > 1 else ''}].",
     )

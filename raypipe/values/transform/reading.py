@@ -1,9 +1,9 @@
-"""Raw columns of a batch, each in the type that the signature says; what does not fit is refused by name."""
+"""Raw columns of a batch, each in its feature's type; what does not fit is refused by name."""
 
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -12,7 +12,7 @@ from raypipe.values.hashing import one_chunk
 from raypipe.values.signature import Feature
 from raypipe.values.transform.types import arrow_type
 
-Batch = pa.Table | pa.RecordBatch
+Batch: TypeAlias = pa.Table | pa.RecordBatch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The fitted transform: raw rows in, named tensors out; the same object in training and in serving."""
+"""The fitted transform: raw rows in, named tensors out; the same in training and in serving."""
 
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -22,10 +22,10 @@ Tensors = dict[str, npt.NDArray[Any]]
 class Transform:
     """A fitted recipe: its state is data, and says all there is to know.
 
-    A missing value (null, NaN, infinity) is filled by numeric groups, (0, 0) in cyclic ones, no flag
-    in one-hot groups and index 0 in embeddings; a value unseen in training is the same to the latter
-    two. The empty text is a value. A missing column and a value that cannot be cast to the feature's
-    type are UsageErrors that name them. Tensors are always finite.
+    A missing value (null, NaN, infinity) is filled by numeric groups, (0, 0) in cyclic ones, no
+    flag in one-hot groups and index 0 in embeddings; a value unseen in training is the same to the
+    latter two. The empty text is a value. A missing column, and a value that cannot be cast to the
+    type of its feature, are UsageErrors that name them. Tensors are always finite.
     """
 
     groups: tuple[Group, ...]

@@ -17,7 +17,7 @@ _ALIASES = {"date32[day]": pa.date32(), "date64[ms]": pa.date64(), "halffloat": 
 
 @lru_cache
 def arrow_type(name: str) -> pa.DataType | None:
-    """Return the type of a name such as int64 or timestamp[us, tz=UTC]; None for lists and the like."""
+    """Return the type that a name such as timestamp[us, tz=UTC] means; None for lists."""
     if name in _ALIASES:
         return _ALIASES[name]
     for pattern, make in _MADE:

@@ -115,8 +115,9 @@ def flow():
     )
     process = project.start("run", "flow.py", "--json")
     assert process.stdout is not None
-    while json.loads(process.stdout.readline())["event"] != "step_started":
-        pass
+    for line in process.stdout:
+        if json.loads(line)["event"] == "step_started":
+            break
     for _ in range(times):
         process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)

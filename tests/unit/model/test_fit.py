@@ -1,4 +1,4 @@
-"""A training that is killed anywhere and started again ends with the very bits of one that was not."""
+"""A training that is killed and started again ends with the very bits of one that was not."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The plain loop learns, stops early, says where it broke, and goes on as if it had never stopped."""
+"""The plain loop learns, stops early, says where it broke, and goes on as if never stopped."""
 
 import pytest
 import torch
@@ -108,7 +108,7 @@ def test_a_loss_that_overflows_with_good_inputs_points_to_the_model(run):
         def forward(self, tensors):
             return (self.scale * tensors["dense"][:, :1] * 1e30) ** 2
 
-    with pytest.raises(StepFailed, match="loss is (inf|nan) at epoch 1, batch 1 of 8") as stopped:
+    with pytest.raises(StepFailed, match=r"loss is (inf|nan) at epoch 1, batch 1 of 8") as stopped:
         run(Overflowing())
 
     assert "learning_rate" in stopped.value.hint

@@ -1,0 +1,56 @@
+"""The evaluation as one HTML file that needs nothing else: no script, no font, no picture from outside."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from raypipe.stages.analysis import charts
+from raypipe.values.evaluation import Evaluation
+from raypipe.values.validation import Validation
+
+
+def render(
+    evaluation: Evaluation,
+    validation: Validation,
+    history: Sequence[dict[str, float]],
+    name: str,
+) -> str:
+    """Return the page; everything that comes from data is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        trim_blocks=True,
+    )
+    first = next(iter(evaluation.metrics))
+    return environment.get_template("report.html").render(
+        name=name,
+        e=evaluation,
+        v=validation,
+        history=history,
+        first=first,
+        charts=_charts(evaluation, history, first),
+        f="{:.4f}".format,
+        d="{:+.4f}".format,
+        zip=partial(zip, strict=True),
+    )
+
+
+def _charts(
+    evaluation: Evaluation, history: Sequence[dict[str, float]], first: str
+) -> dict[str, Markup]:
+    drawn: dict[str, str] = {}
+    if evaluation.curves:
+        drawn |= {
+            "roc": charts.roc_chart(evaluation),
+            "pr": charts.pr_chart(evaluation),
+            "calibration": charts.calibration_chart(evaluation),
+            "histogram": charts.histogram_chart(evaluation),
+        }
+    if evaluation.slices:
+        drawn["slices"] = charts.slices_chart(evaluation, first)
+    if history:
+        drawn["learning"] = charts.learning_chart(history)
+    return {name: Markup(svg) for name, svg in drawn.items()}

@@ -1,0 +1,96 @@
+"""The analysis rows of a shard, scored by the candidate and by the champion, each with its own transform."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe.model.bundle import load_bundle
+from raypipe.model.predict import load_predictor
+from raypipe.values.dataset import Shard
+from raypipe.values.hashing import canonical_text, row_hash
+from raypipe.values.split import SPLITS, split_of
+
+SLICE = "slice "
+"""What the names of slice columns start with in a table of scores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """How every shard is scored."""
+
+    rule: Any
+    transform: Any
+    weights: Path
+    architecture: Any
+    champion: Path | None
+    """Folder of the champion's bundle."""
+    groups: tuple[str, ...]
+    slices: tuple[str, ...]
+    root: Path | None
+
+
+class Scorer:
+    """Both models, loaded once."""
+
+    def __init__(self, work: Work) -> None:
+        if work.root is not None and str(work.root.absolute()) not in sys.path:
+            sys.path.insert(0, str(work.root.absolute()))
+        self.work = work
+        self.candidate = load_predictor(work.architecture, work.transform.signature, work.weights)
+        self.champion = load_bundle(work.champion, None) if work.champion else None
+
+    def score(self, shard: Shard) -> pa.Table:
+        """Return label, scores, group and slice values of the shard's analysis rows."""
+        rows = self._rows(shard)
+        work = self.work
+        columns: dict[str, Any] = {
+            "label": pa.array(np.asarray(work.transform.encode_label(rows), np.float64)),
+            "score": _scores(self.candidate.scores(work.transform.apply(rows))),
+            "group": pa.array(row_hash(rows, list(work.groups))),
+        }
+        if self.champion is not None:
+            columns["champion"] = _scores(self.champion.scores(rows))
+        for name in work.slices:
+            columns[SLICE + name] = canonical_text(rows[name])
+        return pa.table(columns)
+
+    def _rows(self, shard: Shard) -> pa.Table:
+        from pyarrow.fs import FileSystem
+        from pyarrow.parquet import read_table
+
+        filesystem, path = FileSystem.from_uri(shard.location)
+        table = read_table(path, filesystem=filesystem, partitioning=None)
+        analysis = np.flatnonzero(split_of(table, self.work.rule) == SPLITS.index("analysis"))
+        return table.take(analysis)
+
+
+def score_here(shards: Sequence[Shard], work: Work) -> pa.Table:
+    """Score shards in this process, one after the other."""
+    scorer = Scorer(work)
+    return pa.concat_tables([scorer.score(shard) for shard in shards])
+
+
+def _scores(scores: Any) -> pa.Array:
+    scores = np.asarray(scores, np.float64)
+    if scores.ndim == 1:
+        return pa.array(scores)
+    flat = pa.array(scores.reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, scores.shape[1])
+
+
+def to_numpy(column: pa.ChunkedArray) -> Any:
+    """Return a column of scores as [rows] or [rows, classes]."""
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+    if pa.types.is_fixed_size_list(array.type):
+        return array.flatten().to_numpy().reshape(len(array), array.type.list_size)
+    with suppress(pa.ArrowInvalid):
+        return array.to_numpy(zero_copy_only=True)
+    return array.to_numpy(zero_copy_only=False)

@@ -1,0 +1,85 @@
+"""The analysis stage, as a run calls it: the sealed split, the verdict, and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raypipe.config.analysis import AnalysisConfig
+from raypipe.config.data import SplitRule
+from raypipe.engine.context import current
+from raypipe.engine.step import step
+from raypipe.errors import NotBlessed
+from raypipe.values.dataset import Shard
+from raypipe.values.evaluation import Evaluation
+from raypipe.values.training import Checkpoint
+from raypipe.values.validation import Validation
+from raypipe.values.version import ModelVersion
+
+if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
+    from raypipe.values.transform import Transform
+
+
+@step(num_cpus=0)
+def evaluate(
+    shards: list[Shard],
+    rule: SplitRule,
+    transform: Transform,
+    candidate: Checkpoint,
+    architecture: Any,
+    champion: ModelVersion | None,
+    settings: AnalysisConfig,
+) -> Evaluation:
+    """Score the analysis rows with candidate and champion, and say how good they are."""
+    from raypipe.stages.analysis.scoring import Work, score_here
+    from raypipe.stages.analysis.evaluating import evaluate_scores
+    from raypipe.values.split import rule_columns
+
+    here = current()
+    work = Work(
+        rule=rule,
+        transform=transform,
+        weights=candidate.weights,
+        architecture=architecture,
+        champion=champion.bundle if champion else None,
+        groups=settings.groups or rule_columns(rule),
+        slices=settings.slices,
+        root=here.root,
+    )
+    here.progress(0, 2, "scoring")
+    if here.runtime == "ray":
+        from raypipe.stages.analysis.on_ray import score_on_ray
+
+        table = score_on_ray(shards, work)
+    else:
+        table = score_here(shards, work)
+    here.progress(1, 2, "intervals")
+    version = champion.version if champion else ""
+    return evaluate_scores(table, transform.signature.label.task, version, settings)
+
+
+@step(driver=True)
+def bless(evaluation: Evaluation) -> Evaluation:
+    """Hand the evaluation on if the candidate is blessed; else raise NotBlessed with the reasons."""
+    if not evaluation.verdict.blessed:
+        raise NotBlessed(
+            "the candidate is not blessed:\n"
+            + "\n".join(f"  {reason}" for reason in evaluation.verdict.reasons),
+            hint="look at the report; train otherwise, or move the thresholds in `analysis`",
+        )
+    return evaluation
+
+
+@step(driver=True)
+def report(
+    evaluation: Evaluation,
+    validation: Validation,
+    history: tuple[dict[str, float], ...],
+    name: str,
+) -> Path:
+    """Write the evaluation as one HTML file that needs nothing else."""
+    from raypipe.stages.analysis.report import render
+
+    file = current().scratch / f"{name}-report.html"
+    file.write_text(render(evaluation, validation, history, name))
+    return file
