@@ -23,7 +23,6 @@ from raypipe.stages.data import dataset_at
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.versions import open_store
 from raypipe.values.dataset import Dataset
-from raypipe.values.schema import Schema
 from raypipe.values.uri import parse_uri
 
 
@@ -76,8 +75,8 @@ def last_accepted(workshop: Workshop, pipeline: str, now: Dataset) -> Accepted |
     """Return what was accepted last with other content than the dataset of now."""
     ledger = workshop.ledger
     digest = workshop.codec.encode(now).digest
-    for result in ledger.results_of(workshop.project, pipeline, "admit"):
-        commit = ledger.get_run(result.run).commits.get(now.uri)
+    for result, run in ledger.used_results(workshop.project, pipeline, "admit"):
+        commit = ledger.get_run(run).commits.get(now.uri)
         if result.explanation.parameters.get("dataset") != digest and commit is not None:
             uri = replace(parse_uri(now.uri), ref=commit)
             dataset = dataset_at(str(uri), open_store(uri, workshop.paths.home))

@@ -34,6 +34,7 @@ class Driven:
 
     status: RunStatus
     planned: tuple[Planned, ...]
+    """Of each step and review, in their order; lookups are no steps."""
     reviews: tuple[Review, ...] = ()
     error: Exception | None = None
     failed: str | None = None
@@ -94,7 +95,8 @@ class Drive:
             for upstream in node.upstream:
                 self._downstream.setdefault(upstream, []).append(node.name)
         self._ready.extend(name for name, count in self._waiting_for.items() if count == 0)
-        self.listen(RunStarted(run=self.run, pipeline=self._graph.pipeline, steps=tuple(nodes)))
+        steps = tuple(node.name for node in nodes.values() if node.kind != "lookup")
+        self.listen(RunStarted(run=self.run, pipeline=self._graph.pipeline, steps=steps))
 
     @property
     def _graph(self) -> Graph:
@@ -110,7 +112,8 @@ class Drive:
     def _act(self, planned: Planned) -> None:
         match planned.action:
             case "hit":
-                self.listen(StepEnded(state=planned.state))
+                if planned.node.kind != "lookup":
+                    self.listen(StepEnded(state=planned.state))
                 self._release(planned.node.name)
             case "wait":
                 self._ask(planned)
@@ -304,7 +307,11 @@ class Drive:
         for node in self._graph.nodes.values():
             if node.name not in self.planner.planned:
                 self.planner.decide(node)
-        planned = tuple(self.planner.planned[name] for name in self._graph.nodes)
+        planned = tuple(
+            self.planner.planned[node.name]
+            for node in self._graph.nodes.values()
+            if node.kind != "lookup"
+        )
         if isinstance(self._error, Rejected):
             status = RunStatus.REJECTED
         elif self._error is not None:

@@ -75,15 +75,16 @@ class Planner:
     _intact: dict[str, bool] = field(default_factory=dict)
 
     def plan(self) -> tuple[Planned, ...]:
-        """Decide every node that can be decided; the others are open."""
-        return tuple(self.decide(node) for node in self.graph.nodes.values())
+        """Decide every node that can be decided, the others are open; lookups are left out."""
+        every = [self.decide(node) for node in self.graph.nodes.values()]
+        return tuple(planned for planned in every if planned.node.kind != "lookup")
 
     def decide(self, node: Node) -> Planned:
         """Decide one node; its upstream nodes have been decided before."""
         if unknown := sorted(node.upstream - self.manifests.keys()):
-            planned = Planned(
-                node=node, action="open", reason=Reason(kind="upstream", what=unknown[0])
-            )
+            detail = self._while_open(node) if node.kind == "step" else ""
+            reason = Reason(kind="upstream", what=unknown[0], detail=detail)
+            planned = Planned(node=node, action="open", reason=reason)
         elif node.kind == "lookup":
             planned = self._look_up(node)
         elif node.kind == "review":
@@ -169,6 +170,21 @@ class Planner:
             return Reason(kind="expired", detail=f"after {before.expires - before.created:g} s")
         known = ledger.fingerprint(before.explanation.fingerprint)
         return difference(before.explanation, explanation, known, fingerprint)
+
+    def _while_open(self, node: Node) -> str:
+        """Say what is known of an open step: what it is given by itself is new, or as before."""
+        ledger = self.ports.ledger
+        before = ledger.latest_result(self.ports.project, self.graph.pipeline, node.name)
+        if before is None:
+            return "new, runs in any case"
+        if before.explanation.fingerprint != self._fingerprint(node).digest:
+            return "its code changed, runs in any case"
+        for name, value in node.arguments.items():
+            known = before.explanation.parameters.get(name)
+            if known is not None and isinstance(value, Literal_):
+                if self._encode(value.value).digest != known:
+                    return f"{name} changed, runs in any case"
+        return "kept if that gives what it gave"
 
     # --- reviews and lookups --------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ class Ledger(Protocol):
         ...
 
     def latest_result(self, project: str, pipeline: str, step: str) -> Result | None:
-        """Return the newest result of a step of this name, live or not."""
+        """Return the result of a step that the newest run of the pipeline used or made."""
         ...
 
     def record(

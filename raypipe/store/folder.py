@@ -1,21 +1,21 @@
 """Artifacts in a folder, each under its digest: whole or not at all."""
 
 import errno
+import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import blake2b
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from raypipe.engine.digest import digest_bytes, digest_tree
 from raypipe.engine.ports import Artifacts
 from raypipe.engine.records import ArtifactStat
 from raypipe.errors import StoreError
+from raypipe.store.content import copy_path, digest_path, sync_folder, write_file
 
-CHUNK = 1 << 20
 STALE = 3600.0
 """Seconds after which what a writer left aside is taken for abandoned."""
 
@@ -23,198 +23,195 @@ STALE = 3600.0
 class FolderArtifacts:
     """`FOLDER/<digest>` is a file for bytes, and a folder with one entry for a path.
 
-    Writing: aside under `.tmp`, made durable, renamed into place, the folder made durable. Bytes
-    that were published under a digest of their own are a manifest, whose digest is that of its
-    tree.
+    Writing: aside under `.tmp`, made durable, moved into place, the folder made durable. What is
+    there and whole is never written again; what is torn is replaced. Bytes that were published
+    under a digest of their own are a manifest, whose digest is that of its tree.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._aside = folder / ".tmp"
+        self._swept = False
+        self._read: set[str] = set()
 
     def put_bytes(self, data: bytes, digest: str | None = None) -> ArtifactStat:
         """Publish bytes; `digest` where it is that of a manifest's tree."""
         digest = digest or digest_bytes(data)
-        target = self.folder / digest
+        target = self._place(digest)
         if not self.verify(digest):
-            with self._faults(digest), self._place(target) as aside:
-                with aside.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                aside.chmod(0o444)
+            with self._faults(digest), self._written_aside() as aside:
+                write_file(aside, data)
+                self._move_file(aside, target)
         return _stat_of(digest, target)
 
     def put_path(self, path: Path) -> ArtifactStat:
-        """Publish a copy of a file or folder under its base name.
-
-        Its digest is of the content alone.
-        """
+        """Publish a copy of a file or folder under its base name; only its content counts."""
         digest = digest_path(path)
-        target = self.folder / digest
+        target = self._place(digest)
         if not self.verify(digest):
-            self.remove(digest)
-            with self._faults(digest), self._place(target) as aside:
+            with self._faults(digest), self._written_aside() as aside:
                 aside.mkdir()
-                _copy(path, aside / path.name)
-                _sync_folder(aside)
+                copied = copy_path(path, aside / _base_name(path))
+                if copied != digest:
+                    raise _changed(path)
+                sync_folder(aside)
+                self._move_folder(aside, target)
         return _stat_of(digest, target)
 
     def read(self, digest: str) -> bytes:
-        """Return the bytes that were published."""
+        """Return the bytes that were published; checked in full when first read."""
         try:
-            return (self.folder / digest).read_bytes()
+            data = self._place(digest).read_bytes()
         except OSError as error:
-            raise _lost(digest, error) from error
+            raise _lost(digest, error.strerror) from error
+        if digest not in self._read:
+            if not _is_of(data, digest):
+                raise _lost(digest, "its content is not what was published")
+            self._read.add(digest)
+        return data
 
     def path(self, digest: str) -> Path:
         """Return the copy of a published file or folder."""
         try:
-            (entry,) = (self.folder / digest).iterdir()
-        except (OSError, ValueError) as error:
-            raise _lost(digest, error) from error
+            (entry,) = self._place(digest).iterdir()
+        except OSError as error:
+            raise _lost(digest, error.strerror) from error
+        except ValueError as error:
+            raise _lost(digest, "its folder does not hold one entry") from error
         return entry
 
     def intact(self, stat: ArtifactStat) -> bool:
-        """Say whether an artifact is whole.
-
-        Its size and time are as they were, or its digest is.
-        """
-        target = self.folder / stat.digest
+        """Say whether an artifact is whole: its size and time are as recorded, or its digest is."""
+        target = self._place(stat.digest)
         try:
             if _stat_of(stat.digest, target) == stat:
                 return True
-            return self.verify(stat.digest)
-        except (OSError, StoreError):
+            whole = self.verify(stat.digest)
+        except OSError:
             return False
+        if whole:
+            _set_time(target, stat.mtime_ns)
+        return whole
 
     def verify(self, digest: str) -> bool:
         """Say whether what lies under a digest has that digest; reads all of it."""
-        target = self.folder / digest
+        target = self._place(digest)
         try:
             if target.is_dir():
                 return digest_path(self.path(digest)) == digest
-            data = target.read_bytes()
+            return _is_of(target.read_bytes(), digest)
         except (OSError, StoreError):
             return False
-        return digest_bytes(data) == digest or _manifest_digest(data) == digest
 
     def list(self) -> Iterator[ArtifactStat]:
         """Yield every artifact, in no order."""
         if self.folder.is_dir():
             for entry in self.folder.iterdir():
                 if not entry.name.startswith("."):
-                    yield _stat_of(entry.name, entry)
+                    with suppress(FileNotFoundError):
+                        yield _stat_of(entry.name, entry)
 
     def remove(self, digest: str) -> None:
         """Remove an artifact; one that is not there is no error."""
-        target = self.folder / digest
-        if target.is_dir():
-            aside = self._new_aside()
-            target.rename(aside)
-            shutil.rmtree(aside)
-        else:
-            target.unlink(missing_ok=True)
+        target = self._place(digest)
+        self._read.discard(digest)
+        with self._faults(digest):
+            if not target.is_dir():
+                target.unlink(missing_ok=True)
+                return
+            with self._written_aside() as aside:
+                target.rename(aside)
+
+    def _place(self, digest: str) -> Path:
+        if not digest.isalnum():
+            raise StoreError(f"{digest!r} is no digest")
+        return self.folder / digest
 
     # --- writing --------------------------------------------------------------------------------
 
+    def _move_file(self, aside: Path, target: Path) -> None:
+        """Move a file into place: the first of several writers wins, but over a torn one."""
+        if target.exists():
+            aside.replace(target)
+        else:
+            with suppress(FileExistsError):
+                _link(aside, target)
+        sync_folder(self.folder)
+
+    def _move_folder(self, aside: Path, target: Path) -> None:
+        if target.exists():
+            target.rename(aside.with_suffix(".torn"))
+            _discard(aside.with_suffix(".torn"))
+        try:
+            aside.rename(target)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+        sync_folder(self.folder)
+
     @contextmanager
-    def _place(self, target: Path) -> Iterator[Path]:
-        """Give a path aside to write to, and move what is written there into place in one act."""
-        aside = self._new_aside()
+    def _written_aside(self) -> Iterator[Path]:
+        """Give a path aside to write to; what is still there afterwards is removed."""
+        self._aside.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+        aside = self._aside / f"{os.getpid()}-{os.urandom(8).hex()}"
         try:
             yield aside
-            try:
-                aside.rename(target)
-            except OSError as error:
-                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
-                    raise
-            _sync_folder(self.folder)
         finally:
             _discard(aside)
 
-    def _new_aside(self) -> Path:
-        if not self._aside.is_dir():
-            self._aside.mkdir(parents=True, exist_ok=True)
-        self._sweep()
-        return Path(tempfile.mktemp(dir=self._aside, prefix=f"{os.getpid()}-"))
-
     def _sweep(self) -> None:
         """Remove what dead writers left; looked for once an object."""
-        if getattr(self, "_swept", False):
+        if self._swept:
             return
         self._swept = True
         for entry in self._aside.iterdir():
-            try:
-                if time.time() - entry.stat().st_mtime > STALE:
+            with suppress(OSError):
+                if time.time() - _newest(entry) > STALE:
                     _discard(entry)
-            except FileNotFoundError:
-                continue
 
     @contextmanager
     def _faults(self, digest: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            hints = {
-                errno.ENOSPC: "free some space, then run again: what was recorded is kept",
-                errno.EACCES: f"mend the permissions of {self.folder}",
-                errno.EROFS: f"{self.folder} is on a read-only file system; choose another home",
-            }
             raise StoreError(
-                f"artifact {digest[:12]} cannot be written: {error.strerror}",
-                hint=hints.get(error.errno or 0, "look at the home's disk"),
+                f"artifact {digest[:12]} cannot be written in {str(self.folder)!r}: "
+                f"{error.strerror}",
+                hint=_HINTS.get(error.errno or 0, "look at the home's disk"),
             ) from error
 
 
-def digest_path(path: Path) -> str:
-    """Return the digest of a file's bytes, or of a folder's files by their relative paths."""
-    if path.is_dir():
-        lines = [
-            f"{file.relative_to(path).as_posix()}\0{_digest_file(file)}" for file in _files(path)
-        ]
-        return digest_bytes(b"folder\n" + "\n".join(lines).encode())
-    return digest_bytes(b"file\n" + _digest_file(path).encode())
+_HINTS = {
+    errno.ENOSPC: "free some space, then run again: what was recorded is kept",
+    errno.EDQUOT: "free some of your quota, then run again: what was recorded is kept",
+    errno.EACCES: "mend the folder's permissions, or choose another home with --home",
+    errno.EPERM: "mend the folder's permissions, or choose another home with --home",
+    errno.EROFS: "the disk is read-only; choose another home with --home",
+}
 
 
-def _files(folder: Path) -> list[Path]:
-    files = sorted(entry for entry in folder.rglob("*") if not entry.is_dir())
-    for file in files:
-        if not file.resolve().is_relative_to(folder.resolve()):
-            raise StoreError(
-                f"{file.relative_to(folder)} in {folder.name!r} is a link that leads outside",
-                hint="copy what it points to, so that the folder holds all of its content",
-            )
-    return files
+def _base_name(path: Path) -> str:
+    """Return the last part of a path; of `.` and `..`, that of the folder they name."""
+    return path.name if path.name not in {"", ".."} else path.resolve().name or "root"
 
 
-def _digest_file(file: Path) -> str:
-    digest = blake2b(digest_size=32)
-    with file.open("rb") as opened:
-        while chunk := opened.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _is_of(data: bytes, digest: str) -> bool:
+    return digest_bytes(data) == digest or _manifest_digest(data) == digest
 
 
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        target.mkdir()
-        for file in _files(source):
-            copy = target / file.relative_to(source)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            _copy(file, copy)
-        return
-    shutil.copyfile(source, target)
-    with target.open("rb") as copied:
-        os.fsync(copied.fileno())
-    target.chmod(0o444)
+def _manifest_digest(data: bytes) -> str | None:
+    try:
+        return digest_tree(json.loads(data))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def _stat_of(digest: str, target: Path) -> ArtifactStat:
     stat = target.stat()
     if not target.is_dir():
         return ArtifactStat(digest=digest, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
-    stats = [file.stat() for file in target.rglob("*") if not file.is_dir()]
+    stats = [file.stat() for file in _files(target)]
     return ArtifactStat(
         digest=digest,
         size=sum(one.st_size for one in stats),
@@ -222,21 +219,30 @@ def _stat_of(digest: str, target: Path) -> ArtifactStat:
     )
 
 
-def _manifest_digest(data: bytes) -> str | None:
-    import json
+def _files(folder: Path) -> Iterator[Path]:
+    for above, _, names in os.walk(folder):
+        yield from (Path(above, name) for name in names)
 
+
+def _set_time(target: Path, mtime_ns: int) -> None:
+    """Give a whole artifact the time that it was recorded with, so that it is not read again."""
+    with suppress(OSError):
+        for file in _files(target) if target.is_dir() else (target,):
+            os.utime(file, ns=(mtime_ns, mtime_ns))
+
+
+def _newest(path: Path) -> float:
+    files: Iterator[Path] = _files(path) if path.is_dir() else iter(())
+    return max(file.stat().st_mtime for file in (path, *files))
+
+
+def _link(aside: Path, target: Path) -> None:
     try:
-        return digest_tree(json.loads(data))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        target.hardlink_to(aside)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        aside.replace(target)
 
 
 def _discard(aside: Path) -> None:
@@ -246,12 +252,21 @@ def _discard(aside: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _lost(digest: str, error: Exception) -> StoreError:
+def _lost(digest: str, why: str | None) -> StoreError:
     return StoreError(
-        f"artifact {digest[:12]} is gone or torn: {getattr(error, 'strerror', None) or error}",
+        f"artifact {digest[:12]} is gone or torn: {why}",
         hint="run again: what is lost is made anew",
     )
 
 
-def _fits(artifacts: FolderArtifacts) -> Artifacts:
-    return artifacts
+def _changed(path: Path) -> StoreError:
+    return StoreError(
+        f"{str(path)!r} changed while it was copied",
+        hint="run again when nothing writes to it; a step should return a path of its own",
+    )
+
+
+if TYPE_CHECKING:
+    _fits: Artifacts = FolderArtifacts(Path())
+
+__all__ = ["FolderArtifacts", "digest_path"]

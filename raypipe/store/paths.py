@@ -31,6 +31,11 @@ class HomePaths:
         return self.home / "schemas"
 
     @property
+    def runs(self) -> Path:
+        """What runs leave beside the ledger, each in a folder of its own."""
+        return self.home / "runs"
+
+    @property
     def work(self) -> Path:
         """Scratch folders of steps, each under its key."""
         return self.home / "work"

@@ -3,18 +3,20 @@
 -- add_run: a run begins
 INSERT INTO runs (id, project, pipeline, status, created, record) VALUES (:id, :project, :pipeline, :status, :created, :record);
 
--- end_run: a run comes to rest
-UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id;
+-- end_run: a run comes to rest; a cancelled one stays so
+UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status != 'cancelled';
 
 -- list_runs: the newest runs
 SELECT * FROM runs WHERE :project IS NULL OR project = :project ORDER BY created DESC, id DESC LIMIT :limit;
 
--- find_runs: runs whose id starts so
-SELECT * FROM runs WHERE substr(id, 1, length(:id)) = :id OR substr(id, -length(:id)) = :id LIMIT 2;
+-- find_runs: runs whose id is, starts or ends so, the first of these first
+SELECT * FROM runs WHERE substr(id, 1, length(:id)) = :id OR substr(id, -length(:id)) = :id
+ORDER BY id != :id LIMIT 2;
 
 -- save_step: what became of a step
-INSERT INTO run_steps (run, position, name, state) VALUES (:run, :position, :name, :state)
-ON CONFLICT (run, name) DO UPDATE SET state = excluded.state;
+INSERT INTO run_steps (run, position, name, key, state)
+SELECT :run, coalesce(max(position) + 1, 0), :name, :key, :state FROM run_steps WHERE run = :run
+ON CONFLICT (run, name) DO UPDATE SET key = excluded.key, state = excluded.state;
 
 -- run_steps: the steps of a run in their order
 SELECT state FROM run_steps WHERE run = :run ORDER BY position;
@@ -22,11 +24,28 @@ SELECT state FROM run_steps WHERE run = :run ORDER BY position;
 -- live_result: the result that a key finds
 SELECT * FROM results WHERE key = :key AND live = 1;
 
--- latest_result: the newest result of a step
-SELECT * FROM results WHERE project = :project AND pipeline = :pipeline AND step = :step ORDER BY id DESC LIMIT 1;
+-- used_results: results of a step that runs of a pipeline used or made, newest run first
+WITH uses AS (
+    SELECT run_steps.run AS used_by, key FROM run_steps JOIN runs ON runs.id = run_steps.run
+    WHERE name = :step AND project = :project AND pipeline = :pipeline
+    UNION
+    SELECT run, key FROM results WHERE step = :step AND project = :project AND pipeline = :pipeline
+)
+SELECT results.*, used_by FROM uses JOIN results ON results.key = uses.key
+ORDER BY used_by DESC, results.id DESC LIMIT :limit;
 
--- results_of: results of a step, newest first
-SELECT * FROM results WHERE project = :project AND pipeline = :pipeline AND step = :step ORDER BY id DESC LIMIT :limit;
+-- add_execution: an attempt at a step begins
+INSERT INTO executions (run, step, key, attempt, status, started, host, reason)
+SELECT :run, :step, :key, 1 + count(*), 'running', :started, :host, :reason FROM executions WHERE run = :run AND step = :step;
+
+-- end_execution: how an attempt ended, if that is not known
+UPDATE executions SET status = :status, ended = :ended, error = :error WHERE id = :id AND status = 'running';
+
+-- execution: one attempt
+SELECT * FROM executions WHERE id = :id;
+
+-- executions: the attempts of a run
+SELECT * FROM executions WHERE run = :run ORDER BY id;
 
 -- result_artifacts: what a result is made of
 SELECT digest, size, mtime_ns FROM result_artifacts WHERE result = :result ORDER BY position;
@@ -59,15 +78,21 @@ SELECT source FROM symbol_sources WHERE digest = :digest;
 -- add_metric: a point of a curve
 INSERT OR REPLACE INTO metrics (run, step, name, at, value, time) VALUES (:run, :step, :name, :at, :value, :time);
 
--- metrics: the curves of a run
-SELECT name, at, value, time FROM metrics WHERE run = :run ORDER BY step, name, at;
+-- metrics: the curves of a run, or of one of its steps
+SELECT name, at, value, time FROM metrics WHERE run = :run AND (:step IS NULL OR step = :step) ORDER BY step, name, at;
 
 -- add_review: a decision is asked for
-INSERT OR IGNORE INTO reviews (id, project, pipeline, step, evidence, status, created, record)
+INSERT INTO reviews (id, project, pipeline, step, evidence, status, created, record)
 VALUES (:id, :project, :pipeline, :step, :evidence, :status, :created, :record);
 
 -- find_review: the decision on a piece of evidence
 SELECT record FROM reviews WHERE project = :project AND pipeline = :pipeline AND step = :step AND evidence = :evidence;
+
+-- review: one review
+SELECT record FROM reviews WHERE id = :id;
+
+-- find_reviews: reviews whose id is or starts so, the first of these first
+SELECT id, record FROM reviews WHERE substr(id, 1, length(:id)) = :id ORDER BY id != :id LIMIT 2;
 
 -- list_reviews: reviews, newest first
 SELECT record FROM reviews WHERE :status IS NULL OR status = :status ORDER BY created DESC, id;
@@ -82,7 +107,7 @@ INSERT INTO model_versions (model, version, bundle, created, record) VALUES (:mo
 SELECT record FROM model_versions WHERE model = :model AND bundle = :bundle;
 
 -- versions: a model's versions, newest first
-SELECT record FROM model_versions WHERE model = :model ORDER BY created DESC;
+SELECT record FROM model_versions WHERE model = :model ORDER BY created DESC, rowid DESC;
 
 -- models: names of models
 SELECT DISTINCT model FROM model_versions ORDER BY model;
@@ -91,8 +116,11 @@ SELECT DISTINCT model FROM model_versions ORDER BY model;
 INSERT INTO aliases (model, alias, version) VALUES (:model, :alias, :version)
 ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version;
 
--- add_alias_history: who moved an alias
+-- add_alias_change: who moved an alias
 INSERT INTO alias_history (model, alias, version, actor, time) VALUES (:model, :alias, :version, :actor, :time);
+
+-- alias_history: where a model's aliases were pointed to, newest first
+SELECT alias, version, actor, time FROM alias_history WHERE model = :model ORDER BY id DESC;
 
 -- aliases: where a model's aliases point
 SELECT alias, version FROM aliases WHERE model = :model ORDER BY alias;

@@ -1,8 +1,25 @@
-"""Rows of the ledger that the engine does not know."""
+"""Rows of the ledger: those that the engine does not know, and how all are written and read."""
 
+import json
 from dataclasses import dataclass
+from sqlite3 import Row
+from typing import Any, Literal
 
-from raypipe.engine.records import Actor, Json
+from raypipe.engine.records import (
+    Actor,
+    ArtifactStat,
+    Explanation,
+    Json,
+    Metric,
+    Reason,
+    Result,
+    Review,
+    RunRecord,
+    RunStatus,
+    StepState,
+)
+
+ExecutionStatus = Literal["running", "succeeded", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +41,104 @@ class ModelVersionRow:
     changelog: Json
     lineage: Json
     compared_with: str | None = None
-    """Digest of the version value that was champion when this one was judged.
-
-    None for the first.
-    """
+    """Digest of the version value that was champion when this was judged; None for the first."""
     value: str = ""
     """Digest of the kept `ModelVersion`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionRow:
+    """One attempt at one step of a run."""
+
+    id: int
+    run: str
+    step: str
+    key: str
+    attempt: int
+    """1 for the first of this step in this run."""
+    status: ExecutionStatus
+    started: float
+    host: str
+    reason: str
+    ended: float | None = None
+    error: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AliasChange:
+    """An alias of a model was pointed to a version."""
+
+    alias: str
+    version: str
+    actor: Actor
+    time: float
+
+
+def dump(value: Any) -> str:
+    """Write a record's JSON."""
+    return json.dumps(value, separators=(",", ":"), default=str)
+
+
+def read_run(row: Row) -> RunRecord:
+    """Read a row of `runs`."""
+    record = json.loads(row["record"])
+    record |= {
+        "status": RunStatus(row["status"]),
+        "ended": row["ended"],
+        "error": json.loads(row["error"]) if row["error"] else None,
+        "actor": Actor(**record["actor"]),
+    }
+    return RunRecord(**record)
+
+
+def read_step(row: Row) -> StepState:
+    """Read a row of `run_steps`."""
+    record = json.loads(row["state"])
+    return StepState(**{**record, "reason": Reason(**record["reason"])})
+
+
+def read_result(row: Row, artifacts: list[Row]) -> Result:
+    """Read a row of `results`, with those of what it is made of."""
+    return Result(
+        id=row["id"],
+        key=row["key"],
+        step=row["step"],
+        root=row["root"],
+        artifacts=tuple(ArtifactStat(**dict(artifact)) for artifact in artifacts),
+        explanation=Explanation(**json.loads(row["explanation"])),
+        run=row["run"],
+        seconds=row["seconds"],
+        created=row["created"],
+        expires=row["expires"],
+    )
+
+
+def read_metric(row: Row) -> Metric:
+    """Read a row of `metrics`; SQLite keeps what is not a number as NULL."""
+    value = float("nan") if row["value"] is None else row["value"]
+    return Metric(name=row["name"], value=value, step=row["at"], time=row["time"])
+
+
+def read_execution(row: Row) -> ExecutionRow:
+    """Read a row of `executions`."""
+    record = dict(row)
+    return ExecutionRow(**{**record, "error": json.loads(record["error"] or "null")})
+
+
+def read_review(row: Row) -> Review:
+    """Read a row of `reviews`."""
+    record = json.loads(row["record"])
+    actor = Actor(**record["actor"]) if record["actor"] else None
+    return Review(**{**record, "actor": actor})
+
+
+def read_version(row: Row) -> ModelVersionRow:
+    """Read a row of `model_versions`."""
+    record = json.loads(row["record"])
+    return ModelVersionRow(**{**record, "actor": Actor(**record["actor"])})
+
+
+def read_alias_change(row: Row) -> AliasChange:
+    """Read a row of `alias_history`."""
+    actor = Actor(**json.loads(row["actor"]))
+    return AliasChange(alias=row["alias"], version=row["version"], actor=actor, time=row["time"])

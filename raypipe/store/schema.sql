@@ -18,9 +18,26 @@ CREATE TABLE run_steps (
     run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,
     name TEXT NOT NULL,
+    key TEXT,
     state TEXT NOT NULL,            -- StepState as JSON
     PRIMARY KEY (run, name)
 );
+CREATE INDEX run_steps_by_name ON run_steps (name, run DESC);
+
+CREATE TABLE executions (
+    id INTEGER PRIMARY KEY,
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    step TEXT NOT NULL,
+    key TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    started REAL NOT NULL,
+    ended REAL,
+    host TEXT NOT NULL,
+    reason TEXT NOT NULL,           -- why it was executed
+    error TEXT
+);
+CREATE INDEX executions_by_run ON executions (run, step);
 
 CREATE TABLE results (
     id INTEGER PRIMARY KEY,

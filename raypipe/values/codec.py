@@ -25,7 +25,7 @@ class TreeCodec:
     """
 
     def __init__(self, digest_path: Callable[[Path], str], main_module: str | None = None) -> None:
-        """`digest_path` is how a file or folder counts; `main_module` is the name of a script's file.
+        """`digest_path` is how a file or folder counts; `main_module` names a script's file.
 
         What the script, `__main__` where it runs, defines then has one name wherever it is read.
         """

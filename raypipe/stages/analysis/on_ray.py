@@ -21,7 +21,7 @@ def score_on_ray(shards: Sequence[Shard], work: Work) -> pa.Table:
     context.print_on_execution_start = False
     context.log_internal_stack_trace = False
     context.raise_original_map_exception = True
-    context.execution_no_progress_timeout_s = 0
+    context.execution_no_progress_timeout_s = -1
     context.target_max_block_size = None
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     with DataContext.current(context):

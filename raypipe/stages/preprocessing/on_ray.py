@@ -64,7 +64,7 @@ def _quiet_context() -> Iterator[None]:
     own.print_on_execution_start = False
     own.log_internal_stack_trace = False
     own.raise_original_map_exception = True
-    own.execution_no_progress_timeout_s = 0
+    own.execution_no_progress_timeout_s = -1
     own.target_max_block_size = None
     logger = logging.getLogger("ray.data")
     level = logger.level

@@ -89,7 +89,7 @@ def train_on_ray(
             if error is None:
                 return
             if not isinstance(error, ray.train.WorkerGroupError):
-                raise _no_workers(workers, error) from error
+                raise _no_group(workers, error) from error
             if attempt == ATTEMPTS or not _process_died(error):
                 raise _cause(error, workers.count) from error
 
@@ -104,7 +104,7 @@ def _shares(
     paths = [str(file.file) for file in files if file.rows]
     if not paths:
         return [ray.data.from_arrow([]) for _ in range(workers)]
-    rows = ray.data.read_parquet(paths, columns=columns, partitioning=None).materialize()
+    rows = ray.data.read_parquet(paths, partitioning=None).select_columns(columns).materialize()
     if workers == 1:
         return [rows]
     cuts = [start for start, _ in share_bounds(rows.count(), workers)]
@@ -170,7 +170,7 @@ def _train(work: Work) -> None:
 
 
 def _as_failure(error: Exception, rank: int) -> StepFailed:
-    """Return what a worker raised with the frames of its own code, which else stay in its process."""
+    """Return what a worker raised, with the frames of its own code, which else stay behind."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not Path(frame.filename).is_relative_to(PACKAGE)]
     return StepFailed(
@@ -197,7 +197,7 @@ def _is_death(failure: Exception) -> bool:
 
 
 def _cause(error: ray.train.WorkerGroupError, workers: int) -> Exception:
-    """Return the failure that says most: that of the worker which broke first, if it can be told."""
+    """Return the failure that says most: that of the worker which broke first."""
     failures = error.worker_failures.items()
     rank, failure = min(failures, key=lambda item: (_is_echo(item[1]), item[0]))
     failure = getattr(failure, "_base_exc", failure)
@@ -212,13 +212,18 @@ def _cause(error: ray.train.WorkerGroupError, workers: int) -> Exception:
 
 
 def _is_echo(failure: Exception) -> bool:
-    """Say whether a worker failed only because another was gone from the collective it waited in."""
+    """Say whether a worker failed only because another was gone from their collective."""
     return _is_death(failure) or any(
         word in str(failure) for word in ("Connection", "gloo", "NCCL")
     )
 
 
-def _no_workers(workers: WorkersConfig, error: Exception) -> ClusterError:
+def _no_group(workers: WorkersConfig, error: Exception) -> ClusterError:
+    if not isinstance(error, ray.train.ControllerError):
+        return ClusterError(
+            f"Ray Train broke off: {type(error).__name__}: {_first_line(error)}",
+            hint="run again: training goes on from its last checkpoint",
+        )
     needs = f"{workers.count} × {workers.cpus:g} CPU" + (" and a GPU each" if workers.gpu else "")
     has = ray.cluster_resources()
     offer = f"{has.get('CPU', 0):g} CPU" + (f", {has.get('GPU', 0):g} GPU" if workers.gpu else "")
@@ -241,9 +246,9 @@ def _quietly() -> Iterator[None]:
     options = context.execution_options
     before = [(context, name, getattr(context, name)) for name in DATA_SETTINGS]
     before.append((options, "preserve_order", options.preserve_order))
-    environment = {name: os.environ.get(name) for name in SETTINGS}
+    added = [name for name in SETTINGS if name not in os.environ]
     interrupt = signal.getsignal(signal.SIGINT)
-    os.environ.update(SETTINGS)
+    os.environ.update({name: SETTINGS[name] for name in added})
     for name, value in DATA_SETTINGS.items():
         setattr(context, name, value)
     options.preserve_order = True
@@ -254,14 +259,7 @@ def _quietly() -> Iterator[None]:
     finally:
         for thing, name, value in before:
             setattr(thing, name, value)
-        _restore(environment)
+        for name in added:
+            os.environ.pop(name, None)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, interrupt)
-
-
-def _restore(environment: Mapping[str, str | None]) -> None:
-    for name, value in environment.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -1,7 +1,9 @@
 """The training stage, as a run calls it."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raypipe.config.training import TrainingConfig
@@ -33,7 +35,7 @@ def train(
     check_rows(train, validation)
     check_task(signature, settings)
     context = current()
-    job = Job(signature=signature, settings=settings, folder=context.scratch / "checkpoints")
+    job = Job(signature=signature, settings=settings, folder=_folder(context))
     state = job.finished()
     if state is None:
         _run(job, train, validation, context)
@@ -44,6 +46,13 @@ def train(
             hint="run again: it goes on from the checkpoint before",
         )
     return _trained(job, state)
+
+
+def _folder(context: StepContext) -> Path:
+    """Where checkpoints lie: in the scratch folder of this step's key, to be found again."""
+    if context.runtime == "plain":  # a plain call has no key, and its scratch folder is everyone's
+        return Path(tempfile.mkdtemp(dir=context.scratch))
+    return context.scratch / "checkpoints"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +80,7 @@ def check_rows(train: Sequence[TensorFile], validation: Sequence[TensorFile]) ->
     for name, files in (("train", train), ("validation", validation)):
         if not sum(file.rows for file in files):
             raise StepFailed(
-                f"the {name} split has no rows in {len(files)} shards; training needs some",
+                f"the {name} split has no rows (shards: {len(files)}); training needs some",
                 hint="look at `data.split` (its shares, or its column), or import more data",
             )
 

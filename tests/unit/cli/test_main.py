@@ -113,14 +113,13 @@ def flow():
     return slow()
 """,
     )
-    process = project.start("run", "flow.py", "--json")
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["event"] == "step_started":
-            break
-    for _ in range(times):
-        process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    with project.start("run", "flow.py", "--json") as process:
+        for line in process.stdout:
+            if json.loads(line)["event"] == "step_started":
+                break
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert err.startswith("raypipe: interrupted\n→ ")
     result = json.loads(out.splitlines()[-1])

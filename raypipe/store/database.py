@@ -1,0 +1,198 @@
+"""A SQLite file as the ledger uses it: opened, asked by named queries, its faults told in words."""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import RLock
+from typing import Any, Self
+
+from raypipe.errors import StoreError
+
+SCHEMA = 1
+"""Number of the schema that this code writes."""
+BUSY = 30.0
+"""Seconds that a locked database is waited for."""
+
+
+class Database:
+    """One connection (WAL, durable at each commit), for the threads of one process."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = RLock()
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool, busy: float = BUSY) -> Self:
+        """Open a file to write; with `create` false to read, an empty one where there is none."""
+        with faults(path):
+            if create:
+                connection = _connect(path, "rwc", busy)
+            elif path.exists():
+                connection = _connect_to_read(path, busy)
+            else:
+                connection = _connect(None, "memory", busy)
+            if not create:
+                connection.execute("PRAGMA query_only = ON")
+            return cls(connection, path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def __del__(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make what is done inside one transaction, durable when this returns."""
+        with self._lock, faults(self.path):
+            if self._connection.in_transaction:
+                yield
+                return
+            with _transaction(self._connection):
+                yield
+
+    def do(self, query: str, **values: Any) -> sqlite3.Cursor:
+        """Carry out a named query."""
+        with self._lock, faults(self.path):
+            return self._connection.execute(queries()[query], values)
+
+    def all(self, query: str, **values: Any) -> list[sqlite3.Row]:
+        """Return all rows of a named query."""
+        with self._lock, faults(self.path):
+            return self._connection.execute(queries()[query], values).fetchall()
+
+    def one(self, query: str, **values: Any) -> sqlite3.Row | None:
+        """Return the first row of a named query."""
+        rows = self.all(query, **values)
+        return rows[0] if rows else None
+
+
+@cache
+def queries() -> Mapping[str, str]:
+    """Return the named queries of queries.sql."""
+    text = Path(__file__).with_name("queries.sql").read_text("utf-8")
+    named = {}
+    for block in text.split("\n-- ")[1:]:
+        head, _, sql = block.partition("\n")
+        named[head.partition(":")[0]] = sql.strip().rstrip(";")
+    return named
+
+
+# --- opening ------------------------------------------------------------------------------------
+
+
+def _connect(path: Path | None, mode: str, busy: float) -> sqlite3.Connection:
+    where = "file::memory:" if path is None else f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(
+        where, uri=True, timeout=busy, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        _prepare(connection, path, busy)
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_to_read(path: Path, busy: float) -> sqlite3.Connection:
+    """Open a file that is there; one in a folder that cannot be written to, as it lies."""
+    try:
+        return _connect(path, "rw", busy)
+    except sqlite3.OperationalError as error:
+        if not any(text in str(error) for text in ("readonly", "unable to open")):
+            raise
+        return _connect(path, "ro&immutable=1", busy)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path | None, busy: float) -> None:
+    if not _tables(connection):
+        _use_wal(connection, busy)
+        with _transaction(connection):
+            if not _tables(connection):
+                _make_tables(connection)
+    if "meta" not in _tables(connection):
+        raise StoreError(
+            f"{str(path)!r} is a database of something else, not a ledger",
+            hint="choose another home with --home",
+        )
+    (schema,) = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+    if int(schema) > SCHEMA:
+        raise StoreError(
+            f"the ledger {str(path)!r} has schema {schema}, this raypipe knows up to {SCHEMA}",
+            hint="upgrade raypipe, or choose another home with --home",
+        )
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+
+
+def _use_wal(connection: sqlite3.Connection, busy: float) -> None:
+    """Switch to WAL; SQLite does not wait by itself while another process does the same."""
+    deadline = time.monotonic() + busy
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    text = Path(__file__).with_name("schema.sql").read_text("utf-8")
+    plain = "\n".join(line.partition("--")[0] for line in text.splitlines())
+    for statement in plain.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def faults(path: Path) -> Iterator[None]:
+    """Tell what SQLite says in raypipe's words."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            f"the ledger {str(path)!r} cannot be used: {error}", hint=_hint(str(error))
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"the ledger {str(path)!r} is damaged: {error}",
+            hint="restore it from a copy, or choose another home; artifacts are not lost",
+        ) from error
+
+
+def _hint(text: str) -> str:
+    hints = {
+        "locked": "another process holds it; look which, then run again",
+        "full": "free some space, then run again: what was recorded is kept",
+        "readonly": "mend the home's permissions, or choose another with --home",
+        "unable to open": "mend the home's permissions, or choose another with --home",
+    }
+    return next((hint for part, hint in hints.items() if part in text), "look at the home's disk")
