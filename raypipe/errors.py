@@ -14,7 +14,8 @@ RaypipeError                      a fault of raypipe's own (exit code 1)
 ├── NotFound                      the thing asked for does not exist (9)
 └── Interrupted                   stopped by a signal (130)
 
-A message names the thing, the value, the bound and the next step. Catch the base broadly; act on the leaves.
+A message names the thing, the value, the bound and the next step. Catch the base broadly; act on
+the leaves.
 """
 
 

@@ -156,10 +156,7 @@ def _after(
 
 
 def _enter_version(workshop: Workshop, config: CycleConfig, planner: Planner) -> None:
-    """Enter the registered version in the ledger, once.
-
-    And make it champion where the settings say so.
-    """
+    """Enter the registered version in the ledger, once; it may become the champion."""
     codec = workshop.codec
     manifest = planner.manifests["register"]
     version = codec.decode(manifest, workshop.artifacts)

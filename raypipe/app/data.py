@@ -17,7 +17,6 @@ from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
-from raypipe.errors import ValidationStopped
 from raypipe.stages.data import dataset_at, merge_profiles, profile_shard
 from raypipe.stages.validation import admit, infer, validate
 from raypipe.store.versions import VersionStore, open_store
@@ -227,7 +226,3 @@ def _file(location: str) -> Any:
 
     filesystem, path = FileSystem.from_uri(location)
     return filesystem.open_input_file(path)
-
-
-__all__ = ["ValidationStopped", "audit", "branch", "diff", "import_files", "log", "merge", "profile",
-           "revert", "show", "tag"]  # fmt: skip

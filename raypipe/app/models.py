@@ -33,17 +33,35 @@ def list_models(home: Path | None) -> list[Json]:
 
 
 def show_model(name: str, home: Path | None) -> Json:
-    """Return one version: changelog, lineage, and where its bundle lies."""
+    """Return one version: its metrics, its changelog, and where bundle and report lie."""
     workshop = look(home)
     row = find_version(workshop.ledger, name)
-    return {**asdict(row), "bundle_folder": str(workshop.artifacts.path(row.bundle))}
+    version = _value(workshop, row.value)
+    steps = {state.name: state for state in workshop.ledger.run_steps(row.run)}
+    report = steps["report"].digest if "report" in steps else None
+    aliases = [a for a, v in workshop.ledger.aliases(row.model).items() if v == row.version]
+    return {
+        "model": row.model,
+        "version": row.version,
+        "aliases": aliases,
+        "approved by": version.approved_by + (f": {version.note}" if version.note else ""),
+        "metrics": {
+            metric: f"{value:.4f} ({low:.4f} to {high:.4f})"
+            for metric, (value, low, high) in version.metrics.items()
+        },
+        "changelog": asdict(version.changelog),
+        "run": row.run,
+        "bundle": str(version.bundle),
+        "report": None if report is None else str(_value(workshop, report)),
+    }
+
+
+def _value(workshop: Workshop, digest: str) -> Any:
+    return workshop.codec.decode(workshop.artifacts.read(digest), workshop.artifacts)
 
 
 def find_version(ledger: "SqliteLedger", name: str) -> "ModelVersionRow":
-    """Return the row of `MODEL` (its champion) or `MODEL@VERSION`.
-
-    Where VERSION may be an alias.
-    """
+    """Return the row of `MODEL` (its champion), `MODEL@VERSION` or `MODEL@ALIAS`."""
     model, _, version = name.partition("@")
     known = list(ledger.models())
     if model not in known:

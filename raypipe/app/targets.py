@@ -143,10 +143,7 @@ def _hints(made: Pipeline[..., Any]) -> Mapping[str, Any]:
 
 
 def fit(value: Any, hint: Any, name: str) -> Any:
-    """Turn a YAML scalar into what the parameter's annotation asks for.
-
-    UsageError if it does not fit.
-    """
+    """Turn a YAML scalar into what an annotation asks for; UsageError if it does not fit."""
     if hint is Path and isinstance(value, str):
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

@@ -37,13 +37,13 @@ class AnalysisConfig(BaseConfig):
     """Slices with fewer rows are left out."""
 
     thresholds: dict[str, Threshold] = {}
-    """Bounds on metrics of the whole analysis split, by the metric's name (auc.
+    """Bounds on metrics of the whole analysis split, by the metric's name.
 
-    Average_precision, log_loss, …).
+    Such as auc, average_precision or log_loss.
     """
 
     largest_loss: float = Field(0.01, ge=0)
-    """How much worse than the champion the first metric may be on the same rows before the.
+    """How much worse than the champion a blessed candidate may be.
 
-    Candidate is not blessed.
+    In the first metric, on the same rows.
     """

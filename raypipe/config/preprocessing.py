@@ -22,9 +22,7 @@ class NumericGroup(BaseConfig):
     """Take log(1 + x) of what is not negative (negative values count as 0) before scaling."""
 
     scale: Literal["standard", "none"] = "standard"
-    """Subtract the mean and divide by the standard deviation of the train split.
-
-    Or leave as it is.
+    """Standard: subtract the mean of the train split, divide by its standard deviation.
     """
 
     tensor: str = "dense"

@@ -28,9 +28,9 @@ class CustomModelConfig(BaseConfig):
     kind: Literal["custom"] = "custom"
 
     build: CodeReference
-    """Callable that takes the signature (and `options` as keywords) and returns a.
+    """Callable that takes the signature (and `options` as keywords) and gives a module.
 
-    Torch.nn.Module. The module's forward takes a dict of named tensors and returns logits of
+    A torch.nn.Module, whose forward takes a dict of named tensors and returns logits of
     shape [rows, outputs].
     """
 

@@ -25,9 +25,9 @@ class DriftConfig(BaseConfig):
     """How far a column may move from the last accepted profile before it is an anomaly."""
 
     threshold: float = Field(0.10, ge=0, le=1)
-    """Largest Jensen-Shannon divergence (base 2.
+    """Largest distance between the new rows and the accepted ones.
 
-    From 0 to 1) between the new rows and the accepted ones.
+    The Jensen-Shannon divergence to base 2, from 0 to 1.
     """
 
     columns: dict[str, float] = {}
@@ -44,9 +44,10 @@ class ValidationConfig(BaseConfig):
     """
 
     severities: dict[AnomalyKind, Severity] = {}
-    """Severity by kind of anomaly, where it differs from the default (type, missing column.
+    """Severity by kind of anomaly, where it differs from the default.
 
-    Empty, label and key faults stop; range, nulls, unseen category, new column and drift warn).
+    By default type, missing column, empty, label and key faults stop; range, nulls, unseen
+    category, new column and drift warn.
     """
 
     columns: dict[str, Severity] = {}

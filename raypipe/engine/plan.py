@@ -181,9 +181,10 @@ class Planner:
             return "its code changed, runs in any case"
         for name, value in node.arguments.items():
             known = before.explanation.parameters.get(name)
-            if known is not None and isinstance(value, Literal_):
-                if self._encode(value.value).digest != known:
-                    return f"{name} changed, runs in any case"
+            if known is None or not isinstance(value, Literal_):
+                continue
+            if self._encode(value.value).digest != known:
+                return f"{name} changed, runs in any case"
         return "kept if that gives what it gave"
 
     # --- reviews and lookups --------------------------------------------------------------------

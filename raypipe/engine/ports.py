@@ -27,10 +27,7 @@ class Artifacts(Protocol):
     """
 
     def put_bytes(self, data: bytes, digest: str | None = None) -> ArtifactStat:
-        """Publish bytes; `digest` where it is not that of the bytes (a manifest with.
-
-        Provenance).
-        """
+        """Publish bytes; `digest` where it is not that of the bytes (a manifest's is of its tree)."""
         ...
 
     def put_path(self, path: Path) -> ArtifactStat:
@@ -72,10 +69,7 @@ class Codec(Protocol):
     """How values are written down and read back."""
 
     def encode(self, value: Any) -> Encoded:
-        """Write a value down; TypeError names the type that cannot be kept and where in the.
-
-        Value it is.
-        """
+        """Write a value down; TypeError names the type that cannot be kept, and its place."""
         ...
 
     def decode(self, manifest: bytes, artifacts: Artifacts) -> Any:
@@ -212,9 +206,8 @@ class Ports:
     artifacts: Artifacts
     codec: Codec
     fingerprint: Callable[[str, tuple[str, ...]], Fingerprint]
-    """From a step's `module:qualname` and the code references in its parameters to its.
-
-    Fingerprint.
+    """From a step's `module:qualname` and the code references in its parameters to the
+    fingerprint.
     """
     environment: Callable[[tuple[str, ...]], Mapping[str, str]]
     """From a step's `depends_on` to the digests of what it names."""

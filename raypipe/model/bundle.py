@@ -1,6 +1,6 @@
 """A bundle read back: the module rebuilt, the transform loaded, ready to be asked.
 
-Nothing is unpickled.
+Nothing is unpickled: the module is built by code, its weights are safetensors.
 """
 
 import json

@@ -164,10 +164,7 @@ def _run(execute: Callable[[StepCall], CallOutcome], call: StepCall) -> CallOutc
 
 
 def _use_token(home: Path) -> None:
-    """Ray's own token is kept in the home, readable by its owner alone.
-
-    And not in the user's folder.
-    """
+    """Keep Ray's own token in the home, readable by its owner alone."""
     if os.environ.get("RAY_AUTH_MODE") or os.environ.get("RAY_AUTH_TOKEN"):
         return
     path = home / "ray_auth_token"

@@ -1,7 +1,4 @@
-"""A model version: what it is made of, how it differs from the one before.
-
-And the bundle that serves it.
-"""
+"""A model version: what it is made of, how it differs from the one before."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +24,8 @@ class Lineage:
     settings: dict[str, Any]
     """Sections of the settings that make a model, as written and filled in."""
     code: dict[str, str]
-    """`module:name` of everything that fitting, transforming and training can reach.
-
-    To its digest.
+    """`module:name` of everything that fitting, transforming and training can reach;
+    to its digest.
     """
     packages: dict[str, str]
     """Third-party distribution to version."""

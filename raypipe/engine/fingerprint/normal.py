@@ -1,6 +1,6 @@
 """A syntax tree in a normal form.
 
-Without comments, docstrings, formatting or local variables' annotations.
+It is without comments, docstrings, formatting or local variables' annotations.
 """
 
 import ast

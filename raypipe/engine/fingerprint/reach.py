@@ -202,10 +202,7 @@ class _Walk:
     # --- methods of unknown values
 
     def _reach_methods(self) -> bool:
-        """Reach each method, of any class in the import closure.
-
-        Whose name is taken from some value.
-        """
+        """Reach each method of the import closure whose name is taken from some value."""
         before = len(self.symbols)
         for module in self._import_closure():
             table = self.sources.module(module)

@@ -100,18 +100,12 @@ class Sources(Protocol):
         ...
 
     def distribution(self, top_level: str) -> tuple[str, str] | None:
-        """Return name and version of the distribution that a top-level module is of.
-
-        None for Python's own.
-        """
+        """Return name and version of the distribution that a module is of; None for Python's own."""
         ...
 
 
 def parse_module(name: str, text: str, *, is_package: bool, shown: str) -> ModuleTable:
-    """Parse a module's source; PipelineError names the file (as `shown`) and line where it.
-
-    Cannot be.
-    """
+    """Parse a module's source; PipelineError names the file (as `shown`) and the line."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:

@@ -11,6 +11,7 @@ from raypipe.values.evaluation import Evaluation
 INK = "#2f6f9f"
 SECOND = "#c8763a"
 GREY = "#8a8f98"
+DIAGONAL = [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]
 
 
 def slices_chart(evaluation: Evaluation, metric: str) -> str:
@@ -44,7 +45,7 @@ def calibration_chart(evaluation: Evaluation) -> str:
         if count
     ]
     domain = alt.Scale(domain=[0, 1])
-    diagonal = _line([{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}], GREY)
+    diagonal = _line(DIAGONAL, GREY, "predicted probability", "share observed")
     points = (
         alt.Chart(_data(rows))
         .mark_line(point=True, color=INK)
@@ -60,7 +61,7 @@ def roc_chart(evaluation: Evaluation) -> str:
     """Return the ROC curve."""
     points = [{"x": float(x), "y": float(y)} for x, y in evaluation.curves["roc"]]
     curve = _line(points, INK, "false positive rate", "true positive rate")
-    diagonal = _line([{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}], GREY)
+    diagonal = _line(DIAGONAL, GREY, "false positive rate", "true positive rate")
     return _svg((diagonal + curve).properties(width=260, height=260))
 
 

@@ -1,4 +1,7 @@
-"""From a table of scores to an evaluation: metrics, intervals, slices, the champion, the verdict."""
+"""From a table of scores to an evaluation.
+
+Metrics, intervals, slices, the champion, the verdict.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -16,7 +16,10 @@ Sampled = dict[str, Floats]
 
 
 def draw(groups: int, resamples: int) -> Floats:
-    """Return how often each group is drawn in each resample, [resamples, groups]; always the same."""
+    """Return how often each group is drawn in each resample, [resamples, groups].
+
+    Always the same.
+    """
     random = np.random.default_rng(SEED)
     return random.multinomial(groups, np.full(groups, 1 / groups), size=resamples).astype(float)
 

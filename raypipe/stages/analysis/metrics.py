@@ -1,8 +1,9 @@
 """Metrics from weighted groups of rows: prepared once, then computed for any weights of the groups.
 
-A bootstrap sample of groups is a weight for each group. Means of rows come from sums by group; metrics of
-ranks from rows sorted once. Definitions: Hanley and McNeil (1982) for the area under the ROC curve with ties,
-scikit-learn's step-wise sum for average precision, Naeini et al. (2015) for the calibration error.
+A bootstrap sample of groups is a weight for each group. Means of rows come from sums by group;
+metrics of ranks from rows sorted once. Definitions: Hanley and McNeil (1982) for the area under the
+ROC curve with ties, scikit-learn's step-wise sum for average precision, Naeini et al. (2015) for
+the calibration error.
 """
 
 from dataclasses import dataclass
@@ -184,7 +185,7 @@ class Regression:
         )
 
     def at(self, weights: Floats) -> dict[str, float]:
-        """Return root mean square error, mean absolute error and the share of variance explained."""
+        """Return root mean square error, mean absolute error and the variance explained."""
         rows = float(weights @ self.rows)
         squares = float(weights @ self.squares)
         spread = float(weights @ self.label_squares) - _ratio((weights @ self.label) ** 2, rows)

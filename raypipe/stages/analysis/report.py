@@ -1,4 +1,7 @@
-"""The evaluation as one HTML file that needs nothing else: no script, no font, no picture from outside."""
+"""The evaluation as one HTML file that needs nothing else.
+
+No script, no font, no picture from outside.
+"""
 
 from collections.abc import Sequence
 from functools import partial

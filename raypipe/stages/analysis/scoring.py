@@ -1,4 +1,7 @@
-"""The analysis rows of a shard, scored by the candidate and by the champion, each with its own transform."""
+"""The analysis rows of a shard, scored by the candidate and by the champion.
+
+Each with its own transform.
+"""
 
 import sys
 from collections.abc import Sequence

@@ -31,8 +31,8 @@ def evaluate(
     settings: AnalysisConfig,
 ) -> Evaluation:
     """Score the analysis rows with candidate and champion, and say how good they are."""
-    from raypipe.stages.analysis.scoring import Work, score_here
     from raypipe.stages.analysis.evaluating import evaluate_scores
+    from raypipe.stages.analysis.scoring import Work, score_here
     from raypipe.values.split import rule_columns
 
     here = current()
@@ -60,7 +60,10 @@ def evaluate(
 
 @step(driver=True)
 def bless(evaluation: Evaluation) -> Evaluation:
-    """Hand the evaluation on if the candidate is blessed; else raise NotBlessed with the reasons."""
+    """Hand the evaluation on if the candidate is blessed.
+
+    Else raise NotBlessed with the reasons.
+    """
     if not evaluation.verdict.blessed:
         raise NotBlessed(
             "the candidate is not blessed:\n"

@@ -67,7 +67,7 @@ def fit_transform(
 
 
 def fit_label(train: Profile, schema: Schema, label: str, task: Task) -> Label:
-    """Return what the label is: its classes are the schema's categories, else what was trained on."""
+    """Return what the label is: its classes are the schema's, else those of the train split."""
     column = _column(schema, label)
     kind = kind_of(column.type)
     if task == "regression":

@@ -1,6 +1,7 @@
 """Shards transformed by Ray Data: one task a shard, as many at a time as there are CPUs."""
 
 import logging
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,15 @@ import ray.data
 from ray.data import DataContext
 from ray.exceptions import RayTaskError
 
+from raypipe.errors import RaypipeError, StepFailed
 from raypipe.stages.preprocessing.shards import Work, transform_shard
 from raypipe.values.dataset import Shard, TensorFile, TransformedShard
 
 Progress = Callable[[float, float, str], None]
+
+_OWN = Path(__file__).parents[2]
+_ADDED = "\nFailed to apply "
+"""Where what Ray Data appends to an error's message begins: how to have it tried again."""
 
 
 def transform_on_ray(
@@ -22,22 +28,25 @@ def transform_on_ray(
     """Transform shards on the cluster; the folder of `work` is seen by all of its nodes."""
     made: dict[int, TransformedShard] = {}
     progress(0, len(shards), "")
-    with _quiet_context():
+    with _quiet_context(), _plain_errors():
         numbers = ray.data.from_items(
             [{"number": number} for number in range(len(shards))], override_num_blocks=len(shards)
         )
-        rows = numbers.map(
-            _transform, fn_kwargs={"shards": tuple(shards), "work": work}, num_cpus=1
-        )
-        with _plain_errors():
-            for row in rows.iter_rows():
-                made[row["number"]] = _from_row(row)
-                progress(len(made), len(shards), shards[row["number"]].path)
+        given = {"shards": tuple(shards), "work": work}
+        for row in numbers.map(_transform, fn_kwargs=given, num_cpus=1).iter_rows():
+            made[row["number"]] = _from_row(row)
+            progress(len(made), len(shards), shards[row["number"]].path)
     return [made[number] for number in range(len(shards))]
 
 
 def _transform(row: dict[str, Any], *, shards: tuple[Shard, ...], work: Work) -> dict[str, Any]:
-    made = transform_shard(shards[row["number"]], work)
+    shard = shards[row["number"]]
+    try:
+        made = transform_shard(shard, work)
+    except RaypipeError:
+        raise
+    except Exception as error:
+        raise _failure(error, shard) from error
     return {
         "number": row["number"],
         "train": str(made.train.file),
@@ -54,18 +63,27 @@ def _from_row(row: dict[str, Any]) -> TransformedShard:
     )
 
 
+def _failure(error: Exception, shard: Shard) -> StepFailed:
+    """What the user's code raised, with its own frames: a traceback does not travel with Ray."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(_OWN)]
+    return StepFailed(
+        f"transforming {shard.path} raised {type(error).__name__}: {error}",
+        step="transform_shards",
+        kind=type(error).__name__,
+        frames="".join(traceback.format_list(own or frames)),
+    )
+
+
 @contextmanager
 def _quiet_context() -> Iterator[None]:
     """Ray Data's settings for this use, and no word of it on the terminal; put back at the end."""
-    before = DataContext.get_current()
-    own = before.copy()
+    own = DataContext.get_current().copy()
     own.enable_progress_bars = False
     own.enable_operator_progress_bars = False
     own.print_on_execution_start = False
     own.log_internal_stack_trace = False
     own.raise_original_map_exception = True
-    own.execution_no_progress_timeout_s = -1
-    own.target_max_block_size = None
     logger = logging.getLogger("ray.data")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -78,9 +96,12 @@ def _quiet_context() -> Iterator[None]:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Raise what a shard's task raised, not what Ray wrapped it in."""
+    """Raise what a shard's task raised, without the many lines that Ray puts around it."""
     try:
         yield
     except RayTaskError as error:
         cause = error.cause
-        raise error from None
+        if not isinstance(cause, RaypipeError):
+            raise
+        cause.args = (str(cause).partition(_ADDED)[0],)
+        raise cause from None

@@ -1,7 +1,4 @@
-"""The registry stage: an approved candidate becomes a model version with a changelog and a.
-
-Bundle.
-"""
+"""The registry stage: an approved candidate becomes a model version with its bundle."""
 
 from raypipe.stages.registry.derive import derive
 from raypipe.stages.registry.stage import register

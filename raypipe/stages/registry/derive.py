@@ -94,10 +94,7 @@ def changelog(
     reasons: tuple[str, ...],
     metrics: tuple[str, ...],
 ) -> Changelog:
-    """Put in sentences what changed in data, code and settings.
-
-    And what that did to the metrics.
-    """
+    """Put in sentences what changed in data, code, settings and metrics."""
     if before is None:
         data = (f"{sum(now.rows.values()):,} rows in {len(now.shards)} shards",)
         return Changelog(

@@ -72,10 +72,7 @@ def register(
 
 
 def metric_sentences(evaluation: Evaluation, champion: ModelVersion | None) -> tuple[str, ...]:
-    """Say what became of each metric.
-
-    On the same rows where there is a champion to compare with.
-    """
+    """Say what became of each metric, beside the champion on the same rows if there is one."""
     if evaluation.champion is None or champion is None:
         return tuple(
             f"{name} {one.value:.4f} ({one.low:.4f} to {one.high:.4f})"

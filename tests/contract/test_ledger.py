@@ -1,0 +1,526 @@
+"""What every ledger promises: what was recorded stays, the first of a key wins, decisions are made once."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from raypipe.engine.records import (
+    Actor,
+    ArtifactStat,
+    Explanation,
+    Fingerprint,
+    Metric,
+    Reason,
+    Result,
+    Review,
+    RunRecord,
+    RunStatus,
+    StepState,
+)
+from raypipe.errors import NotFound, UsageError
+from raypipe.store.ledger import SqliteLedger
+from raypipe.store.rows import ModelVersionRow
+
+LEDGERS = {"sqlite": lambda tmp_path, now: SqliteLedger.open(tmp_path / "ledger.db", now=now)}
+
+ANN = Actor(user="ann", host="laptop", name="Ann")
+BOB = Actor(user="bob", host="laptop")
+FINGERPRINT = Fingerprint(
+    digest="f1",
+    symbols={"m:load": "s1"},
+    packages={"numpy": "2.4"},
+    widened=("m: getattr",),
+    sources={"s1": "def load(): ..."},
+)
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = 1_000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=LEDGERS)
+def open_ledger(request, tmp_path, clock) -> Callable[[], SqliteLedger]:
+    """Opens the same ledger again each time, as another process would."""
+    return lambda: LEDGERS[request.param](tmp_path, clock)
+
+
+@pytest.fixture
+def ledger(open_ledger) -> SqliteLedger:
+    ledger = open_ledger()
+    ledger.start_run(run("20260101-000001-aaaaaa"))
+    return ledger
+
+
+def run(name: str, **changes) -> RunRecord:
+    record = RunRecord(
+        id=name,
+        project="mine",
+        pipeline="flow",
+        status=RunStatus.RUNNING,
+        created=float(name[9:15]),
+        actor=ANN,
+    )
+    return replace(record, **changes)
+
+
+def result(key="k", *, root="r1", of="20260101-000001-aaaaaa", **changes) -> Result:
+    made = Result(
+        key=key,
+        step="load",
+        root=root,
+        artifacts=(
+            ArtifactStat(digest=root, size=10, mtime_ns=123),
+            ArtifactStat(digest="blob", size=2**40, mtime_ns=1_700_000_000_123_456_789),
+        ),
+        explanation=Explanation(
+            fingerprint="f1",
+            parameters={"rows": "p1"},
+            inputs={"table": "i1"},
+            environment={"env:HOME": "e1"},
+            shown={"rows": "5"},
+        ),
+        run=of,
+        seconds=1.5,
+        created=999.0,
+    )
+    return replace(made, **changes)
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+def test_a_run_is_found_again_as_it_was_started(ledger, open_ledger):
+    started = run(
+        "20260102-000002-bbbbbb",
+        parameters={"target": "a.py"},
+        settings={"seed": 7},
+        commits={"local://a/main": "c1"},
+        code="snapshot",
+    )
+    ledger.start_run(started)
+    assert open_ledger().get_run(started.id) == started
+
+
+def test_a_run_comes_to_rest_with_its_error(ledger, clock):
+    clock.time = 2_000.0
+    ledger.end_run("20260101-000001-aaaaaa", RunStatus.FAILED, {"kind": "ValueError"})
+    ended = ledger.get_run("20260101-000001-aaaaaa")
+    assert (ended.status, ended.ended, ended.error) == (
+        RunStatus.FAILED,
+        2_000.0,
+        {"kind": "ValueError"},
+    )
+
+
+def test_a_run_that_was_cancelled_stays_cancelled(ledger):
+    ledger.end_run("20260101-000001-aaaaaa", RunStatus.CANCELLED)
+    ledger.end_run("20260101-000001-aaaaaa", RunStatus.SUCCEEDED)
+    assert ledger.get_run("20260101-000001-aaaaaa").status is RunStatus.CANCELLED
+
+
+def test_ending_a_run_that_never_began_is_an_error(ledger):
+    with pytest.raises(NotFound, match="no run 'x'"):
+        ledger.end_run("x", RunStatus.SUCCEEDED)
+
+
+def test_runs_are_listed_newest_first_by_project(ledger):
+    ledger.start_run(run("20260101-000003-cccccc", project="other"))
+    ledger.start_run(run("20260101-000002-bbbbbb"))
+    assert [r.id[-6:] for r in ledger.list_runs()] == ["cccccc", "bbbbbb", "aaaaaa"]
+    assert [r.id[-6:] for r in ledger.list_runs("mine")] == ["bbbbbb", "aaaaaa"]
+    assert [r.id[-6:] for r in ledger.list_runs(limit=1)] == ["cccccc"]
+
+
+@pytest.mark.parametrize("name", ["20260101-000001-aaaaaa", "20260101", "aaaaaa"])
+def test_a_run_is_found_by_the_start_or_the_end_of_its_id(ledger, name):
+    assert ledger.get_run(name).id == "20260101-000001-aaaaaa"
+
+
+def test_a_name_that_several_runs_have_is_an_error_unless_it_is_whole(ledger):
+    ledger.start_run(run("20260101-000001-aaaaaa0"))
+    with pytest.raises(UsageError, match="several runs"):
+        ledger.get_run("20260101")
+    assert ledger.get_run("20260101-000001-aaaaaa").id == "20260101-000001-aaaaaa"
+
+
+@pytest.mark.parametrize("name", ["20260101-000001-aaaaab", "", "%"])
+def test_an_unknown_run_is_not_found(ledger, name):
+    with pytest.raises(NotFound) as missing:
+        ledger.get_run(name)
+    assert missing.value.hint
+
+
+def test_an_unknown_run_is_answered_with_the_nearest(ledger):
+    with pytest.raises(NotFound) as missing:
+        ledger.get_run("20260101-000001-aaaaab")
+    assert "20260101-000001-aaaaaa" in str(missing.value.hint)
+
+
+def state(name: str, **changes) -> StepState:
+    made = StepState(name=name, action="execute", reason=Reason(kind="new"), key=f"key of {name}")
+    return replace(made, **changes)
+
+
+def test_steps_of_a_run_keep_their_order_when_some_are_saved_again(ledger, open_ledger):
+    ledger.save_steps("20260101-000001-aaaaaa", [state("load"), state("train")])
+    done = state("train", digest="d", seconds=0.5, reason=Reason(kind="code", what="m:f"))
+    ledger.save_steps("20260101-000001-aaaaaa", [done, state("report")])
+    steps = open_ledger().run_steps("20260101-000001-aaaaaa")
+    assert steps == [state("load"), done, state("report")]
+
+
+# --- executions ---------------------------------------------------------------------------------
+
+
+def test_attempts_at_a_step_are_counted_and_end_once(ledger, clock):
+    of = "20260101-000001-aaaaaa"
+    first = ledger.start_execution(of, "load", key="k", host="h", reason="new")
+    clock.time = 1_005.0
+    ledger.end_execution(first.id, "failed", {"kind": "ValueError"})
+    second = ledger.start_execution(of, "load", key="k", host="h")
+    other = ledger.start_execution(of, "train", key="q", host="h")
+    ledger.end_execution(first.id, "succeeded")
+
+    assert (first.attempt, second.attempt, other.attempt) == (1, 2, 1)
+    failed, *running = ledger.executions(of)
+    assert failed == replace(first, status="failed", ended=1_005.0, error={"kind": "ValueError"})
+    assert running == [second, other]
+    assert second.status == "running"
+
+
+# --- results ------------------------------------------------------------------------------------
+
+
+def test_a_result_is_found_by_its_key_with_all_that_was_recorded(ledger, open_ledger):
+    recorded = ledger.record(result(), FINGERPRINT)
+    assert recorded.id > 0
+    assert open_ledger().live_results(["k", "other"], 1_000.0) == {"k": recorded}
+    assert recorded == result(id=recorded.id)
+
+
+def test_the_first_result_of_a_key_wins(ledger, open_ledger):
+    first = ledger.record(result(), FINGERPRINT)
+    assert open_ledger().record(result(root="r2"), FINGERPRINT) == first
+    assert ledger.live_results(["k"], 0.0) == {"k": first}
+
+
+def test_a_forced_result_takes_the_place_of_the_first(ledger):
+    ledger.record(result(), FINGERPRINT)
+    forced = ledger.record(result(root="r2"), FINGERPRINT, forced=True)
+    assert ledger.live_results(["k"], 0.0) == {"k": forced}
+    assert forced.root == "r2"
+
+
+def test_a_result_is_no_longer_found_once_it_expired(ledger):
+    ledger.record(result(expires=1_500.0), FINGERPRINT)
+    assert ledger.live_results(["k"], 1_499.0)
+    assert not ledger.live_results(["k"], 1_500.0)
+
+
+def test_an_expired_result_gives_way_to_a_new_one(ledger, clock):
+    ledger.record(result(expires=1_500.0), FINGERPRINT)
+    clock.time = 1_500.0
+    again = ledger.record(result(root="r2", expires=3_000.0), FINGERPRINT)
+    assert ledger.live_results(["k"], 1_600.0) == {"k": again}
+    assert again.root == "r2"
+
+
+def test_a_superseded_result_is_not_found_but_stays_for_lineage(ledger):
+    old = ledger.record(result(), FINGERPRINT)
+    ledger.supersede("k", "lost artifact")
+    assert not ledger.live_results(["k"], 0.0)
+    assert ledger.latest_result("mine", "flow", "load") == old
+    assert ledger.record(result(root="r2"), FINGERPRINT).root == "r2"
+
+
+def test_the_artifacts_of_live_results_are_reached(ledger):
+    ledger.record(result(), FINGERPRINT)
+    ledger.record(result("q", root="r2"), FINGERPRINT)
+    ledger.supersede("k", "lost artifact")
+    assert ledger.live_artifacts() == {"r2", "blob"}
+
+
+def test_the_latest_result_of_a_step_is_that_of_the_newest_run_that_used_it(ledger):
+    """Going back to older code makes the older result the latest."""
+    old = ledger.record(result("old"), FINGERPRINT)
+    ledger.start_run(run("20260101-000002-bbbbbb"))
+    new = ledger.record(result("new", of="20260101-000002-bbbbbb"), FINGERPRINT)
+    assert ledger.latest_result("mine", "flow", "load") == new
+
+    ledger.start_run(run("20260101-000003-cccccc"))
+    ledger.save_steps("20260101-000003-cccccc", [state("load", key="old", action="hit")])
+    assert ledger.latest_result("mine", "flow", "load") == old
+    assert ledger.used_results("mine", "flow", "load") == [
+        (old, "20260101-000003-cccccc"),
+        (new, "20260101-000002-bbbbbb"),
+        (old, "20260101-000001-aaaaaa"),
+    ]
+
+
+@pytest.mark.parametrize("of", [("other", "flow"), ("mine", "other")])
+def test_results_of_other_projects_and_pipelines_are_not_the_latest(ledger, of):
+    ledger.record(result(), FINGERPRINT)
+    assert ledger.latest_result(*of, "load") is None
+
+
+def test_a_fingerprint_and_its_sources_are_kept(ledger, open_ledger):
+    ledger.record(result(), FINGERPRINT)
+    again = open_ledger()
+    assert again.fingerprint("f1") == FINGERPRINT
+    assert again.symbol_source("s1") == "def load(): ..."
+    assert again.fingerprint("f2") is None
+    assert again.symbol_source("s2") is None
+
+
+RECORDER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_ledger import FINGERPRINT, result
+from raypipe.store.ledger import SqliteLedger
+ledger = SqliteLedger.open(Path(sys.argv[2]))
+roots = [ledger.record(result(f"k{n}", root=sys.argv[3]), FINGERPRINT).root for n in range(30)]
+print(" ".join(roots))
+"""
+
+
+def test_processes_that_record_the_same_keys_agree_on_the_first_of_each(ledger, tmp_path):
+    command = [
+        sys.executable,
+        "-c",
+        RECORDER,
+        str(Path(__file__).parent),
+        str(tmp_path / "ledger.db"),
+    ]
+    started = [
+        subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in "ab"
+    ]
+    said = [process.communicate()[0].split() for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert said[0] == said[1]
+    live = ledger.live_results([f"k{n}" for n in range(30)], 0.0)
+    assert [live[f"k{n}"].root for n in range(30)] == said[0]
+
+
+OPENER = """
+import sys
+from pathlib import Path
+from raypipe.store.ledger import SqliteLedger
+SqliteLedger.open(Path(sys.argv[1])).list_runs()
+"""
+
+
+def test_processes_that_make_the_ledger_at_once_all_succeed(tmp_path):
+    command = [sys.executable, "-c", OPENER, str(tmp_path / "new.db")]
+    started = [subprocess.Popen(command) for _ in range(4)]
+    assert [process.wait() for process in started] == [0] * 4
+
+
+def test_a_ledger_can_be_used_by_several_threads(ledger):
+    def record(name: str) -> None:
+        for number in range(20):
+            ledger.record(result(f"{name}{number}"), FINGERPRINT, [metric("loss", number, 0.5)])
+
+    threads = [Thread(target=record, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    keys = [f"{name}{number}" for name in "abc" for number in range(20)]
+    assert ledger.live_results(keys, 0.0).keys() == set(keys)
+
+
+# --- metrics ------------------------------------------------------------------------------------
+
+
+def metric(name: str, at: int, value: float) -> Metric:
+    return Metric(name=name, value=value, step=at, time=5.0)
+
+
+def test_metrics_come_back_curve_by_curve(ledger, open_ledger):
+    of = "20260101-000001-aaaaaa"
+    ledger.record(result(), FINGERPRINT, [metric("loss", 1, 0.5), metric("auc", 0, 0.6)])
+    ledger.record_metrics(of, "load", [metric("loss", 0, math.inf), metric("auc", 0, 0.7)])
+    ledger.record_metrics(of, "train", [metric("loss", 0, 0.1)])
+    points = [metric("auc", 0, 0.7), metric("loss", 0, math.inf), metric("loss", 1, 0.5)]
+    assert open_ledger().metrics(of, "load") == points
+    assert open_ledger().metrics(of) == [*points, metric("loss", 0, 0.1)]
+
+
+def test_a_metric_that_is_not_a_number_is_kept_as_such(ledger):
+    ledger.record_metrics("20260101-000001-aaaaaa", "train", [metric("loss", 0, math.nan)])
+    (point,) = ledger.metrics("20260101-000001-aaaaaa")
+    assert math.isnan(point.value)
+
+
+# --- reviews ------------------------------------------------------------------------------------
+
+
+def review(name="abc123", **changes) -> Review:
+    made = Review(
+        id=name,
+        project="mine",
+        pipeline="flow",
+        step="accept",
+        run="20260101-000001-aaaaaa",
+        evidence="e1",
+        status="open",
+        created=1.0,
+    )
+    return replace(made, **changes)
+
+
+def test_a_review_is_asked_for_once_for_the_same_evidence(ledger, open_ledger):
+    asked = ledger.open_review(review())
+    again = open_ledger().open_review(review("other", run="later"))
+    assert again == asked == review()
+    assert ledger.find_review("mine", "flow", "accept", "e1") == asked
+
+
+@pytest.mark.parametrize("change", ["project", "pipeline", "step", "evidence"])
+def test_a_review_of_something_else_with_the_same_id_is_another_review(ledger, change):
+    ledger.open_review(review())
+    other = ledger.open_review(review(**{change: "other"}))
+    assert other.id != "abc123"
+    assert len(ledger.list_reviews()) == 2
+    assert ledger.get_review(other.id) == other
+
+
+def test_a_decision_says_who_when_and_why(ledger, open_ledger, clock):
+    ledger.open_review(review())
+    clock.time = 2_000.0
+    decided = ledger.decide_review("abc", "approved", ANN, "looks right")
+    assert decided == review(status="approved", actor=ANN, note="looks right", decided=2_000.0)
+    assert open_ledger().find_review("mine", "flow", "accept", "e1") == decided
+    assert open_ledger().open_review(review("other")) == decided
+
+
+def test_the_same_decision_again_changes_nothing(ledger):
+    ledger.open_review(review())
+    first = ledger.decide_review("abc123", "rejected", ANN, "no")
+    assert ledger.decide_review("abc123", "rejected", BOB, "me too") == first
+
+
+def test_another_decision_is_refused_naming_who_and_when(ledger):
+    ledger.open_review(review())
+    ledger.decide_review("abc123", "rejected", ANN, "no")
+    with pytest.raises(UsageError, match=r"rejected by Ann on 1970-01-01"):
+        ledger.decide_review("abc123", "approved", BOB, "yes")
+    assert ledger.get_review("abc123").status == "rejected"
+
+
+def test_reviews_are_listed_newest_first_by_status(ledger):
+    ledger.open_review(review())
+    ledger.open_review(review("def456", evidence="e2", created=2.0))
+    ledger.decide_review("abc", "approved", ANN, "")
+    assert [r.id for r in ledger.list_reviews()] == ["def456", "abc123"]
+    assert [r.id for r in ledger.list_reviews("open")] == ["def456"]
+
+
+def test_an_unknown_review_is_answered_with_the_nearest(ledger):
+    ledger.open_review(review())
+    with pytest.raises(NotFound) as missing:
+        ledger.get_review("abc124")
+    assert "abc123" in str(missing.value.hint)
+
+
+def test_a_name_that_several_reviews_have_is_an_error(ledger):
+    ledger.open_review(review("abc1"))
+    ledger.open_review(review("abc2", evidence="e2"))
+    with pytest.raises(UsageError, match="several reviews"):
+        ledger.get_review("abc")
+
+
+# --- models -------------------------------------------------------------------------------------
+
+
+def version(number="1.0.0", *, bundle="b1", **changes) -> ModelVersionRow:
+    made = ModelVersionRow(
+        model="delay",
+        version=number,
+        bundle=bundle,
+        candidate="c1",
+        evaluation="v1",
+        run="20260101-000001-aaaaaa",
+        created=1.0,
+        actor=ANN,
+        changelog=["first"],
+        lineage={"data": "d1"},
+    )
+    return replace(made, **changes)
+
+
+def test_a_version_is_found_by_its_number_and_by_an_alias(ledger, open_ledger):
+    added = ledger.add_version(version())
+    ledger.set_alias("delay", "champion", "1.0.0", ANN)
+    again = open_ledger()
+    assert again.version("delay", "1.0.0") == again.version("delay", "champion") == added
+    assert added == version()
+    assert again.models() == ["delay"]
+
+
+def test_a_bundle_has_one_version_however_often_it_is_entered(ledger):
+    added = ledger.add_version(version())
+    assert ledger.add_version(version("2.0.0", created=9.0)) == added
+    assert ledger.versions("delay") == [added]
+
+
+def test_a_number_that_is_taken_becomes_the_next_free_patch(ledger):
+    numbers = [ledger.add_version(version(bundle=name)).version for name in ("b1", "b2", "b3")]
+    assert numbers == ["1.0.0", "1.0.1", "1.0.2"]
+    assert [row.version for row in ledger.versions("delay")] == numbers[::-1]
+
+
+def test_an_alias_moves_and_remembers_who_moved_it(ledger, clock):
+    ledger.add_version(version())
+    ledger.add_version(version("1.1.0", bundle="b2"))
+    ledger.set_alias("delay", "champion", "1.0.0", ANN)
+    clock.time = 2_000.0
+    ledger.set_alias("delay", "champion", "1.1.0", BOB)
+    ledger.set_alias("delay", "champion", "1.1.0", ANN)
+    ledger.set_alias("delay", "challenger", "champion", ANN)
+    assert ledger.aliases("delay") == {"champion": "1.1.0", "challenger": "1.1.0"}
+    history = [(c.alias, c.version, c.actor, c.time) for c in ledger.alias_history("delay")]
+    assert history == [
+        ("challenger", "1.1.0", ANN, 2_000.0),
+        ("champion", "1.1.0", BOB, 2_000.0),
+        ("champion", "1.0.0", ANN, 1_000.0),
+    ]
+
+
+def test_an_alias_of_a_version_that_is_not_there_is_refused(ledger):
+    ledger.add_version(version())
+    with pytest.raises(NotFound, match="no version of delay '1.0.1'"):
+        ledger.set_alias("delay", "champion", "1.0.1", ANN)
+    assert ledger.aliases("delay") == {}
+
+
+def test_an_unknown_model_is_answered_with_the_nearest(ledger):
+    ledger.add_version(version())
+    with pytest.raises(NotFound, match="no model 'dealy'") as missing:
+        ledger.version("dealy", "1.0.0")
+    assert "'delay'" in str(missing.value.hint)
+
+
+def test_each_look_at_an_analysis_split_is_counted(ledger):
+    for of in ("d1", "d1", "d2"):
+        ledger.add_look(of, "20260101-000001-aaaaaa", "evaluate")
+    assert [ledger.looks(of) for of in ("d1", "d2", "d3")] == [2, 1, 0]
