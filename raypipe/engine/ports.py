@@ -27,7 +27,7 @@ class Artifacts(Protocol):
     """
 
     def put_bytes(self, data: bytes, digest: str | None = None) -> ArtifactStat:
-        """Publish bytes; `digest` where it is not that of the bytes (a manifest's is of its tree)."""
+        """Publish bytes; `digest` where it is not that of the bytes: a manifest's is of its tree."""
         ...
 
     def put_path(self, path: Path) -> ArtifactStat:

@@ -100,7 +100,7 @@ class Sources(Protocol):
         ...
 
     def distribution(self, top_level: str) -> tuple[str, str] | None:
-        """Return name and version of the distribution that a module is of; None for Python's own."""
+        """Return name and version of a module's distribution; None for one of Python's own."""
         ...
 
 

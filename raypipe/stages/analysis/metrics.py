@@ -7,7 +7,7 @@ the calibration error.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +40,10 @@ def prepare(task: str, scores: Floats, label: Floats, group: Ints, groups: int) 
 
 
 def _sums(values: Floats, group: Ints, groups: int) -> Floats:
-    return np.bincount(group, weights=values, minlength=groups)
+    return np.bincount(group, weights=values, minlength=groups).astype(np.float64)
 
 
-def _ratio(part: float, whole: float) -> float:
+def _ratio(part: Any, whole: float) -> float:
     return float(part / whole) if whole else float("nan")
 
 

@@ -1,0 +1,196 @@
+"""A ledger that cannot be opened or used says what is wrong and what to do next."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from raypipe.engine.records import Actor, RunRecord, RunStatus
+from raypipe.errors import StoreError
+from raypipe.store.database import SCHEMA, queries
+from raypipe.store.ledger import SqliteLedger
+
+RUN = RunRecord(
+    id="20260101-000001-aaaaaa",
+    project="mine",
+    pipeline="flow",
+    status=RunStatus.RUNNING,
+    created=1.0,
+    actor=Actor(user="ann", host="laptop"),
+)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    """A ledger with one run."""
+    ledger = SqliteLedger.open(tmp_path / "ledger.db")
+    ledger.start_run(RUN)
+    ledger.close()
+    return tmp_path / "ledger.db"
+
+
+def test_looking_at_a_ledger_that_is_not_there_makes_nothing(tmp_path):
+    assert SqliteLedger.open(tmp_path / "ledger.db", create=False).list_runs() == []
+    assert not list(tmp_path.iterdir())
+
+
+def test_looking_at_a_ledger_leaves_no_other_file(path):
+    ledger = SqliteLedger.open(path, create=False)
+    assert ledger.list_runs() == [RUN]
+    ledger.close()
+    assert [entry.name for entry in path.parent.iterdir()] == ["ledger.db"]
+
+
+def test_what_was_opened_to_look_cannot_be_changed(path):
+    with pytest.raises(StoreError, match="readonly"):
+        SqliteLedger.open(path, create=False).end_run(RUN.id, RunStatus.FAILED)
+
+
+def test_what_another_connection_has_written_is_seen_before_it_closes(path):
+    writer = SqliteLedger.open(path)
+    writer.end_run(RUN.id, RunStatus.SUCCEEDED)
+    reader = SqliteLedger.open(path, create=False)
+    assert reader.get_run(RUN.id).status is RunStatus.SUCCEEDED
+    writer.close()
+
+
+LOOK = """
+import sys
+from pathlib import Path
+from raypipe.store.ledger import SqliteLedger
+print(len(SqliteLedger.open(Path(sys.argv[1]), create=False).list_runs()))
+"""
+WRITE = LOOK.replace(", create=False", "")
+
+
+@pytest.fixture
+def others_ledger(path):
+    """The ledger in a folder that another user may only read."""
+    if os.getuid() != 0:
+        pytest.skip("only root can become another user")
+    folder = Path(tempfile.mkdtemp(prefix="raypipe-", dir="/tmp"))
+    shutil.copy(path, folder)
+    folder.chmod(0o755)
+    (folder / path.name).chmod(0o644)
+    yield folder / path.name
+    shutil.rmtree(folder)
+
+
+def as_nobody(code: str, path: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        user=65534,
+        group=65534,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_ledger_in_a_folder_of_somebody_else_can_be_looked_at(others_ledger):
+    said = as_nobody(LOOK, others_ledger)
+    assert said.stdout.strip() == "1", said.stderr
+
+
+def test_a_ledger_in_a_folder_of_somebody_else_cannot_be_written(others_ledger):
+    said = as_nobody(WRITE, others_ledger)
+    assert "StoreError: the ledger" in said.stderr
+    assert "sqlite3.OperationalError" in said.stderr
+
+
+# --- what is wrong with a file ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("create", [True, False])
+@pytest.mark.parametrize("content", [b"This is no database." * 100, b"{}" * 4096])
+def test_a_file_that_is_no_database_is_an_error_with_a_next_step(tmp_path, create, content):
+    (tmp_path / "ledger.db").write_bytes(content)
+    with pytest.raises(StoreError, match=r"ledger\.db' is damaged") as failed:
+        SqliteLedger.open(tmp_path / "ledger.db", create=create)
+    assert failed.value.hint
+    assert (tmp_path / "ledger.db").read_bytes() == content
+
+
+def test_a_torn_ledger_is_an_error_with_a_next_step(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(StoreError, match="is damaged"):
+        SqliteLedger.open(path).list_runs()
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path):
+    other = sqlite3.connect(tmp_path / "ledger.db")
+    other.execute("CREATE TABLE songs (title TEXT)")
+    other.close()
+    with pytest.raises(StoreError, match="something else, not a ledger"):
+        SqliteLedger.open(tmp_path / "ledger.db")
+
+
+def test_a_ledger_of_a_later_version_is_not_touched(path):
+    later = sqlite3.connect(path)
+    later.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (SCHEMA + 1,))
+    later.commit()
+    later.close()
+    with pytest.raises(StoreError, match=f"schema {SCHEMA + 1}") as failed:
+        SqliteLedger.open(path)
+    assert "upgrade" in str(failed.value.hint)
+
+
+def test_a_folder_that_is_not_there_is_an_error_with_a_next_step(tmp_path):
+    with pytest.raises(StoreError, match="unable to open") as failed:
+        SqliteLedger.open(tmp_path / "none" / "ledger.db")
+    assert "--home" in str(failed.value.hint)
+
+
+def test_a_ledger_that_another_process_holds_is_waited_for_then_an_error(path):
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    ledger = SqliteLedger.open(path, busy=0.05)
+    assert ledger.list_runs() == [RUN]
+    with pytest.raises(StoreError, match="locked") as failed:
+        ledger.end_run(RUN.id, RunStatus.FAILED)
+    assert "another process" in str(failed.value.hint)
+    holder.execute("ROLLBACK")
+    holder.close()
+    ledger.end_run(RUN.id, RunStatus.FAILED)
+    assert ledger.get_run(RUN.id).status is RunStatus.FAILED
+
+
+def test_a_transaction_that_fails_changes_nothing(path):
+    ledger = SqliteLedger.open(path)
+    broken = RunRecord(**{**RUN.__dict__, "pipeline": None})
+    with pytest.raises(StoreError):
+        ledger.start_run(broken)
+    ledger.end_run(RUN.id, RunStatus.SUCCEEDED)
+    assert [run.status for run in ledger.list_runs()] == [RunStatus.SUCCEEDED]
+
+
+# --- the queries --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", queries())
+def test_every_query_is_understood_by_the_database_as_the_schema_makes_it(tmp_path, name):
+    SqliteLedger.open(tmp_path / "ledger.db").close()
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+
+    class Anything(dict[str, None]):
+        def __missing__(self, key: str) -> None:
+            return None
+
+    connection.execute(f"EXPLAIN {queries()[name]}", Anything())
+    connection.close()
+
+
+@pytest.mark.parametrize("name", ["live_result", "used_results", "find_review", "executions"])
+def test_lookups_of_every_run_use_an_index(path, name):
+    connection = sqlite3.connect(path)
+    values = dict.fromkeys(["key", "step", "project", "pipeline", "limit", "evidence", "run"], 1)
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {queries()[name]}", values).fetchall()
+    connection.close()
+    scanned = [row[3] for row in plan if row[3].startswith("SCAN") and "uses" not in row[3]]
+    assert not scanned
