@@ -90,6 +90,7 @@ def plan(request: RunRequest) -> Outcome:
     prepared = prepare(request, write=False)
     planner = _planner(prepared, request)
     planned = planner.plan()
+    prepared.workshop.sources.save()
     return Outcome(
         pipeline=prepared.graph.pipeline,
         steps=tuple(item.state for item in planned),
@@ -207,6 +208,7 @@ def _end(prepared: Prepared, run: str, driven: Driven, planner: Planner) -> Outc
     steps = tuple(item.state for item in driven.planned)
     error = _as_raypipe_error(driven.error)
     workshop = prepared.workshop
+    workshop.sources.save()
     workshop.ledger.save_steps(run, steps)
     workshop.ledger.end_run(run, driven.status, error and error_json(error, driven.failed))
     outputs, values = _outputs(prepared, planner) if driven.status == "succeeded" else ({}, {})

@@ -55,6 +55,7 @@ CREATE TABLE results (
     expires REAL
 );
 CREATE UNIQUE INDEX one_live_result_a_key ON results (key) WHERE live = 1;
+CREATE INDEX results_by_key ON results (key);
 CREATE INDEX results_by_step ON results (project, pipeline, step, id DESC);
 
 CREATE TABLE result_artifacts (

@@ -17,7 +17,7 @@ from raypipe.errors import PipelineError
 
 PACKAGE = Path(__file__).parent.parent
 """raypipe's own folder."""
-FORMAT = 3
+FORMAT = 5
 """Number of the index's form, and of what parsing finds; another number is another index."""
 YOUNG = 2_000_000_000
 """Nanoseconds: a file that changed later than this before it was read may change again unseen."""
@@ -79,8 +79,17 @@ class FileSources:
         if top_level in sys.stdlib_module_names:
             return None
         if top_level not in self._versions:
-            self._versions[top_level] = _distribution(top_level)
+            self._versions[top_level] = self._distribution(top_level)
         return self._versions[top_level]
+
+    def _distribution(self, top_level: str) -> tuple[str, str]:
+        """Return name and version; the name is kept in the index, since finding it may be slow."""
+        entry = f"distribution {top_level}"
+        if (name := self._read_index().get(entry)) and (version := _version(name)):
+            return name, version
+        found = _distribution(top_level)
+        self._fresh[entry] = found[0]
+        return found
 
     def save(self) -> None:
         """Write what was parsed to the index; another process' index is replaced whole."""
@@ -184,16 +193,23 @@ def _other_roots(root: Path) -> list[Path]:
 
 
 def _distribution(top_level: str) -> tuple[str, str]:
-    from importlib import metadata
+    from importlib.metadata import packages_distributions
 
     for name in (_FROM_ANOTHER_NAME.get(top_level, top_level), top_level.replace("_", "-")):
-        try:
-            return name.lower(), metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    for name in metadata.packages_distributions().get(top_level, []):
-        return name.lower(), metadata.version(name)
+        if version := _version(name):
+            return name.lower(), version
+    for name in packages_distributions().get(top_level, []):
+        return name.lower(), _version(name) or "not installed"
     return top_level.lower(), "not installed"
+
+
+def _version(distribution: str) -> str | None:
+    from importlib import metadata
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 # --- projects -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
+from inspect import signature
 from typing import Any
 
 from raypipe.errors import StoreError
@@ -34,6 +35,8 @@ class Classes:
             raise ValueError(f"{qualname} has no name of its own; make a subclass of it")
         if not isinstance(_attribute(sys.modules.get(module), qualname), type):
             raise ValueError(f"{module}:{qualname} cannot be imported; define it in a module")
+        if _takes_more_than_it_keeps(kind):
+            raise ValueError(f"{qualname} has an InitVar, which it does not keep; make it a field")
         return f"{self.main if module == '__main__' and self.main else module}:{qualname}"
 
     def find(self, name: str, allowed: Callable[[type], bool]) -> Any:
@@ -56,6 +59,13 @@ class Classes:
         if name == self.main and "__main__" in sys.modules:
             return sys.modules["__main__"]
         return importlib.import_module(name)
+
+
+def _takes_more_than_it_keeps(kind: Any) -> bool:
+    if not is_dataclass(kind):
+        return False
+    pseudo = kind.__dataclass_fields__.keys() - {one.name for one in fields(kind)}
+    return any(name in signature(kind).parameters for name in pseudo)
 
 
 def _attribute(found: Any, qualname: str) -> Any:

@@ -160,7 +160,7 @@ class Writer:
         try:
             return self._classes.name(kind)
         except ValueError as error:
-            raise Misfit(f"is of a class that cannot be found again: {error}") from None
+            raise Misfit(f"cannot be read back: {error}") from None
 
     # --- files ----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What every ledger promises: what was recorded stays, the first of a key wins, a decision stands."""
+"""What every ledger promises: records stay, the first of a key wins, a decision stands."""
 
 import math
 import subprocess

@@ -116,7 +116,8 @@ class _Visitor(ast.NodeVisitor):
     # --- names
 
     def visit_Name(self, node: ast.Name) -> None:
-        self._mention(node.id, ())
+        if isinstance(node.ctx, ast.Load):
+            self._mention(node.id, ())
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         chain: list[str] = []

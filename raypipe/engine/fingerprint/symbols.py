@@ -201,15 +201,24 @@ def _members(node: ast.ClassDef) -> Iterator[Piece]:
 def _does_nothing(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Import | ast.ImportFrom | ast.Pass) or is_docstring(statement):
         return True
-    return isinstance(statement, ast.If) and not statement.orelse and _is_aside(statement.test)
+    if not isinstance(statement, ast.If) or statement.orelse:
+        return False
+    if _is_for_types(statement.test):
+        return all(map(_does_nothing, statement.body))
+    return _is_start_of_script(statement.test)
 
 
-def _is_aside(test: ast.expr) -> bool:
-    """Say whether a condition is that of a script's start, or of a type checker."""
+def _is_for_types(test: ast.expr) -> bool:
+    """Say whether a condition is that of a type checker."""
+    match test:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name == "TYPE_CHECKING"
+    return False
+
+
+def _is_start_of_script(test: ast.expr) -> bool:
+    """Say whether a condition is `__name__ == "__main__"`."""
     names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
-    attributes = {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
-    if "TYPE_CHECKING" in names | attributes:
-        return not isinstance(test, ast.UnaryOp)
     return isinstance(test, ast.Compare) and names == {"__name__"}
 
 
