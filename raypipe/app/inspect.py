@@ -23,10 +23,13 @@ def run(name: str, home: Path | None) -> Json:
 
 
 def logs(name: str, home: Path | None) -> Json:
-    """Return the curves that the steps of a run logged, point by point."""
-    ledger = look(home).ledger
-    record = ledger.get_run(name)
-    return [f"{m.name} {m.step}: {m.value:.6g}" for m in ledger.metrics(record.id)]
+    """Return what the steps of a run printed, by step, and the curves that they logged."""
+    workshop = look(home)
+    record = workshop.ledger.get_run(name)
+    folder = workshop.paths.runs / record.id
+    printed = {file.stem: file.read_text().splitlines() for file in sorted(folder.glob("*.log"))}
+    curves = [f"{m.name} {m.step}: {m.value:.6g}" for m in workshop.ledger.metrics(record.id)]
+    return {**printed, **({"metrics": curves} if curves else {})}
 
 
 def lineage(model: str, home: Path | None) -> Json:

@@ -18,5 +18,4 @@ class RunRequest:
     """"inline" or "ray"; None: what the settings say, inline for a script."""
     address: str | None = None
     force: tuple[str, ...] = ()
-    resume: str | None = None
     by: str | None = None

@@ -132,8 +132,8 @@ def run_prepared(
         if prepared.after is not None:
             prepared.after(driven, planner)
     except KeyboardInterrupt:
-        _stop(workshop, record.id, planner, RunStatus.CANCELLED, Interrupted("interrupted"))
-        raise
+        error = Interrupted("interrupted", hint="run again: what was recorded is kept")
+        return _cancelled(prepared, record.id, planner, error)
     except RaypipeError as error:
         _stop(workshop, record.id, planner, RunStatus.FAILED, error)
         raise
@@ -202,6 +202,17 @@ def _stop(
 ) -> None:
     workshop.ledger.save_steps(run, [item.state for item in planner.planned.values()])
     workshop.ledger.end_run(run, status, None if error is None else error_json(error))
+
+
+def _cancelled(prepared: Prepared, run: str, planner: Planner, error: Interrupted) -> Outcome:
+    _stop(prepared.workshop, run, planner, RunStatus.CANCELLED, error)
+    return Outcome(
+        run=run,
+        pipeline=prepared.graph.pipeline,
+        status=RunStatus.CANCELLED,
+        steps=tuple(item.state for item in planner.planned.values()),
+        error=error,
+    )
 
 
 def _end(prepared: Prepared, run: str, driven: Driven, planner: Planner) -> Outcome:

@@ -25,7 +25,6 @@ def run(
     runtime: options.Runtime = None,
     address: options.Address = None,
     force: options.Force = None,
-    resume: options.Resume = None,
     require_done: options.RequireDone = False,
     as_json: options.AsJson = False,
     by: options.By = None,
@@ -35,7 +34,7 @@ def run(
     from raypipe.cli.live import listening
     from raypipe.cli.outcome import conclude
 
-    request = _request(target, sets, home, runtime, address, force, resume, by)
+    request = _request(target, sets, home, runtime, address, force, by)
     with listening(as_json=as_json) as listen:
         outcome = run_pipeline(request, listen)
     return conclude(outcome, as_json=as_json, require_done=require_done)
@@ -48,14 +47,13 @@ def plan(
     runtime: options.Runtime = None,
     address: options.Address = None,
     force: options.Force = None,
-    resume: options.Resume = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show what a run would do, and why. Nothing is executed, and Ray is not needed."""
     from raypipe.app.run import plan as plan_pipeline
     from raypipe.cli.outcome import conclude
 
-    request = _request(target, sets, home, runtime, address, force, resume, None)
+    request = _request(target, sets, home, runtime, address, force, None)
     return conclude(plan_pipeline(request), as_json=as_json)
 
 
@@ -70,7 +68,7 @@ def why(
     from raypipe.app.run import why as ask
     from raypipe.cli import render
 
-    request = _request(target, sets, home, None, None, None, None, None)
+    request = _request(target, sets, home, None, None, None, None)
     show("why", ask(request, step), as_json=as_json, text=render.why)
 
 
@@ -101,7 +99,6 @@ def _request(
     runtime: options.RuntimeKind | None,
     address: str | None,
     force: list[str] | None,
-    resume: str | None,
     by: str | None,
 ) -> "RunRequest":
     from raypipe.app.request import RunRequest
@@ -113,6 +110,5 @@ def _request(
         runtime=runtime,
         address=address,
         force=tuple(force or ()),
-        resume=resume,
         by=by,
     )

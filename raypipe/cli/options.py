@@ -53,11 +53,6 @@ Force = Annotated[
     typer.Option("--force", metavar="STEP", help="Execute this step whatever is kept; repeatable."),
 ]
 
-Resume = Annotated[
-    str | None,
-    typer.Option("--resume", metavar="RUN", help="Go on with a run's own code and commits."),
-]
-
 RequireDone = Annotated[
     bool, typer.Option("--require-done", help="Exit with 3 if the run waits for a review.")
 ]

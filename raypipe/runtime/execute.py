@@ -14,6 +14,7 @@ from raypipe.engine.context import RuntimeKind, StepContext, append_event, withi
 from raypipe.engine.ports import Argument, Artifacts, CallOutcome, Codec, Published, StepCall
 from raypipe.engine.step import Step
 from raypipe.errors import PipelineError, RaypipeError, StepFailed
+from raypipe.runtime.printed import log_file, printing_to
 
 ENGINE = Path(__file__).parent.parent
 
@@ -53,7 +54,8 @@ def _attempt(
         arguments = {
             name: _value(argument, codec, artifacts) for name, argument in call.arguments.items()
         }
-        with within(context):
+        printed = log_file(call.home, call.run, call.step)
+        with within(context), printing_to(printed, aloud=runtime == "inline"):
             returned = function(**arguments)
     return tuple(_publish(call, value, codec, artifacts) for value in _outputs(call, returned))
 

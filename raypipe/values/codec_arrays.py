@@ -129,12 +129,13 @@ def _stream(table: Any) -> bytes:
 
 
 def _cleared(column: Any) -> Any:
-    """Return a column with nothing left under its nulls, where what was there before may lie."""
+    """Return a column without what may lie under its nulls and after its last bit."""
     import numpy as np
     import pyarrow as pa
 
-    nested = pa.types.is_nested(column.type)
-    if not (column.null_count or nested) or column.nbytes >= _LARGEST_TAKEN:
+    may_hide = column.null_count or pa.types.is_nested(column.type)
+    has_spare_bits = pa.types.is_boolean(column.type)
+    if not (may_hide or has_spare_bits) or column.nbytes >= _LARGEST_TAKEN:
         return column
     return column.take(np.arange(len(column)))
 

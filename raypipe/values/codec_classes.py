@@ -62,10 +62,10 @@ class Classes:
 
 
 def _takes_more_than_it_keeps(kind: Any) -> bool:
-    if not is_dataclass(kind):
-        return False
-    pseudo = kind.__dataclass_fields__.keys() - {one.name for one in fields(kind)}
-    return any(name in signature(kind).parameters for name in pseudo)
+    """Say whether a dataclass has an InitVar: given when it is made, and no field of it."""
+    named = getattr(kind, "__dataclass_fields__", {})
+    pseudo = named.keys() - {one.name for one in fields(kind)} if named else set()
+    return bool(pseudo) and any(name in signature(kind).parameters for name in pseudo)
 
 
 def _attribute(found: Any, qualname: str) -> Any:

@@ -191,6 +191,11 @@ def test_a_slice_counts_as_the_table_of_its_rows_and_holds_no_other():
     assert b"secret" not in _data(encoded.manifest)
 
 
+def test_a_slice_of_bits_holds_none_of_the_rows_after_it():
+    long = pa.table({"b": [False] * 8 + [True] * 8})
+    assert digest(long.slice(8, 3)) == digest(pa.table({"b": [True] * 3}))
+
+
 def _data(manifest: bytes) -> bytes:
     import base64
 

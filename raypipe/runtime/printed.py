@@ -1,0 +1,62 @@
+"""What a step prints: kept in a file of the run, and shown where a person may look."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+
+class Tee(io.TextIOBase):
+    """Writes to a file that is made with the first word, and to a stream beside it."""
+
+    def __init__(self, file: Path, beside: TextIO | None) -> None:
+        self._path = file
+        self._file: TextIO | None = None
+        self._beside = beside
+
+    def writable(self) -> bool:
+        """Say that it can be written to."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Write to both."""
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("a")
+        self._file.write(text)
+        if self._beside is not None:
+            self._beside.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush both."""
+        for stream in (self._file, self._beside):
+            if stream is not None:
+                stream.flush()
+
+    def close(self) -> None:
+        """Close the file; the stream beside it stays open."""
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
+@contextlib.contextmanager
+def printing_to(file: Path, *, aloud: bool) -> Iterator[None]:
+    """Keep what the body prints in a file; `aloud` shows it on stderr too, never on stdout.
+
+    Standard output belongs to the command: with --json it is read by programs.
+    """
+    tee = Tee(file, sys.stderr if aloud else None)
+    try:
+        with contextlib.redirect_stdout(tee):
+            yield
+    finally:
+        tee.close()
+
+
+def log_file(home: Path, run: str, step: str) -> Path:
+    """Return where what a step of a run prints is kept."""
+    return home / "runs" / run / f"{step.replace('/', '_')}.log"
