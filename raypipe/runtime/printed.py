@@ -38,9 +38,10 @@ class Tee(io.TextIOBase):
 
     def close(self) -> None:
         """Close the file; the stream beside it stays open."""
-        if self._file is not None:
-            self._file.close()
+        file, self._file = self._file, None
         super().close()
+        if file is not None:
+            file.close()
 
 
 @contextlib.contextmanager
