@@ -18,9 +18,11 @@ from raypipe.engine.records import Actor, Fingerprint
 from raypipe.engine.step import main_module
 from raypipe.errors import UsageError
 from raypipe.runtime.inline import InlineRuntime
+from raypipe.store.claims import FileClaims
 from raypipe.store.folder import FolderArtifacts, digest_path
 from raypipe.store.ledger import SqliteLedger
 from raypipe.store.paths import HomePaths
+from raypipe.store.scratch import FolderScratch
 from raypipe.store.sources import FileSources
 from raypipe.values.codec import TreeCodec
 
@@ -57,12 +59,14 @@ class Workshop:
             fingerprint=of,
             environment=lambda names: declared_environment(names, self.root),
             lookups=lookups or {},  # type: ignore[arg-type]
+            claim=FileClaims(self.paths.claims).claim,
             now=time.time,
             actor=self.actor,
             project=self.project,
             root=self.root,
             home=self.paths.home,
-            scratch=lambda key: self.paths.work / key[:32],
+            scratch=FolderScratch(self.paths.work),
+            pause=time.sleep,
         )
 
 

@@ -1,7 +1,5 @@
 """The one loop of a run: decide, submit, record, until nothing is left to do."""
 
-import json
-import shutil
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +18,7 @@ from raypipe.engine.events import (
 )
 from raypipe.engine.graph import Graph, Node
 from raypipe.engine.plan import Planned, Planner
-from raypipe.engine.ports import CallOutcome, Ports, Published, Runtime, StepCall
+from raypipe.engine.ports import CallOutcome, Claim, Ports, Published, Runtime, StepCall
 from raypipe.engine.records import Metric, Result, Review, RunStatus
 from raypipe.engine.step import Step
 from raypipe.errors import Rejected, StepFailed
@@ -71,6 +69,9 @@ class Drive:
     _ready: deque[str] = field(default_factory=deque)
     _held: dict[str, list[Planned]] = field(default_factory=dict)
     _running: dict[str, _Running] = field(default_factory=dict)
+    _contended: deque[str] = field(default_factory=deque)
+    """Nodes whose results another process makes."""
+    _claims: dict[str, Claim] = field(default_factory=dict)
     _reviews: list[Review] = field(default_factory=list)
     _error: Exception | None = None
     _failed: str | None = None
@@ -78,13 +79,17 @@ class Drive:
     def go(self) -> Driven:
         """Run until everything is known, or waits, or failed."""
         self._announce()
-        while True:
-            self._decide_ready()
-            if not self._running:
-                break
-            for outcome in self._wait():
-                self._finish(self._running.pop(outcome.id), outcome)
-        return self._rest()
+        try:
+            while True:
+                self._decide_ready()
+                if not self._running and not self._contended:
+                    return self._rest()
+                for outcome in self._wait():
+                    self._finish(self._running.pop(outcome.id), outcome)
+                self._look_again()
+        finally:
+            for claim in self._claims.values():
+                claim.release()
 
     # --- deciding -------------------------------------------------------------------------------
 
@@ -117,12 +122,43 @@ class Drive:
                 self._release(planned.node.name)
             case "wait":
                 self._ask(planned)
+            case "execute" if not self._claim(planned):
+                self._contended.append(planned.node.name)
+            case "execute" if self._is_made(planned):
+                self._let_go(planned)
+                self._ready.append(planned.node.name)
             case "execute" if planned.node.group:
                 self._held.setdefault(planned.node.group, []).append(planned)
             case "execute":
                 self._submit((planned,))
             case "open":
                 raise AssertionError(f"{planned.node.name} was decided before its upstream")
+
+    def _claim(self, planned: Planned) -> bool:
+        """Claim a key, so that two runs at once make its result once."""
+        assert planned.key is not None
+        claim = self.ports.claim(planned.key)
+        if claim is not None:
+            self._claims[planned.key] = claim
+        return claim is not None
+
+    def _is_made(self, planned: Planned) -> bool:
+        """Say whether another process recorded the result between the decision and the claim."""
+        assert planned.key is not None
+        if planned.reason.kind in {"forced", "uncached", "lost artifact"}:
+            return False
+        return bool(self.ports.ledger.live_results([planned.key], self.ports.now()))
+
+    def _let_go(self, planned: Planned) -> None:
+        if planned.key in self._claims:
+            self._claims.pop(planned.key).release()
+
+    def _look_again(self) -> None:
+        """Decide anew what another process was making: it may be there, or be nobody's."""
+        if self._error is not None:
+            self._contended.clear()
+        self._ready.extend(self._contended)
+        self._contended.clear()
 
     def _group_is_decided(self, group: str) -> bool:
         return all(
@@ -185,10 +221,7 @@ class Drive:
         step = _step_of(node)
         options = step.options
         keys = [planned.key or "" for planned in batch]
-        scratch = self.ports.scratch(
-            keys[0] if len(keys) == 1 else digest_bytes(" ".join(keys).encode())
-        )
-        scratch.mkdir(parents=True, exist_ok=True)
+        scratch = self.ports.scratch.make(tuple(keys))
         arguments = self.planner.arguments(node)
         if options.batch is not None:
             arguments[options.batch] = [
@@ -217,15 +250,16 @@ class Drive:
         )
 
     def _wait(self) -> Sequence[CallOutcome]:
-        outcomes = self.driver.wait(0)
-        if not outcomes:
-            outcomes = self.runtime.wait(0.1)
+        outcomes = self.driver.wait(0) or self.runtime.wait(0.1)
+        if not self._running:
+            self.ports.pause(0.05)
         for running in self._running.values():
             self._read_events(running)
         return outcomes
 
     def _read_events(self, running: _Running) -> None:
-        for event in _new_events(running):
+        events, running.read = self.ports.scratch.events(running.call.scratch, running.read)
+        for event in events:
             for planned in running.nodes:
                 if event["event"] == "progress":
                     shown = StepProgress(
@@ -259,10 +293,14 @@ class Drive:
         self._read_events(running)
         if outcome.error is not None:
             self._fail(running.nodes[0], outcome.error)
+            for planned in running.nodes:
+                self._let_go(planned)
             return
         for planned, published in zip(running.nodes, outcome.outputs, strict=True):
             self._record(planned, published, outcome.seconds / len(running.nodes), running.metrics)
-        shutil.rmtree(running.call.scratch, ignore_errors=True)
+        self.ports.scratch.drop(running.call.scratch)
+        for planned in running.nodes:
+            self._let_go(planned)
 
     def _record(
         self, planned: Planned, published: Published, seconds: float, metrics: Sequence[Metric]
@@ -339,19 +377,3 @@ def _publish(ports: Ports, blobs: Sequence[bytes | Path]) -> None:
             ports.artifacts.put_path(blob)
         else:
             ports.artifacts.put_bytes(blob)
-
-
-def _new_events(running: _Running) -> list[dict[str, Any]]:
-    """Read the whole lines that were appended since the last look.
-
-    A torn last line is left for later.
-    """
-    try:
-        with running.call.events.open("rb") as file:
-            file.seek(running.read)
-            text = file.read()
-    except FileNotFoundError:
-        return []
-    whole = text.rfind(b"\n") + 1
-    running.read += whole
-    return [json.loads(line) for line in text[:whole].splitlines()]

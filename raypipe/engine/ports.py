@@ -27,7 +27,7 @@ class Artifacts(Protocol):
     """
 
     def put_bytes(self, data: bytes, digest: str | None = None) -> ArtifactStat:
-        """Publish bytes; `digest` where it is not that of the bytes: a manifest's is of its tree."""
+        """Publish bytes; `digest` where it is another: a manifest's is that of its tree."""
         ...
 
     def put_path(self, path: Path) -> ArtifactStat:
@@ -198,6 +198,28 @@ class Runtime(Protocol):
         ...
 
 
+class Scratch(Protocol):
+    """Folders that steps work in; they survive a crash of the run."""
+
+    def make(self, keys: tuple[str, ...]) -> Path:
+        """Make the folder of a key, or of those of a batch; what is in it already stays."""
+        ...
+
+    def events(self, folder: Path, since: int) -> tuple[list[Json], int]:
+        """Return what a step told after an offset, and the offset now."""
+        ...
+
+    def drop(self, folder: Path) -> None:
+        """Remove a folder and what is in it."""
+        ...
+
+
+class Claim(Protocol):
+    """The right to make a result; it only saves work."""
+
+    def release(self) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     """The world, as the engine is given it."""
@@ -216,6 +238,8 @@ class Ports:
 
     From the digests of the arguments to the digest of a kept value.
     """
+    claim: Callable[[str], Claim | None]
+    """A claim on a key; None while another process makes its result."""
     now: Callable[[], float]
     """Seconds since the epoch."""
     actor: Actor
@@ -223,5 +247,6 @@ class Ports:
     root: Path
     """The project root."""
     home: Path
-    scratch: Callable[[str], Path]
-    """From a key to its scratch folder; not made yet."""
+    scratch: Scratch
+    pause: Callable[[float], None]
+    """Wait for some seconds."""

@@ -41,6 +41,11 @@ class HomePaths:
         return self.home / "work"
 
     @property
+    def claims(self) -> Path:
+        """Locks on the keys of results that are being made."""
+        return self.home / "claims"
+
+    @property
     def index(self) -> Path:
         """The index of the project's source files."""
         return self.home / "index"

@@ -83,6 +83,18 @@ def test_what_was_never_published_is_an_error_that_says_what_to_do(store, tmp_pa
             ask(name)
 
 
+@pytest.mark.parametrize("name", ["../secret", "a/../../secret", "/etc/hostname", ".."])
+def test_a_digest_leads_nowhere_but_into_the_store(store, tmp_path, name):
+    store.put_bytes(b"x")
+    (tmp_path / "secret").write_text("not an artifact")
+    stat = ArtifactStat(digest=name, size=1, mtime_ns=1)
+    asks = [store.remove, store.verify, lambda name: store.put_bytes(b"y", name)]
+    for ask in (*asks, store.path, store.read, lambda name: store.intact(stat)):
+        with pytest.raises(StoreError, match="no digest"):
+            ask(name)
+    assert (tmp_path / "secret").read_text() == "not an artifact"
+
+
 # --- files and folders --------------------------------------------------------------------------
 
 

@@ -154,10 +154,10 @@ def test_a_run_is_found_by_the_start_or_the_end_of_its_id(ledger, name):
 
 
 def test_a_name_that_several_runs_have_is_an_error_unless_it_is_whole(ledger):
-    ledger.start_run(run("20260101-000001-aaaaaa0"))
+    ledger.start_run(run("20260101-000001-aaa"))
     with pytest.raises(UsageError, match="several runs"):
         ledger.get_run("20260101")
-    assert ledger.get_run("20260101-000001-aaaaaa").id == "20260101-000001-aaaaaa"
+    assert ledger.get_run("20260101-000001-aaa").id == "20260101-000001-aaa"
 
 
 @pytest.mark.parametrize("name", ["20260101-000001-aaaaab", "", "%"])
@@ -272,6 +272,12 @@ def test_the_latest_result_of_a_step_is_that_of_the_newest_run_that_used_it(ledg
         (new, "20260101-000002-bbbbbb"),
         (old, "20260101-000001-aaaaaa"),
     ]
+
+
+def test_a_run_that_made_a_result_has_used_it_once(ledger):
+    made = ledger.record(result(), FINGERPRINT)
+    ledger.save_steps("20260101-000001-aaaaaa", [state("load", key="k")])
+    assert ledger.used_results("mine", "flow", "load") == [(made, "20260101-000001-aaaaaa")]
 
 
 @pytest.mark.parametrize("of", [("other", "flow"), ("mine", "other")])

@@ -32,7 +32,7 @@ def fit(
 
     `refit_on` is given where every change of the data should count.
     """
-    from raypipe.stages.preprocessing.fit import fit_transform
+    from raypipe.stages.preprocessing.fitting import fit_transform
 
     train = (refit_on or profiles).train
     return fit_transform(train, settings.groups, schema, label, task, code_of=_code_of)

@@ -12,7 +12,7 @@ from raypipe.errors import SettingsError
 from raypipe.values.schema import Column, Role, Schema
 
 _HEAD = """\
-# What the columns of {name} must be. It was inferred from the data once; now it is yours to edit.
+# What the columns must be. It was inferred from the data once; now it is yours to edit.
 # nulls: largest share of missing values. range: smallest and largest value. categories: all values.
 # A column without `range` or `categories` may hold any value of its type.
 """
@@ -62,7 +62,7 @@ class _SchemaText(BaseConfig):
 def schema_to_yaml(schema: Schema) -> str:
     """Write a schema for people; `schema_from_yaml` reads it back equal."""
     columns = {column.name: _column_to_data(column) for column in schema.columns}
-    return _HEAD.format(name=schema.name) + to_yaml({"name": schema.name, "columns": columns})
+    return _HEAD + to_yaml({"name": schema.name, "columns": columns})
 
 
 def schema_from_yaml(text: str, name: str = "schema") -> Schema:

@@ -24,7 +24,7 @@ def infer(
     name: str, profiles: SplitProfiles, data: DataConfig, settings: ValidationConfig
 ) -> Schema:
     """Return the schema that the rows at hand keep; later rows do not change it."""
-    from raypipe.stages.validation.infer import infer_schema
+    from raypipe.stages.validation.inference import infer_schema
 
     return infer_schema(name, profiles.all, data, settings)
 

@@ -155,6 +155,15 @@ def test_a_transaction_that_fails_changes_nothing(path):
     assert [run.status for run in ledger.list_runs()] == [RunStatus.SUCCEEDED]
 
 
+def test_the_schema_itself_holds_that_a_key_has_one_live_result(path):
+    connection = sqlite3.connect(path)
+    row = "('k', 'p', 'q', 's', 'r', '{}', 'run', 0, 0)"
+    columns = "(key, project, pipeline, step, root, explanation, run, seconds, created)"
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        connection.execute(f"INSERT INTO results {columns} VALUES {row}, {row}")
+    connection.close()
+
+
 # --- the queries --------------------------------------------------------------------------------
 
 

@@ -1,0 +1,44 @@
+"""Scratch folders of steps, one a key: kept through crashes, dropped with the recorded result."""
+
+import json
+import shutil
+from pathlib import Path
+
+from raypipe.engine.digest import digest_bytes
+from raypipe.engine.ports import Scratch
+from raypipe.engine.records import Json
+
+EVENTS = "events.jsonl"
+
+
+class FolderScratch:
+    """Scratch folders in one folder, named by keys."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def make(self, keys: tuple[str, ...]) -> Path:
+        """Make the folder of a key, or of those of a batch; what is in it already stays."""
+        name = keys[0] if len(keys) == 1 else digest_bytes(" ".join(keys).encode())
+        folder = self._folder / name[:32]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def events(self, folder: Path, since: int) -> tuple[list[Json], int]:
+        """Return the whole lines appended after an offset; a torn last line is left for later."""
+        try:
+            with (folder / EVENTS).open("rb") as file:
+                file.seek(since)
+                text = file.read()
+        except FileNotFoundError:
+            return [], since
+        whole = text.rfind(b"\n") + 1
+        return [json.loads(line) for line in text[:whole].splitlines()], since + whole
+
+    def drop(self, folder: Path) -> None:
+        """Remove a folder and what is in it."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fits(scratch: FolderScratch) -> Scratch:
+    return scratch

@@ -1,0 +1,69 @@
+"""The validation stage, as a run calls it."""
+
+from dataclasses import replace
+
+import pytest
+
+from raypipe.config.validation import ValidationConfig
+from raypipe.errors import UsageError, ValidationStopped
+from raypipe.stages.validation import admit, infer, schema_from_yaml, schema_to_yaml, validate
+from raypipe.values.codec import TreeCodec
+from raypipe.values.dataset import Dataset
+
+SETTINGS = ValidationConfig()
+DATASET = Dataset(shards=(), uri="local://flights/main", commit="c")
+
+
+def test_good_rows_are_admitted_and_only_the_schema_goes_on(profiles, schema, data):
+    rows = profiles()
+    validation = validate(rows, schema, data, SETTINGS)
+    assert admit(DATASET, rows, validation, schema) == schema
+
+
+def test_bad_rows_are_stopped_with_reasons_and_what_allows_each(profiles, schema, data):
+    rows = profiles({"temp": None, "late": [True] * 100})
+    validation = validate(rows, schema, data, SETTINGS)
+    with pytest.raises(ValidationStopped) as stopped:
+        admit(DATASET, rows, validation, schema)
+    said = str(stopped.value)
+    assert stopped.value.exit_code == 4
+    assert said.startswith("2 things stop local://flights/main:")
+    assert "temp: the column is missing." in said
+    assert "validation.columns.temp: warn" in said
+    assert "validation.severities.constant_label: warn" in said
+
+
+def test_warnings_let_rows_in(profiles, schema, data):
+    rows = profiles({"temp": [99.0] * 100})
+    validation = validate(rows, schema, data, SETTINGS)
+    assert validation.verdict == "warn"
+    assert admit(DATASET, rows, validation, schema) == schema
+
+
+def test_what_a_setting_allows_does_not_stop(profiles, schema, data):
+    rows = profiles({"late": [True] * 100})
+    settings = ValidationConfig(severities={"constant_label": "warn"})
+    assert validate(rows, schema, data, settings).verdict == "warn"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"label": "temp"}, "data.label is 'temp', but the schema has 'late' as label"),
+        ({"key": ()}, "data.key is none, but the schema has 'id' as key"),
+        ({"time": None}, "data.time is none"),
+    ],
+)
+def test_settings_and_schema_must_agree_on_roles(profiles, schema, data, change, said):
+    with pytest.raises(UsageError, match=said):
+        validate(profiles(), schema, data.model_copy(update=change), SETTINGS)
+
+
+def test_an_inferred_schema_counts_the_same_read_back_from_its_file(profiles, data, tmp_path):
+    """Else the second run, which reads the file, would fit and transform everything again."""
+    schema = infer("test", profiles(), data, SETTINGS)
+    codec = TreeCodec(lambda path: "")
+    again = schema_from_yaml(schema_to_yaml(schema))
+    assert codec.encode(again).digest == codec.encode(schema).digest
+    edited = replace(schema, columns=schema.columns[1:])
+    assert codec.encode(edited).digest != codec.encode(schema).digest
