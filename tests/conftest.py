@@ -15,6 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# No time limit an example, since other work may slow the machine; the same examples each time, and
+# nothing kept between runs, so that a run says the same of the same code.
+settings.register_profile("raypipe", deadline=None, derandomize=True, database=None)
+settings.load_profile("raypipe")
 
 
 @pytest.fixture(autouse=True)

@@ -255,6 +255,15 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+_BREAKS = frozenset("\x85\u2028\u2029")
+"""Line breaks that a reader would fold into a space unless they are escaped."""
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if _BREAKS & set(text) else None
+    ),
+)
 _Dumper.add_representer(
     Inline,
     lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True),

@@ -6,7 +6,7 @@ from tests.conftest import Project, counts
 
 STEPS = ("first", "second", "third")
 
-FLOW = '''
+FLOW = """
 import time
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def third(value: int) -> int:
 @pipeline
 def flow():
     return third(second(first()))
-'''
+"""
 
 
 def test_each_step_executes_once_however_many_runs_there_are(project: Project) -> None:

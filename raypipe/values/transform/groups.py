@@ -32,7 +32,10 @@ class Numeric:
 
 @dataclass(frozen=True, kw_only=True)
 class Cyclic:
-    """Sine and cosine of numbers that come round again; float32. Both are 0 where one is missing."""
+    """Sine and cosine of numbers that come round again; float32.
+
+    Both are 0 where one is missing.
+    """
 
     columns: tuple[str, ...]
     tensor: str

@@ -35,9 +35,9 @@ def test_distance_goes_both_ways():
 
 
 def test_two_small_samples_of_one_distribution_raise_no_alarm():
-    """Without what chance makes of it they would lie 0.2 apart."""
+    """Without taking off what chance makes of it they would lie 0.3 apart."""
     draw = np.random.default_rng(0).integers(0, 200, 600)
-    assert column_distance(column(draw[:300]), column(draw[300:])) < 0.05
+    assert column_distance(column(draw[:300]), column(draw[300:])) < 0.1
 
 
 def test_numbers_of_very_many_values_are_compared_in_buckets():

@@ -49,7 +49,9 @@ def test_it_is_short_and_says_what_its_words_mean(schema):
 
 
 def test_values_that_yaml_would_misread_stay_text():
-    column = Column(name="c", type="string", categories=("no", "NO", "1e3", "007", "2013-01-01", ""))
+    column = Column(
+        name="c", type="string", categories=("no", "NO", "1e3", "007", "2013-01-01", "")
+    )
     schema = Schema(name="on", columns=(column,))
     assert schema_from_yaml(schema_to_yaml(schema)) == schema
 
@@ -57,7 +59,10 @@ def test_values_that_yaml_would_misread_stay_text():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("name: n\ncolumns:\n  x: {typ: int64}", r"line 3: .*typ is no setting; did you mean 'type'"),
+        (
+            "name: n\ncolumns:\n  x: {typ: int64}",
+            r"line 3: .*typ is no setting; did you mean 'type'",
+        ),
         ("name: n\ncolumns:\n  x:\n    type: int64\n    nulls: 2", r"line 5: .*at most 1"),
         ("name: n\ncolumns:\n  x:\n    type: int64\n    range: [5, 1]", r"range goes from 5 to 1"),
         ("name: n\ncolumns:\n  x:\n    type: int64\n    range: [5]", r"line 5: .*range"),

@@ -1,0 +1,88 @@
+"""A transform with a group of every kind, and rows with everything that can be odd in a row."""
+
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from raypipe.values.signature import Feature, Label, Signature
+from raypipe.values.transform import Transform
+from raypipe.values.transform.groups import Cyclic, Embedding, Function, Group, Numeric, OneHot
+from raypipe.values.transform.transform import features_of, tensor_specs
+
+TYPES = {
+    "x": "double",
+    "n": "int64",
+    "flag": "bool",
+    "text": "string",
+    "code": "int64",
+    "day": "date32[day]",
+    "level": "double",
+}
+
+
+def twice(rows: pa.Table) -> np.ndarray:
+    """A user's function: two values a row."""
+    x = rows["x"].to_numpy(zero_copy_only=False)
+    known = np.where(np.isfinite(x), np.clip(x, -1e30, 1e30), 0.0)
+    return np.stack([known * 2, known + 1], axis=1)
+
+
+GROUPS: tuple[Group, ...] = (
+    Numeric(
+        columns=("x", "n", "flag"),
+        tensor="dense",
+        fill=(0.25, 3.0, 1.0),
+        log=False,
+        center=(0.5, 2.0, 0.5),
+        scale=(2.0, 0.7, 0.3),
+    ),
+    Numeric(
+        columns=("x", "n"), tensor="logs", fill=(1.5, 0.0), log=True, center=(0.1, 0), scale=(3, 1)
+    ),
+    Cyclic(columns=("x", "n"), tensor="dense", period=24.0),
+    OneHot(
+        columns=("text", "flag"), tensor="dense", vocabularies=(("b", "", "a"), ("true", "false"))
+    ),
+    Embedding(
+        columns=("text", "code", "day", "level"),
+        tensor="indices",
+        vocabularies=(("a", "b", ""), ("7", "-3"), ("2013-01-02",), ("5", "0.5")),
+    ),
+    Function(columns=("x",), tensor="dense", function="a_users_module:twice", width=2),
+)
+
+
+def make(groups: tuple[Group, ...], **given: object) -> Transform:
+    """Make a transform of groups over the columns of TYPES."""
+    known = {name: Feature(name=name, type=kind, nullable=True) for name, kind in TYPES.items()}
+    label = Label(name="late", task="binary", classes=("false", "true"))
+    signature = Signature(
+        features=features_of(groups, known), tensors=tensor_specs(groups), label=label
+    )
+    return Transform(**{"groups": groups, "signature": signature, "label_type": "bool", **given})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def users_module() -> Iterator[ModuleType]:
+    """A module of a user's, for functions that transforms name."""
+    module = ModuleType("a_users_module")
+    module.twice = twice  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
+
+
+@pytest.fixture(scope="session")
+def everything() -> Transform:
+    """A transform with a group of every kind."""
+    return make(GROUPS)
+
+
+@pytest.fixture(scope="session")
+def transform_of() -> Callable[..., Transform]:
+    """Make a transform of some groups."""
+    return lambda *groups, **given: make(groups, **given)
