@@ -119,7 +119,7 @@ def test_no_rows_give_empty_tensors(everything):
     assert everything.apply(rows)["indices"].shape == (0, 4)
 
 
-# --- what does not fit ----------------------------------------------------------------------------
+# --- what does not fit
 
 
 def test_a_missing_column_is_named_with_what_might_be_meant(transform_of):
@@ -156,7 +156,7 @@ def test_a_column_of_nulls_without_a_type_is_missing_values(transform_of):
     assert values(transform_of(numeric()), x=pa.nulls(2)) == [[5.0], [5.0]]
 
 
-# --- a user's function ------------------------------------------------------------------------------
+# --- a user's function
 
 
 def function(users_module, returned, width=1):
@@ -221,7 +221,7 @@ def test_what_cannot_be_called_is_refused(transform_of, users_module):
         values(transform_of(group), x=[1.0])
 
 
-# --- labels -------------------------------------------------------------------------------------------
+# --- labels
 
 
 def labelled(task, kind, classes=()):
@@ -264,7 +264,7 @@ def test_a_label_that_is_missing_or_unknown_is_refused(task, kind, classes, colu
         labelled(task, kind, classes).encode_label(pa.table({"y": column}))
 
 
-# --- as a value -----------------------------------------------------------------------------------------
+# --- as a value
 
 
 def test_a_transform_that_was_used_travels_and_counts_as_before(everything):

@@ -1,0 +1,176 @@
+"""From a recipe and the train profile to a transform."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from raypipe.config.preprocessing import PreprocessingConfig
+from raypipe.errors import UsageError
+from raypipe.stages.preprocessing.fitting import fit_label, fit_transform
+from raypipe.values.profile import profile_table
+from raypipe.values.schema import Column, Schema
+
+
+def groups(*given):
+    """Read groups as settings would."""
+    return PreprocessingConfig.model_validate({"groups": list(given)}).groups
+
+
+def test_it_is_fitted_to_the_train_split_alone(rows, profiles, schema, recipe):
+    transform = fit_transform(profiles.train, recipe.groups, schema, "late", "binary")
+    train = rows.filter(pc.equal(rows["split"], "train"))
+    dense = transform.apply(train)["dense"]
+    known = train["temp"].is_valid().to_numpy()
+    assert dense[known, 0].mean() == pytest.approx(0, abs=1e-5)
+    assert dense[known, 0].std() == pytest.approx(1, abs=1e-5)
+    assert dense[~known, 0] == pytest.approx(0, abs=1e-5)
+    assert dense[:, 1].mean() == pytest.approx(0, abs=0.01)
+    assert dense[:, 1].std() == pytest.approx(1, abs=0.01)
+
+
+def test_the_signature_says_what_goes_in_and_out(profiles, schema, recipe):
+    signature = fit_transform(profiles.train, recipe.groups, schema, "late", "binary").signature
+    named = [(f.name, f.type, f.nullable) for f in signature.features]
+    assert named == [
+        ("temp", "double", True),
+        ("miles", "int64", False),
+        ("hour", "int64", False),
+        ("origin", "string", False),
+        ("carrier", "string", True),
+    ]
+    assert [(t.name, t.dtype, t.shape) for t in signature.tensors] == [
+        ("dense", "float32", (7,)),
+        ("indices", "int64", (2,)),
+    ]
+    assert signature.tensor("indices").cardinalities == (3, 25)
+    assert signature.label.classes == ("false", "true")
+
+
+@pytest.mark.parametrize(("impute", "fill"), [("mean", 4.0), ("median", 2.0), ("zero", 0.0)])
+def test_a_fill_is_what_the_recipe_says(schema, impute, fill):
+    train = profile_table(pa.table({"temp": [1.0, 2.0, 9.0, None], "late": [True, False] * 2}))
+    recipe = groups({"kind": "numeric", "columns": ["temp"], "impute": impute, "scale": "none"})
+    (group,) = fit_transform(train, recipe, schema, "late", "binary").groups
+    assert (group.fill, group.center, group.scale) == ((fill,), (0.0,), (1.0,))
+
+
+def test_a_column_without_a_value_in_training_is_filled_with_nothing(schema):
+    train = profile_table(pa.table({"temp": pa.nulls(2, pa.float64()), "late": [True, False]}))
+    recipe = groups(
+        {"kind": "numeric", "columns": ["temp"]}, {"kind": "embedding", "columns": ["carrier"]}
+    )
+    transform = fit_transform(train, recipe, schema, "late", "binary")
+    tensors = transform.apply(pa.table({"temp": [None, 7.0], "carrier": ["AA", None]}))
+    assert tensors["dense"].tolist() == [[0.0], [7.0]]
+    assert tensors["indices"].tolist() == [[0], [0]]
+
+
+def test_rare_values_are_out_of_vocabulary(schema):
+    train = profile_table(pa.table({"carrier": ["AA", "AA", "UA"], "late": [True, False, True]}))
+    recipe = groups({"kind": "embedding", "columns": ["carrier"], "min_count": 2})
+    (group,) = fit_transform(train, recipe, schema, "late", "binary").groups
+    assert group.vocabularies == (("AA",),)
+
+
+def test_a_column_that_shards_may_lack_may_be_missing_in_a_request(schema):
+    optional = Schema(
+        name="s",
+        columns=(
+            Column(name="temp", type="double", required=False),
+            Column(name="late", type="bool"),
+        ),
+    )
+    train = profile_table(pa.table({"temp": [1.0, 3.0], "late": [True, False]}))
+    recipe = groups({"kind": "numeric", "columns": ["temp"], "scale": "none"})
+    transform = fit_transform(train, recipe, optional, "late", "binary")
+    assert transform.apply(pa.table({"late": [True]}))["dense"].tolist() == [[2.0]]
+
+
+def test_a_functions_code_counts(profiles, schema):
+    recipe = groups({"kind": "function", "columns": ["day"], "function": "mine.features:f"})
+    (group,) = fit_transform(
+        profiles.train, recipe, schema, "late", "binary", code_of=lambda name: f"digest of {name}"
+    ).groups
+    assert (group.function, group.code) == ("mine.features:f", "digest of mine.features:f")
+
+
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ({"kind": "numeric", "columns": ["tmep"]}, r"groups\[0\] \(numeric\).*'temp'"),
+        ({"kind": "numeric", "columns": ["origin"]}, "'origin', which is string; it takes integer"),
+        ({"kind": "cyclic", "columns": ["day"], "period": 7}, "'day', which is date32"),
+        ({"kind": "one_hot", "columns": ["tags"]}, "'tags', which is list"),
+        ({"kind": "numeric", "columns": ["late"]}, "reads the label 'late'"),
+        ({"kind": "numeric", "columns": ["temp"], "tensor": "late"}, "named 'late' like the label"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_the_data_is_refused(profiles, schema, group, said):
+    with pytest.raises(UsageError, match=said):
+        fit_transform(profiles.train, groups(group), schema, "late", "binary")
+
+
+def test_one_tensor_cannot_hold_both_numbers_and_indices(profiles, schema):
+    recipe = groups(
+        {"kind": "numeric", "columns": ["temp"], "tensor": "t"},
+        {"kind": "embedding", "columns": ["carrier"], "tensor": "t"},
+    )
+    with pytest.raises(UsageError, match="'t' would hold both"):
+        fit_transform(profiles.train, recipe, schema, "late", "binary")
+
+
+# --- labels
+
+
+def label_of(values, task, **column):
+    """Fit the label `y` to values."""
+    table = pa.table({"y": values})
+    kind = str(table["y"].type)
+    schema = Schema(name="s", columns=(Column(name="y", type=kind, **column),))
+    return fit_label(profile_table(table), schema, "y", task)
+
+
+def test_classes_are_in_order():
+    assert label_of([10, 9, 2], "multiclass").classes == ("2", "9", "10")
+    assert label_of(["b", "a", "b"], "binary").classes == ("a", "b")
+    assert label_of([True], "binary").classes == ("false", "true")
+    assert label_of([1.5, 2.5], "regression").classes == ()
+
+
+def test_classes_that_the_schema_lists_are_the_classes():
+    """So that a class which no row of the train split has is known all the same."""
+    found = label_of(["a", "b"], "multiclass", categories=("a", "b", "c"))
+    assert found.classes == ("a", "b", "c")
+    assert found.outputs == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "said"),
+    [
+        (["a", "b", "c"], "binary", r"has 3 classes \(a, b, c\)"),
+        ([1, 1], "binary", r"has 1 classes \(1\)"),
+        (["a", "b"], "regression", "regression, but the label 'y' is string"),
+        (list(range(2000)), "multiclass", "more than 1,000 distinct values"),
+        (pa.nulls(2, pa.int64()), "binary", "no value in the train split"),
+    ],
+)
+def test_a_label_that_does_not_fit_the_task_is_refused(values, task, said):
+    with pytest.raises(UsageError, match=said):
+        label_of(values, task)
+
+
+def test_the_examples_function_is_finite_for_any_timetable():
+    from configs.flights_features import add_route
+
+    flights = pa.table(
+        {
+            "sched_dep_minute": [0, 1439, 600, 600],
+            "sched_arr_minute": [0, 1, 600, 590],
+            "distance": [80, 4983, 17, 200],
+        }
+    )
+    made = add_route(flights)
+    assert made.shape == (4, 2)
+    assert np.isfinite(made).all()
+    assert (made > 0).all()
