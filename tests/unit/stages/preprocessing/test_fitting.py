@@ -1,5 +1,8 @@
 """From a recipe and the train profile to a transform."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -161,8 +164,8 @@ def test_a_label_that_does_not_fit_the_task_is_refused(values, task, said):
 
 
 def test_the_examples_function_is_finite_for_any_timetable():
-    from configs.flights_features import add_route
-
+    file = Path(__file__).parents[4] / "configs" / "flights_features.py"
+    add_route = runpy.run_path(str(file))["add_route"]
     flights = pa.table(
         {
             "sched_dep_minute": [0, 1439, 600, 600],
