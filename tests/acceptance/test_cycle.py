@@ -1,0 +1,191 @@
+"""The cycle of a model, from data to a reviewed version, as a person runs it."""
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from tests.acceptance import tiny
+from tests.conftest import Project
+
+
+@pytest.fixture
+def project(project: Project) -> Project:
+    """The tiny project, its data imported."""
+    return tiny.make(project)
+
+
+def stages(said) -> dict[str, set[str]]:
+    """Action to the stages that had it, items of a batch together."""
+    found: dict[str, set[str]] = {}
+    for name, action in said.actions.items():
+        found.setdefault(action, set()).add(name.partition("[")[0].partition("#")[0])
+    return found
+
+
+def test_a_run_waits_for_the_review_and_goes_on_after_it(project: Project) -> None:
+    waiting = tiny.run(project)
+    assert (waiting.code, waiting.result["status"]) == (0, "waiting")
+    assert tiny.run(project, "--require-done").code == 3
+    assert tiny.run(project).executed == []
+
+    shown = project.raypipe("review", "show", waiting.result["reviews"][0]["id"])
+    assert "auc" in shown.out
+    tiny.approve(project)
+
+    done = tiny.run(project)
+    assert done.result["status"] == "succeeded"
+    assert done.executed == ["register"]
+    assert "1.0.0" in project.raypipe("models", "list").out
+    assert tiny.run(project).executed == []
+
+
+def test_new_data_makes_a_patch_and_transforms_only_what_is_new(project: Project) -> None:
+    tiny.run(project)
+    tiny.approve(project)
+    tiny.run(project)
+    tiny.import_shards(project, tiny.write_shard(project, "part3", tiny.rows(60)))
+
+    plan = project.raypipe("plan", "tiny.yaml", "--json")
+    assert plan.executed == ["transform_shards[3]"]
+    tiny.run(project)
+    tiny.approve(project)
+    tiny.run(project)
+
+    shown = project.raypipe("models", "show", "tiny", "--json").result["model"]
+    assert shown["version"] == "1.0.1"
+    assert "400 rows added (1,600 in all)" in shown["changelog"]["data"]
+    assert "shard part-part3.parquet added" in shown["changelog"]["data"]
+
+
+def test_a_rejected_candidate_ends_the_run_and_says_who_and_why(project: Project) -> None:
+    review = tiny.run(project).result["reviews"][0]["id"]
+    said = project.raypipe("review", "reject", review, "--by", "bob", "--note", "too late")
+    assert said.code == 0
+
+    rejected = tiny.run(project)
+
+    assert rejected.code == 5
+    assert rejected.result["status"] == "rejected"
+    assert "by bob: too late" in rejected.result["error"]["message"]
+    assert project.raypipe("models", "list", "--json").result["models"] == []
+    assert project.raypipe("review", "approve", review, "--by", "eve").code == 2
+
+
+def test_a_candidate_below_its_threshold_is_not_blessed(project: Project) -> None:
+    said = tiny.run(project, "--set", "analysis.thresholds.auc.at_least=0.999")
+
+    assert said.code == 5
+    assert "below 0.999" in said.result["error"]["message"]
+
+
+def test_bad_data_is_stopped_on_its_branch_and_main_never_sees_it(project: Project) -> None:
+    before = project.raypipe("data", "show", "local://tiny/main", "--json").result["dataset"]
+    bad = tiny.rows(80).drop_columns("wind")
+    said = project.raypipe(
+        "data", "import", tiny.write_shard(project, "bad", bad),
+        "--to", "local://tiny/main", "--config", "tiny.yaml",
+    )  # fmt: skip
+
+    assert said.code == 4
+    assert "wind" in said.err
+    after = project.raypipe("data", "show", "local://tiny/main", "--json").result["dataset"]
+    assert after == before
+
+
+def test_duplicate_keys_stop_an_import(project: Project) -> None:
+    said = project.raypipe(
+        "data", "import", tiny.write_shard(project, "again", tiny.rows(0, days=1)),
+        "--to", "local://tiny/main", "--config", "tiny.yaml",
+    )  # fmt: skip
+
+    assert said.code == 4
+    assert "key" in said.err
+
+
+def test_the_schema_file_is_the_persons_to_edit(project: Project) -> None:
+    tiny.run(project)
+    schema = project.folder / ".raypipe" / "schemas" / "tiny.yaml"
+    assert tiny.run(project).executed == []
+
+    text = schema.read_text()
+    assert "CC" in text
+    schema.write_text(text.replace(", CC", "").replace("- CC\n", ""))
+    said = tiny.run(project, "--set", "validation.severities.unseen_category=stop")
+
+    assert said.code == 4
+    assert "CC" in said.result["error"]["message"]
+
+
+def test_a_version_answers_offline_the_same_each_time(project: Project) -> None:
+    tiny.run(project)
+    tiny.approve(project)
+    tiny.run(project)
+    (project.folder / "my_model.py").unlink()  # the bundle brings its own code
+
+    answers = []
+    for out in ("a.parquet", "b.parquet"):
+        said = project.raypipe("score", "tiny@1.0.0", "incoming/part1.parquet", "--out", out)
+        assert said.code == 0, said.err
+        answers.append(pq.read_table(project.folder / out))
+
+    assert answers[0].equals(answers[1])
+    probability = answers[0]["late_probability"]
+    assert 0 < pc.min(probability).as_py() < pc.max(probability).as_py() < 1
+    assert set(answers[0]["late_predicted"].to_pylist()) <= {"true", "false"}
+
+
+FEATURE_STEPS = {"transform_shards", "train", "evaluate", "report", "bless"}
+MODEL_STEPS = {"train", "evaluate", "report", "bless"}
+
+EDITS = {
+    "nothing": (None, set()),
+    "a comment": (("my_features.py", "# wind and way together", "# both"), set()),
+    "the body, same result": (("my_features.py", "* SCALE", "* (SCALE)"), set()),
+    "the function's body": (("my_features.py", "/ 1000", "/ 500"), FEATURE_STEPS),
+    "a constant": (("my_features.py", "SCALE = 1.0", "SCALE = 2.0"), FEATURE_STEPS),
+    "a helper in another module": (("my_helpers.py", "/ 2", "/ 4"), FEATURE_STEPS),
+    "the model's constant": (("my_model.py", "WIDTH = 8", "WIDTH = 4"), MODEL_STEPS),
+    "the model's class": (("my_model.py", "nn.ReLU()", "nn.Tanh()"), MODEL_STEPS),
+    "a setting of training": (("tiny.yaml", "epochs: 2", "epochs: 3"), MODEL_STEPS),
+    "a setting of analysis": (
+        ("tiny.yaml", "resamples: 50", "resamples: 60"),
+        {"evaluate", "report", "bless"},
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_of_code_that_settings_name_runs_what_uses_it(project: Project, edit: str) -> None:
+    tiny.run(project)
+    change, expected = EDITS[edit]
+    if change is not None:
+        project.edit(*change)
+
+    said = tiny.run(project)
+
+    assert said.code == 0, said.err
+    ran = {name.partition("[")[0] for name in said.executed}
+    assert ran - {"fit"} == expected
+
+
+def test_neither_ray_nor_torch_is_imported_for_what_is_kept(project: Project) -> None:
+    tiny.run(project)
+    project.write(
+        "sitecustomize.py",
+        "import atexit, sys\n"
+        "atexit.register(lambda: open('loaded.txt', 'a').write(' '.join(sys.modules) + ' '))\n",
+    )
+    commands = [
+        ("plan", "tiny.yaml"),
+        ("why", "train", "tiny.yaml"),
+        ("run", "tiny.yaml"),
+        ("review", "list"),
+        ("runs", "list"),
+        ("models", "list"),
+    ]
+    for command in commands:
+        assert project.raypipe(*command, PYTHONPATH=str(project.folder)).code == 0
+
+    loaded = set((project.folder / "loaded.txt").read_text().split())
+    assert "raypipe.app.run" in loaded
+    assert not {"ray", "torch"} & loaded

@@ -1,0 +1,86 @@
+"""A row by itself is transformed to the same bits as among many: what serving rests on."""
+
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ENOUGH = 40
+"""Rows of a batch: more than take the path for few rows."""
+
+
+def _odd(usual, kind):
+    return st.lists(st.none() | usual, min_size=1, max_size=8).map(
+        lambda values: pa.array((values * ENOUGH)[:ENOUGH], kind)
+    )
+
+
+_INTEGERS = st.sampled_from([0, 7, -3, 24]) | st.integers(-(2**63), 2**63 - 1)
+_DAYS = st.sampled_from([date(2013, 1, 2), date(1969, 12, 31)])
+TABLES = st.fixed_dictionaries(
+    {
+        "x": _odd(st.floats(), pa.float64()),
+        "n": _odd(_INTEGERS, pa.int64()),
+        "flag": _odd(st.booleans(), pa.bool_()),
+        "text": _odd(st.sampled_from(["a", "b", ""]) | st.text(max_size=3), pa.string()),
+        "code": _odd(_INTEGERS, pa.int64()),
+        "day": _odd(_DAYS, pa.date32()),
+        "level": _odd(st.sampled_from([5.0, 0.5, -0.0]) | st.floats(), pa.float64()),
+    }
+).map(pa.table)
+
+
+def same_bits(whole, parts):
+    """Assert that the parts of tensors, put together, are the whole to the bit."""
+    assert whole.keys() == parts[0].keys()
+    for name, tensor in whole.items():
+        joined = np.concatenate([part[name] for part in parts])
+        assert (tensor.dtype, tensor.shape) == (joined.dtype, joined.shape)
+        assert tensor.tobytes() == joined.tobytes(), name
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=TABLES)
+def test_one_row_is_the_same_as_among_many(everything, rows):
+    (batch,) = rows.combine_chunks().to_batches()
+    singles = [everything.apply(batch.slice(i, 1)) for i in range(8)]
+    same_bits(everything.apply(rows.slice(0, 8)), singles)
+    same_bits(everything.apply(rows), [everything.apply(rows[i : i + 5]) for i in range(0, 40, 5)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=TABLES)
+def test_tensors_are_finite_whatever_the_rows_hold(everything, rows):
+    for name, tensor in everything.apply(rows).items():
+        assert np.isfinite(tensor).all(), name
+        assert len(tensor) == ENOUGH
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=TABLES)
+def test_chunks_dictionaries_and_column_order_make_no_difference(everything, rows):
+    other = pa.concat_tables([rows[:3], rows[3:]]).select(list(reversed(rows.column_names)))
+    text = other["text"].combine_chunks().dictionary_encode()
+    other = other.set_column(other.column_names.index("text"), "text", text)
+    same_bits(everything.apply(rows), [everything.apply(other)])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65])
+def test_the_ends_of_vector_registers_leave_no_trace(everything, count):
+    """Logarithm and sine are taken several at a time; the last few must take the same path."""
+    draw = np.random.default_rng(count)
+    rows = pa.table(
+        {
+            "x": draw.lognormal(3, 4, count),
+            "n": draw.integers(-1000, 1000, count),
+            "flag": draw.integers(0, 2, count).astype(bool),
+            "text": ["a"] * count,
+            "code": [7] * count,
+            "day": pa.array([date(2013, 1, 2)] * count),
+            "level": [5.0] * count,
+        }
+    )
+    same_bits(everything.apply(rows), [everything.apply(rows[i : i + 1]) for i in range(count)])
