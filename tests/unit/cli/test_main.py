@@ -105,7 +105,8 @@ from raypipe import pipeline, step
 
 @step
 def slow() -> int:
-    time.sleep(60)
+    for _ in range(1200):
+        time.sleep(0.05)  # in short: Python can miss a signal that comes just before a sleep
     return 1
 
 @pipeline
