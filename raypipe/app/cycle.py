@@ -39,7 +39,7 @@ def cycle(
     drifting = bool(known and fresh)
 
     if schema is None:
-        schema = infer(config.name, profile, data, config.validation)
+        schema = infer(config.name, profile, data, config.validation, config.training.task)
     validation = validate(
         profile,
         schema,

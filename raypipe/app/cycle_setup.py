@@ -9,6 +9,7 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop, open_workshop
 from raypipe.app.cycle import cycle
+from raypipe.app.home import check_home
 from raypipe.app.models import CHAMPION
 from raypipe.app.request import RunRequest
 from raypipe.app.run import Prepared
@@ -29,6 +30,8 @@ from raypipe.values.uri import parse_uri
 def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) -> Prepared:
     """Build a cycle's graph from its settings, its dataset and what the ledger knows."""
     config = load(target.path, request.sets)
+    if write:
+        check_home(home)
     uri = parse_uri(config.data.dataset)
     dataset = dataset_at(config.data.dataset, open_store(uri, home))
     workshop = open_workshop(target.root, home, write=write, by=request.by)

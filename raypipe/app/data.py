@@ -114,7 +114,11 @@ def audit(
     new = [p for p, shard in both if shard.object_id not in before]
     if schema is None:
         schema = infer(
-            config.name, merge_profiles(old) if old else profile, data, config.validation
+            config.name,
+            merge_profiles(old) if old else profile,
+            data,
+            config.validation,
+            config.training.task,
         )
     drifting = bool(old and new)
     validation = validate(

@@ -31,8 +31,20 @@ def find_home(given: Path | None, root: Path) -> Path:
     return root / NAME
 
 
+def check_home(home: Path) -> None:
+    """Raise StoreError if a home cannot be made here, or not written to; nothing is made."""
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not there.is_dir():
+        raise StoreError(
+            f"the home {str(home)!r} cannot be made: {str(there)!r} is a file",
+            hint="choose another with --home or RAYPIPE_HOME",
+        )
+    _require_writable(there, home)
+
+
 def make_home(home: Path) -> None:
     """Make the home's folder, readable by its owner alone; StoreError if that cannot be."""
+    check_home(home)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -40,7 +52,10 @@ def make_home(home: Path) -> None:
             f"the home {str(home)!r} cannot be made: {error.strerror}",
             hint="choose another with --home or RAYPIPE_HOME",
         ) from error
-    if not os.access(home, os.W_OK | os.X_OK):
+
+
+def _require_writable(folder: Path, home: Path) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK):
         raise StoreError(
             f"the home {str(home)!r} cannot be written to",
             hint="choose another with --home or RAYPIPE_HOME, or mend its permissions",

@@ -159,6 +159,7 @@ def _planner(prepared: Prepared, request: RunRequest) -> Planner:
             choices=Choices(force=force),
         )
     )
+    made[0].check_code()
     return made[0]
 
 

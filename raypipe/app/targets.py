@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -117,22 +118,28 @@ def _import(target: Target) -> Any:
 
 
 def read_parameters(made: Pipeline[..., Any], sets: tuple[str, ...]) -> dict[str, Any]:
-    """Read `name=value` pairs as parameters of a pipeline, each value a YAML scalar."""
+    """Read `name=value` pairs as parameters of a pipeline, each value in YAML.
+
+    `name.field=value` sets a part of a parameter that is a dict, a dataclass or a pydantic model,
+    over its default.
+    """
     if not sets:
         return {}
-    import yaml
+    from pydantic_core import to_jsonable_python
 
+    from raypipe.config.text import apply, parse_sets
+
+    settings = parse_sets(sets)
     hints = _hints(made)
-    given: dict[str, Any] = {}
-    for text in sets:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set {text!r} is not NAME=VALUE")
-        try:
-            given[name] = fit(yaml.safe_load(value), hints.get(name), name)
-        except yaml.YAMLError as error:
-            raise UsageError(f"--set {name}: {value!r} is no YAML value") from error
-    return given
+    parts = {setting.path[0] for setting in settings if len(setting.path) > 1}
+    defaults = {
+        name: to_jsonable_python(parameter.default, fallback=lambda value: value)
+        for name, parameter in signature(made.function).parameters.items()
+        if name in parts and parameter.default is not parameter.empty
+    }
+    named = dict.fromkeys(str(setting.path[0]) for setting in settings)
+    given = apply(defaults, settings)
+    return {name: fit(given[name], hints.get(name), name) for name in named}
 
 
 def _hints(made: Pipeline[..., Any]) -> Mapping[str, Any]:
@@ -143,14 +150,22 @@ def _hints(made: Pipeline[..., Any]) -> Mapping[str, Any]:
 
 
 def fit(value: Any, hint: Any, name: str) -> Any:
-    """Turn a YAML scalar into what an annotation asks for; UsageError if it does not fit."""
-    if hint is Path and isinstance(value, str):
-        return Path(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint is str and value is not None and not isinstance(value, str):
+    """Turn a value of YAML into what an annotation asks for; UsageError if it does not fit."""
+    if hint in {None, Any}:
+        return value
+    if hint is str and isinstance(value, int | float):
         return str(value)
-    plain = {int, float, bool}
-    if hint in plain and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
-        raise UsageError(f"--set {name}={value!r} should be {hint.__name__}")
-    return value
+    from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(hint).validate_python(value, strict=hint in {bool, int, float})
+    except PydanticSchemaGenerationError:
+        return value
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, (name, *first["loc"])))
+        wanted = getattr(hint, "__name__", str(hint))
+        raise UsageError(
+            f"--set {where}: {first['input']!r} does not fit {wanted}: {first['msg']}",
+            hint=f"the pipeline's parameter {name!r} is annotated {wanted}",
+        ) from None

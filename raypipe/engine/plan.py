@@ -231,6 +231,12 @@ class Planner:
 
     # --- keys -----------------------------------------------------------------------------------
 
+    def check_code(self) -> None:
+        """Raise CodeReferenceError where settings or steps name code that is not there."""
+        for node in self.graph.nodes.values():
+            if node.step is not None:
+                self._fingerprint(node)
+
     def _fingerprint(self, node: Node) -> Fingerprint:
         assert node.step is not None
         also = tuple(sorted(set(_code_references(node.arguments))))

@@ -30,7 +30,7 @@ class StepOptions:
     retries: int = 0
     """Further attempts after a failure."""
     timeout: float | None = None
-    """Seconds."""
+    """Seconds that an attempt may take; a step that runs no Python code is not interrupted."""
     cache: bool = True
     """False: run in every run, never reuse."""
     expires: float | None = None

@@ -2,7 +2,9 @@
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -55,9 +57,40 @@ def _attempt(
             name: _value(argument, codec, artifacts) for name, argument in call.arguments.items()
         }
         printed = log_file(call.home, call.run, call.step)
-        with within(context), printing_to(printed, aloud=runtime == "inline"):
+        with (
+            within(context),
+            printing_to(printed, aloud=runtime == "inline"),
+            _time_limit(call),
+        ):
             returned = function(**arguments)
     return tuple(_publish(call, value, codec, artifacts) for value in _outputs(call, returned))
+
+
+@contextmanager
+def _time_limit(call: StepCall) -> Iterator[None]:
+    """Raise StepFailed in the body after the call's timeout, as soon as Python code runs.
+
+    By an alarm, which only the main thread can be given; there inline steps and Ray's tasks run.
+    """
+    if call.timeout is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise StepFailed(
+            f"step {call.step!r} took longer than its timeout of {call.timeout:g} s",
+            step=call.step,
+            kind="TimeoutError",
+            hint="give it a longer `timeout=`, or find out what it waits for",
+        )
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, call.timeout)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

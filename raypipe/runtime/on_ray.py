@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +14,9 @@ from typing import Any
 
 from raypipe.engine.ports import CallOutcome, Runtime, StepCall
 from raypipe.errors import ClusterError, StepFailed
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds that a cluster's head has to answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +147,7 @@ class RayRuntime:
         )
 
     def _join(self, ray: Any, address: str) -> None:
+        _require_listener(address)
         environment: dict[str, Any] = {}
         if self._options.snapshot is not None:
             environment["working_dir"] = str(self._options.snapshot)
@@ -195,6 +200,13 @@ def _temporary_folder() -> Path:
         if pid.isdigit() and not Path("/proc", pid).exists() and old.stat().st_uid == os.getuid():
             shutil.rmtree(old, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"rp-{os.getpid()}-", dir=base))
+
+
+def _require_listener(address: str) -> None:
+    """Raise an OSError if nobody listens at an address: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
 
 
 def _cannot_start(address: str | None, error: Exception) -> ClusterError:

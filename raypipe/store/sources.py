@@ -9,16 +9,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from raypipe.engine.fingerprint import ModuleTable, Sources, parse_module
+from raypipe.engine.fingerprint.symbols import NOT_INSTALLED
 from raypipe.errors import PipelineError
 
 PACKAGE = Path(__file__).parent.parent
 """raypipe's own folder."""
 FORMAT = 5
 """Number of the index's form, and of what parsing finds; another number is another index."""
+UNKNOWN_VERSION = "unknown"
+"""Stands for the version of a module that no distribution brought."""
 YOUNG = 2_000_000_000
 """Nanoseconds: a file that changed later than this before it was read may change again unseen."""
 _FROM_ANOTHER_NAME = {
@@ -199,8 +203,8 @@ def _distribution(top_level: str) -> tuple[str, str]:
         if version := _version(name):
             return name.lower(), version
     for name in packages_distributions().get(top_level, []):
-        return name.lower(), _version(name) or "not installed"
-    return top_level.lower(), "not installed"
+        return name.lower(), _version(name) or UNKNOWN_VERSION
+    return top_level.lower(), UNKNOWN_VERSION if find_spec(top_level) else NOT_INSTALLED
 
 
 def _version(distribution: str) -> str | None:

@@ -400,7 +400,10 @@ def _resolve(db: sqlite3.Connection, ref: str) -> str:
                 f"{len(rows)} commits start with {ref!r}", hint="Write more of the commit's id."
             )
     names = [row[0] for row in db.execute("SELECT name FROM refs")]
-    raise NotFound(f"There is no branch, tag or commit {ref!r}" + did_you_mean(ref, names))
+    raise NotFound(
+        f"There is no branch, tag or commit {ref!r}" + did_you_mean(ref, names),
+        hint="`raypipe data log` lists the commits of a branch.",
+    )
 
 
 def _head(db: sqlite3.Connection, branch: str) -> str:

@@ -6,6 +6,9 @@ from typing import Literal
 Role = Literal["label", "key", "time"]
 ROLES: tuple[Role, ...] = ("label", "key", "time")
 
+NUMBERS = ("integer", "number", "boolean")
+"""Kinds whose values can be reckoned with."""
+
 _KINDS = {
     "integer": ("int", "uint"),
     "number": ("float", "halffloat", "double", "decimal"),

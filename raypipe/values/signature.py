@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Task = Literal["binary", "multiclass", "regression"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
@@ -33,7 +35,7 @@ class Label:
     """What the model predicts."""
 
     name: str
-    task: Literal["binary", "multiclass", "regression"]
+    task: Task
     classes: tuple[str, ...] = ()
     """Names of the classes in the order of the module's outputs.
 

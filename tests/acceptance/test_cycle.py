@@ -8,12 +8,6 @@ from tests.acceptance import tiny
 from tests.conftest import Project
 
 
-@pytest.fixture
-def project(project: Project) -> Project:
-    """The tiny project, its data imported."""
-    return tiny.make(project)
-
-
 def stages(said) -> dict[str, set[str]]:
     """Action to the stages that had it, items of a batch together."""
     found: dict[str, set[str]] = {}
@@ -22,7 +16,8 @@ def stages(said) -> dict[str, set[str]]:
     return found
 
 
-def test_a_run_waits_for_the_review_and_goes_on_after_it(project: Project) -> None:
+def test_a_run_waits_for_the_review_and_goes_on_after_it(imported: Project) -> None:
+    project = imported
     waiting = tiny.run(project)
     assert (waiting.code, waiting.result["status"]) == (0, "waiting")
     assert tiny.run(project, "--require-done").code == 3
@@ -39,10 +34,8 @@ def test_a_run_waits_for_the_review_and_goes_on_after_it(project: Project) -> No
     assert tiny.run(project).executed == []
 
 
-def test_new_data_makes_a_patch_and_transforms_only_what_is_new(project: Project) -> None:
-    tiny.run(project)
-    tiny.approve(project)
-    tiny.run(project)
+def test_new_data_makes_a_patch_and_transforms_only_what_is_new(registered: Project) -> None:
+    project = registered
     tiny.import_shards(project, tiny.write_shard(project, "part3", tiny.rows(60)))
 
     plan = project.raypipe("plan", "tiny.yaml", "--json")
@@ -57,7 +50,8 @@ def test_new_data_makes_a_patch_and_transforms_only_what_is_new(project: Project
     assert "shard part-part3.parquet added" in shown["changelog"]["data"]
 
 
-def test_a_rejected_candidate_ends_the_run_and_says_who_and_why(project: Project) -> None:
+def test_a_rejected_candidate_ends_the_run_and_says_who_and_why(trained: Project) -> None:
+    project = trained
     review = tiny.run(project).result["reviews"][0]["id"]
     said = project.raypipe("review", "reject", review, "--by", "bob", "--note", "too late")
     assert said.code == 0
@@ -71,14 +65,16 @@ def test_a_rejected_candidate_ends_the_run_and_says_who_and_why(project: Project
     assert project.raypipe("review", "approve", review, "--by", "eve").code == 2
 
 
-def test_a_candidate_below_its_threshold_is_not_blessed(project: Project) -> None:
+def test_a_candidate_below_its_threshold_is_not_blessed(trained: Project) -> None:
+    project = trained
     said = tiny.run(project, "--set", "analysis.thresholds.auc.at_least=0.999")
 
     assert said.code == 5
     assert "below 0.999" in said.result["error"]["message"]
 
 
-def test_bad_data_is_stopped_on_its_branch_and_main_never_sees_it(project: Project) -> None:
+def test_bad_data_is_stopped_on_its_branch_and_main_never_sees_it(imported: Project) -> None:
+    project = imported
     before = project.raypipe("data", "show", "local://tiny/main", "--json").result["dataset"]
     bad = tiny.rows(80).drop_columns("wind")
     said = project.raypipe(
@@ -92,7 +88,8 @@ def test_bad_data_is_stopped_on_its_branch_and_main_never_sees_it(project: Proje
     assert after == before
 
 
-def test_duplicate_keys_stop_an_import(project: Project) -> None:
+def test_duplicate_keys_stop_an_import(imported: Project) -> None:
+    project = imported
     said = project.raypipe(
         "data", "import", tiny.write_shard(project, "again", tiny.rows(0, days=1)),
         "--to", "local://tiny/main", "--config", "tiny.yaml",
@@ -102,8 +99,8 @@ def test_duplicate_keys_stop_an_import(project: Project) -> None:
     assert "key" in said.err
 
 
-def test_the_schema_file_is_the_persons_to_edit(project: Project) -> None:
-    tiny.run(project)
+def test_the_schema_file_is_the_persons_to_edit(trained: Project) -> None:
+    project = trained
     schema = project.folder / ".raypipe" / "schemas" / "tiny.yaml"
     assert tiny.run(project).executed == []
 
@@ -116,10 +113,8 @@ def test_the_schema_file_is_the_persons_to_edit(project: Project) -> None:
     assert "CC" in said.result["error"]["message"]
 
 
-def test_a_version_answers_offline_the_same_each_time(project: Project) -> None:
-    tiny.run(project)
-    tiny.approve(project)
-    tiny.run(project)
+def test_a_version_answers_offline_the_same_each_time(registered: Project) -> None:
+    project = registered
     (project.folder / "my_model.py").unlink()  # the bundle brings its own code
 
     answers = []
@@ -155,8 +150,8 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edit_of_code_that_settings_name_runs_what_uses_it(project: Project, edit: str) -> None:
-    tiny.run(project)
+def test_an_edit_of_code_that_settings_name_runs_what_uses_it(trained: Project, edit: str) -> None:
+    project = trained
     change, expected = EDITS[edit]
     if change is not None:
         project.edit(*change)
@@ -168,8 +163,8 @@ def test_an_edit_of_code_that_settings_name_runs_what_uses_it(project: Project, 
     assert ran - {"fit"} == expected
 
 
-def test_neither_ray_nor_torch_is_imported_for_what_is_kept(project: Project) -> None:
-    tiny.run(project)
+def test_neither_ray_nor_torch_is_imported_for_what_is_kept(trained: Project) -> None:
+    project = trained
     project.write(
         "sitecustomize.py",
         "import atexit, sys\n"

@@ -4,12 +4,15 @@ import ast
 import builtins
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 BUILTINS = frozenset(dir(builtins))
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_WIDENS = {"eval": "module", "exec": "module", "globals": "module", "vars": "module", "locals": "",
-           "__import__": "package"}  # fmt: skip
+_WIDENS = {"eval": "module", "exec": "module", "globals": "module", "__import__": "package"}
+_BY_NAME = frozenset({"attrgetter", "methodcaller"})
+_TEXTS = frozenset({"Literal", "Annotated"})
+"""Types in whose brackets a text is a value, not a type."""
 
 
 @dataclass
@@ -23,21 +26,66 @@ class Mentions:
     imports: set[tuple[str, int, str, str]] = field(default_factory=set)
     """Names imported inside: (module, level, name, attributes after it)."""
     widens: set[str] = field(default_factory=set)
-    """"module" or "package" where a name is computed at run time."""
+    """What a name that is computed at run time may mean.
+
+    "module", "package", "methods" (of any class), or "under NAME": the modules of a package.
+    """
+    sets: set[str] = field(default_factory=set)
+    """Global names, with attributes, that are bound, or changed in a part: `helpers.TABLE`."""
+    modules: set[tuple[str, int, str]] = field(default_factory=set)
+    """Imports inside, used or not: (module, level, name)."""
 
 
 @dataclass
 class _Scope:
     names: set[str]
     imports: dict[str, list[tuple[str, int, str]]]
+    declared: set[str] = field(default_factory=set)
+    """Names that `global` names."""
+    is_class: bool = False
+    """Its names are seen by the statements of the class, not by the functions in it."""
 
 
-def mentions_of(nodes: Iterable[ast.AST]) -> Mentions:
-    """Collect what some statements mention."""
+def mentions_of(nodes: Iterable[ast.AST], *, in_class: Iterable[str] | None = None) -> Mentions:
+    """Collect what some statements mention.
+
+    `in_class` is for those of a class: what its body bound before.
+    """
     visitor = _Visitor()
+    if in_class is not None:
+        visitor.scopes.append(_Scope(set(in_class), {}, is_class=True))
     for node in nodes:
         visitor.visit(node)
     return visitor.found
+
+
+def own_names(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement of a class binds whenever it runs."""
+    match statement:
+        case (
+            ast.FunctionDef(name=name)
+            | ast.AsyncFunctionDef(name=name)
+            | ast.ClassDef(name=name)
+        ):
+            return {name}
+        case ast.Assign(targets=targets):
+            return {n.id for target in targets for n in ast.walk(target) if _is_bound(n)}
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+            return {name}
+    return set()
+
+
+def _is_bound(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def dotted(node: ast.expr) -> str:
+    """Return `a.b.c` as text; nothing where it does not start with a name."""
+    chain: list[str] = []
+    while isinstance(node, ast.Attribute):
+        chain.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(chain)]) if isinstance(node, ast.Name) else ""
 
 
 def imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, tuple[str, int, str]]]:
@@ -81,10 +129,22 @@ class _Visitor(ast.NodeVisitor):
     visit_AsyncFunctionDef = _visit_function
     visit_Lambda = _visit_function
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for outside in (*node.decorator_list, *node.bases, *node.keywords):
+            self.visit(outside)
+        scope = _Scope(set(), {}, is_class=True)
+        self.scopes.append(scope)
+        for statement in node.body:
+            self.visit(statement)
+            scope.names |= own_names(statement)
+        self.scopes.pop()
+
     def _visit_comprehension(self, node: ast.AST) -> None:
+        generators: list[ast.comprehension] = node.generators  # type: ignore[attr-defined]
+        self.visit(generators[0].iter)
         names = {
             name.id
-            for generator in node.generators  # type: ignore[attr-defined]
+            for generator in generators
             for name in ast.walk(generator.target)
             if isinstance(name, ast.Name)
         }
@@ -98,28 +158,33 @@ class _Visitor(ast.NodeVisitor):
     visit_GeneratorExp = _visit_comprehension
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if not self.scopes:
+        if all(scope.is_class for scope in self.scopes):
             self._annotation(node.annotation)
         self.visit(node.target)
         if node.value is not None:
             self.visit(node.value)
 
     def _annotation(self, node: ast.expr | None) -> None:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if node is None:
+            return
+        self.visit(node)
+        for text in _texts(node):
             try:
-                node = ast.parse(node.value, mode="eval").body
+                self._annotation(ast.parse(text, mode="eval").body)
             except SyntaxError:
-                return
-        if node is not None:
-            self.visit(node)
+                continue
 
     # --- names
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
             self._mention(node.id, ())
+        elif any(node.id in scope.declared for scope in self.scopes[-1:]):
+            self.found.sets.add(node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._set(node)
         chain: list[str] = []
         value: ast.expr = node
         while isinstance(value, ast.Attribute):
@@ -131,39 +196,79 @@ class _Visitor(ast.NodeVisitor):
             self.found.attributes.update(chain)
             self.visit(value)
 
-    def visit_Call(self, node: ast.Call) -> None:
-        called = _called(node.func)
-        if called == "getattr" and len(node.args) > 1:
-            self._getattr(node.args[1])
-        elif called in {"import_module", "importlib.import_module"}:
-            self._import_module(node)
-        elif called in _WIDENS and _WIDENS[called] and (called != "vars" or node.args == []):
-            self.found.widens.add(_WIDENS[called])
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._set(node)
         self.generic_visit(node)
 
-    def _getattr(self, name: ast.expr) -> None:
-        if isinstance(name, ast.Constant) and isinstance(name.value, str):
-            self.found.attributes.add(name.value)
-        else:
-            self.found.widens.add("module")
+    def _set(self, node: ast.expr) -> None:
+        while isinstance(node, ast.Subscript):
+            node = node.value
+        name = dotted(node)
+        if name and not self._is_local(name.partition(".")[0]):
+            self.found.sets.add(name)
 
-    def _import_module(self, node: ast.Call) -> None:
+    def visit_Call(self, node: ast.Call) -> None:
+        called = dotted(node.func).rpartition(".")[2]
         first = node.args[0] if node.args else None
-        if isinstance(first, ast.Constant) and isinstance(first.value, str) and len(node.args) == 1:
-            self.found.imports.add((first.value, 0, "", ""))
+        if called == "import_module" or dotted(node.func) == "__import__":
+            self._import_module(node, first)
+            for argument in (*node.args, *node.keywords):
+                self.visit(argument)
+            return
+        if dotted(node.func) == "getattr" and len(node.args) > 1:
+            self._by_name(node.args[1])
+        elif called in _BY_NAME and first is not None:
+            self._by_name(first)
+        elif dotted(node.func) == "vars" and first is None:
+            self.found.widens.add("module")
+        self.generic_visit(node)
+
+    def _by_name(self, name: ast.expr) -> None:
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            self.found.attributes.update(name.value.split("."))
+        else:
+            self.found.widens |= {"module", "methods"}
+
+    def _import_module(self, node: ast.Call, name: ast.expr | None) -> None:
+        start = _start(name)
+        if isinstance(name, ast.Constant) and start and len(node.args) == 1:
+            self.found.imports.add((start, 0, "", ""))
+        elif "." in start.lstrip("."):
+            self.found.widens.add(f"under {start.rpartition('.')[0]}")
         else:
             self.found.widens.add("package")
 
     def visit_Import(self, node: ast.Import) -> None:
-        """Nothing: an import counts by the names that are used of it."""
+        """Nothing outside of a class: an import counts by the names that are used of it."""
+        self._import(node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         """Only a star, which brings everything."""
         if any(alias.name == "*" for alias in node.names):
             self.found.imports.add((node.module or "", node.level, "*", ""))
+        self._import(node)
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        for _, what in imported(node):
+            if self.scopes and self.scopes[-1].is_class:
+                self.found.imports.add((*what, ""))
+            if isinstance(node, ast.ImportFrom):
+                self.found.modules.add(what)
+        if isinstance(node, ast.Import):
+            self.found.modules.update((alias.name, 0, "") for alias in node.names)
+
+    def _is_local(self, name: str) -> bool:
+        return any(
+            name in scope.names or name in scope.imports
+            for scope in self.scopes
+            if not scope.is_class
+        )
 
     def _mention(self, name: str, chain: tuple[str, ...]) -> None:
         for scope in reversed(self.scopes):
+            if scope.is_class and scope is not self.scopes[-1]:
+                continue
             if name in scope.imports:
                 for module, level, imported_name in scope.imports[name]:
                     self.found.imports.add((module, level, imported_name, ".".join(chain)))
@@ -172,14 +277,36 @@ class _Visitor(ast.NodeVisitor):
                 self.found.attributes.update(chain)
                 return
         self.found.names.add(".".join((name, *chain)))
+        if not chain and name in _WIDENS:
+            self.found.widens.add(_WIDENS[name])
 
 
-def _called(function: ast.expr) -> str:
-    if isinstance(function, ast.Name):
-        return function.id
-    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
-        return f"{function.value.id}.{function.attr}"
+def _start(text: ast.expr | None) -> str:
+    """Return how a text starts, as far as it is written out."""
+    match text:
+        case ast.Constant(value=str(value)):
+            return value
+        case ast.JoinedStr(values=[first, *_]) | ast.BinOp(left=first):
+            return _start(first)
     return ""
+
+
+def _texts(annotation: ast.expr) -> Iterator[str]:
+    """Yield the texts in an annotation that are types."""
+    match annotation:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.Subscript(value=value, slice=inner):
+            if dotted(value).rpartition(".")[2] not in _TEXTS:
+                yield from _texts(inner)
+            elif isinstance(inner, ast.Tuple) and not dotted(value).endswith("Literal"):
+                yield from _texts(inner.elts[0])
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            for element in elements:
+                yield from _texts(element)
+        case ast.BinOp(left=left, right=right):
+            yield from _texts(left)
+            yield from _texts(right)
 
 
 def _arguments(args: ast.arguments) -> list[ast.arg]:
@@ -191,6 +318,7 @@ def _scope_of(node: ast.AST, body: Sequence[ast.AST]) -> _Scope:
     names = {argument.arg for argument in _arguments(node.args)}  # type: ignore[attr-defined]
     imports: dict[str, list[tuple[str, int, str]]] = {}
     outside: set[str] = set()
+    declared_global: set[str] = set()
     for inner in _own_nodes(body):
         match inner:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
@@ -203,14 +331,17 @@ def _scope_of(node: ast.AST, body: Sequence[ast.AST]) -> _Scope:
                 names.add(name)
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
                 names.add(name)
-            case ast.MatchStar(name=str(name)):
+            case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
                 names.add(name)
-            case ast.Global(names=declared) | ast.Nonlocal(names=declared):
+            case ast.Global(names=declared):
+                outside.update(declared)
+                declared_global.update(declared)
+            case ast.Nonlocal(names=declared):
                 outside.update(declared)
             case ast.Import() | ast.ImportFrom():
                 for local, what in imported(inner):
                     imports.setdefault(local, []).append(what)
-    return _Scope(names - outside - imports.keys(), imports)
+    return _Scope(names - outside - imports.keys(), imports, declared_global)
 
 
 def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:

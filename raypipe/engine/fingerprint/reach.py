@@ -3,16 +3,28 @@
 import json
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint.names import BUILTINS
-from raypipe.engine.fingerprint.symbols import ModuleTable, Piece, Sources
+from raypipe.engine.fingerprint.symbols import NOT_INSTALLED, ModuleTable, Piece, Sources
 from raypipe.engine.records import Fingerprint
 from raypipe.errors import CodeReferenceError
 
 FOLLOWED = ("raypipe.stages", "raypipe.model", "raypipe.values")
 """Parts of raypipe that count like a project's own code; the others change no result."""
+DYNAMIC = frozenset(
+    {"importlib.import_module", "importlib.reload", "importlib.util.spec_from_file_location",
+     "importlib.util.find_spec", "runpy.run_path", "runpy.run_module", "pkgutil.iter_modules",
+     "pkgutil.walk_packages", "pkgutil.resolve_name"}
+)  # fmt: skip
+"""What imports a module by a name that is computed."""
+CONSTRUCTING = frozenset(
+    {"__init__", "__new__", "__post_init__", "__init_subclass__", "__class_getitem__",
+     "__set_name__", "__slots__", "__match_args__", "__doc__", "__module__", "__all__"}
+)  # fmt: skip
+"""Special names that nothing uses of a value that is there already."""
 MODULE = "<module>"
 """Stands for the statements of a module that bind no name."""
 
@@ -46,7 +58,10 @@ class _Walk:
         self.packages: set[str] = set()
         self.widened: set[str] = set()
         self.waiting: deque[tuple[str, Piece]] = deque()
+        self.whole: set[str] = set()
+        self.every_method = False
         self._closure: dict[str, tuple[str, ...]] = {}
+        self._effects: dict[tuple[str, int], Effect] = {}
 
     # --- starting
 
@@ -55,7 +70,8 @@ class _Walk:
         name = qualname.partition(".")[0]
         table = self.sources.module(module)
         if table is None:
-            if self._package(module):
+            if self._is_installed(module):
+                self._package(module)
                 return
             raise CodeReferenceError(
                 f"{reference!r} names the module {module!r}, which is not there",
@@ -70,11 +86,16 @@ class _Walk:
             )
 
     def go(self) -> None:
-        while True:
-            while self.waiting:
-                self._follow(*self.waiting.popleft())
-            if not self._reach_methods():
-                return
+        before = -1
+        while before < len(self.symbols):
+            before = len(self.symbols)
+            self._follow_all()
+            self._reach_methods()
+            self._reach_effects()
+
+    def _follow_all(self) -> None:
+        while self.waiting:
+            self._follow(*self.waiting.popleft())
 
     # --- following
 
@@ -142,6 +163,8 @@ class _Walk:
             return
         if self.sources.module(other) is None:
             self._package(other)
+            if ".".join(filter(None, (other, name, *chain))) in DYNAMIC:
+                self._widen(module, "package")
             return
         if not name:
             self._reach_module(other, chain)
@@ -174,7 +197,7 @@ class _Walk:
     # --- what cannot be resolved
 
     def _unresolved(self, module: str, name: str) -> None:
-        if name.startswith("__") and name.endswith("__"):
+        if name.startswith("__") and name.endswith("__") and name != "__dict__":
             return
         self.widened.add(f"{module}: {name} is not found")
         self._whole_module(module)
@@ -183,15 +206,19 @@ class _Walk:
         if module.startswith("raypipe."):
             return  # what raypipe finds by name at run time is code references, which count
         self.widened.add(f"{module}: a name is computed at run time")
+        kind, _, package = width.partition(" ")
         self._whole_module(module)
-        if width == "package":
-            for submodule in self.sources.submodules(module.partition(".")[0]):
+        if kind == "methods":
+            self.every_method = True
+        elif kind in {"package", "under"}:
+            for submodule in self.sources.submodules(package or module.partition(".")[0]):
                 self._whole_module(submodule)
 
     def _whole_module(self, module: str) -> None:
         table = self.sources.module(module)
-        if table is None or is_neutral(module):
+        if table is None or is_neutral(module) or module in self.whole:
             return
+        self.whole.add(module)
         self._enter(module, table)
         for name, indices in table.by_name.items():
             self._reach_pieces(module, name, [table.pieces[i] for i in indices])
@@ -203,28 +230,82 @@ class _Walk:
 
     # --- methods of unknown values
 
-    def _reach_methods(self) -> bool:
+    def _reach_methods(self) -> None:
         """Reach each method of the import closure whose name is taken from some value."""
-        before = len(self.symbols)
         for module in self._import_closure():
             table = self.sources.module(module)
             assert table is not None
             for piece in table.pieces:
+                owner = piece.binds[0] if piece.binds else MODULE
+                if f"{module}:{owner}" in self.symbols:
+                    continue
+                if self._taken(module, piece.methods) and not piece.members:
+                    self._reach_piece(module, table, piece)
+                found: dict[str, list[Piece]] = {}
                 for member in piece.members:
-                    for name in self.attributes.intersection(member.binds):
-                        symbol = f"{piece.binds[0]}.{name}"
-                        if f"{module}:{piece.binds[0]}" not in self.symbols:
-                            self._reach_pieces(module, symbol, [member])
-        return len(self.symbols) > before
+                    names = self._taken(module, member.binds)
+                    if self._taken(module, member.methods):
+                        names.update(member.binds)
+                    for name in names:
+                        found.setdefault(f"{owner}.{name}", []).append(member)
+                for symbol, members in found.items():
+                    self._reach_pieces(module, symbol, members)
+
+    def _taken(self, module: str, names: Iterable[str]) -> set[str]:
+        """Return those names of a class that code which is reached may take from a value of it.
+
+        A special one is taken by operators and builtins, which name no class.
+        """
+        every = self.every_method and not module.startswith("raypipe.")
+        return {
+            name
+            for name in names
+            if every
+            or name in self.attributes
+            or (name.startswith("__") and name.endswith("__") and name not in CONSTRUCTING)
+        }
+
+    def _reach_piece(self, module: str, table: ModuleTable, piece: Piece) -> None:
+        self._enter(module, table)
+        for name in piece.binds:
+            self._reach_pieces(module, name, [table.pieces[i] for i in table.by_name[name]])
+
+    # --- what an import changes
+
+    def _reach_effects(self) -> None:
+        """Reach each statement of the import closure that changes what is reached already.
+
+        Such as a registration by decorator, or a module that sets another's attribute.
+        """
+        reached = {top_symbol(module, symbol) for symbol, (module, _) in self.symbols.items()}
+        reached |= {f"{module}:*" for module in self.whole}
+        for module in self._import_closure():
+            table = self.sources.module(module)
+            assert table is not None
+            for index, piece in enumerate(table.pieces):
+                if not piece.calls and not piece.is_effect:
+                    continue
+                if piece.binds and all(f"{module}:{name}" in self.symbols for name in piece.binds):
+                    continue
+                if (module, index) not in self._effects:
+                    self._effects[module, index] = effect_of(module, piece, self.sources)
+                effect = self._effects[module, index]
+                if effect.symbols & reached or effect.packages & self.packages:
+                    self._reach_piece(module, table, piece)
+
+    # --- the import closure
 
     def _import_closure(self) -> list[str]:
         seen: set[str] = set()
-        waiting = [module for module in self.modules if not is_neutral(module)]
+        waiting = list(self.modules)
         while waiting:
             module = waiting.pop()
-            if module not in seen:
-                seen.add(module)
-                waiting.extend(self._imported_by(module))
+            if module in seen or is_neutral(module) or self.sources.module(module) is None:
+                continue
+            seen.add(module)
+            waiting.extend(self._imported_by(module))
+            if "." in module:
+                waiting.append(module.rpartition(".")[0])
         return sorted(seen)
 
     def _imported_by(self, module: str) -> tuple[str, ...]:
@@ -239,7 +320,7 @@ class _Walk:
         inner = [
             (target, level, name)
             for piece in table.pieces
-            for target, level, name, _ in piece.imports
+            for target, level, name in (*piece.modules, *(one[:3] for one in piece.imports))
         ]
         stars = [(target, level, "") for target, level in table.stars]
         for target, level, name in (*named, *inner, *stars):
@@ -249,6 +330,10 @@ class _Walk:
                     yield candidate
 
     # --- the result
+
+    def _is_installed(self, module: str) -> bool:
+        found = self.sources.distribution(module.partition(".")[0])
+        return found is None or found[1] != NOT_INSTALLED
 
     def _package(self, module: str) -> bool:
         """Count the distribution that a module is of; say whether it is there at all."""
@@ -289,3 +374,55 @@ def absolute(module: str, is_package: bool, target: str, level: int) -> str:
     parts = module.split(".")
     kept = parts[: len(parts) - level + (1 if is_package else 0)]
     return ".".join([*kept, *([target] if target else [])])
+
+
+def top_symbol(module: str, symbol: str) -> str:
+    """Return the symbol of the class that a member is of; any other symbol as it is."""
+    return f"{module}:{symbol[len(module) + 1 :].partition('.')[0]}"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a statement may change beside what it binds."""
+
+    symbols: frozenset[str]
+    packages: frozenset[str]
+    """Top-level modules that are no project's, such as `random` or `os`."""
+
+
+NO_EFFECT = Effect(frozenset(), frozenset())
+
+
+def effect_of(module: str, piece: Piece, sources: Sources) -> Effect:
+    """Return what a statement may change when its module is imported.
+
+    What it sets; what holds state and is reached by the project code that it calls.
+    """
+    called = _resolved(module, piece.calls, sources)
+    if not called and not piece.is_effect:
+        return NO_EFFECT
+    walk = _Walk(sources)
+    for mentioned in piece.calls if piece.is_definition else piece.names:
+        name, *chain = mentioned.split(".")
+        walk._reach_name(module, name, tuple(chain))
+    changed = _resolved(module, piece.sets, sources)
+    if piece.is_effect:
+        changed |= _resolved(module, piece.names, sources)
+    changed |= _resolved(module, [name for name in piece.calls if "." in name], sources)
+    if called:
+        walk._follow_all()
+        for symbol, (other, pieces) in walk.symbols.items():
+            if any(one.holds for one in pieces):
+                changed.add(symbol)
+            for one in pieces:
+                changed |= _resolved(other, one.sets, sources)
+    return Effect(frozenset(changed), frozenset(walk.packages if piece.is_effect else ()))
+
+
+def _resolved(module: str, names: Iterable[str], sources: Sources) -> set[str]:
+    """Return the symbols that names mean in a module; of a name that is not there, `module:*`."""
+    walk = _Walk(sources)
+    for mentioned in names:
+        name, *chain = mentioned.split(".")
+        walk._reach_name(module, name, tuple(chain))
+    return walk.symbols.keys() | {f"{whole}:*" for whole in walk.whole}

@@ -5,10 +5,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from raypipe.engine.fingerprint.names import Mentions, imported, mentions_of
+from raypipe.engine.fingerprint.names import Mentions, dotted, imported, mentions_of, own_names
 from raypipe.engine.fingerprint.normal import digest_node, is_docstring
 from raypipe.errors import PipelineError
 
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_CONSTANT_MAKERS = frozenset(
+    {"Path", "getLogger", "compile", "frozenset", "TypeVar", "ParamSpec", "NewType", "namedtuple",
+     "int", "float", "str", "bool", "bytes", "len", "partial"}
+)  # fmt: skip
+"""Calls whose results are never changed in place, or not so that a result differs."""
 Import = tuple[str, int, str]
 """Module, level of a relative import, and name.
 
@@ -29,7 +35,21 @@ class Piece:
     names: tuple[str, ...]
     attributes: tuple[str, ...]
     imports: tuple[tuple[str, int, str, str], ...]
+    modules: tuple[tuple[str, int, str], ...]
+    """Imports inside it, whether what they bind is used or not."""
     widens: tuple[str, ...]
+    sets: tuple[str, ...]
+    """Global names that it binds or changes when it runs, inside functions too."""
+    calls: tuple[str, ...]
+    """What runs when the module is imported: names called, decorators, bases."""
+    methods: tuple[str, ...]
+    """Names that the bodies of classes inside it bind."""
+    is_effect: bool
+    """A statement for what it changes, such as a call whose result is dropped."""
+    is_definition: bool
+    """A function or a class."""
+    holds: bool
+    """What it binds may be changed in place."""
     first: int
     """Line where it starts, from 1."""
     last: int
@@ -77,11 +97,22 @@ def _piece(data: Any) -> Piece:
         names=tuple(data["names"]),
         attributes=tuple(data["attributes"]),
         imports=tuple(tuple(one) for one in data["imports"]),
+        modules=tuple(tuple(one) for one in data["modules"]),
         widens=tuple(data["widens"]),
+        sets=tuple(data["sets"]),
+        calls=tuple(data["calls"]),
+        methods=tuple(data["methods"]),
+        is_effect=data["is_effect"],
+        is_definition=data["is_definition"],
+        holds=data["holds"],
         first=data["first"],
         last=data["last"],
         members=tuple(_piece(member) for member in data["members"]),
     )
+
+
+NOT_INSTALLED = "not installed"
+"""Stands for the version of a distribution that is not there."""
 
 
 class Sources(Protocol):
@@ -100,7 +131,10 @@ class Sources(Protocol):
         ...
 
     def distribution(self, top_level: str) -> tuple[str, str] | None:
-        """Return name and version of a module's distribution; None for one of Python's own."""
+        """Return name and version of a module's distribution; None for one of Python's own.
+
+        The version of what is not there is NOT_INSTALLED.
+        """
         ...
 
 
@@ -127,6 +161,7 @@ class _Parser:
     def parse(self, tree: ast.Module) -> ModuleTable:
         for statement in tree.body:
             self._imports_in(statement)
+        self._global_imports_in(tree)
         for statement in tree.body:
             if not _does_nothing(statement):
                 self._add(statement)
@@ -152,6 +187,15 @@ class _Parser:
                     else:
                         self.imports.setdefault(local, []).append(what)
 
+    def _global_imports_in(self, tree: ast.Module) -> None:
+        """Find what functions import for the whole module: `global np; import numpy as np`."""
+        names = {n for node in ast.walk(tree) if isinstance(node, ast.Global) for n in node.names}
+        for node in ast.walk(tree) if names else ():
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for local, what in imported(node):
+                    if local in names and what not in self.imports.get(local, ()):
+                        self.imports.setdefault(local, []).append(what)
+
     def _add(self, statement: ast.stmt) -> None:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             statement.decorator_list = [
@@ -175,9 +219,15 @@ class _Parser:
         )
 
 
-def make_piece(node: ast.stmt, binds: tuple[str, ...], members: tuple[Piece, ...] = ()) -> Piece:
-    """Return a statement as a piece."""
-    found: Mentions = mentions_of([node])
+def make_piece(
+    node: ast.stmt,
+    binds: tuple[str, ...],
+    members: tuple[Piece, ...] = (),
+    *,
+    in_class: Iterable[str] | None = None,
+) -> Piece:
+    """Return a statement as a piece; `in_class` as of `mentions_of`."""
+    found: Mentions = mentions_of([node], in_class=in_class)
     decorators = getattr(node, "decorator_list", [])
     return Piece(
         binds=binds,
@@ -185,7 +235,14 @@ def make_piece(node: ast.stmt, binds: tuple[str, ...], members: tuple[Piece, ...
         names=tuple(sorted(found.names)),
         attributes=tuple(sorted(found.attributes)),
         imports=tuple(sorted(found.imports)),
+        modules=tuple(sorted(found.modules)),
         widens=tuple(sorted(found.widens)),
+        sets=tuple(sorted(found.sets)),
+        calls=tuple(sorted(_called_at_import(node))),
+        methods=tuple(sorted(_inner_methods(node, members))),
+        is_effect=_is_effect(node),
+        is_definition=isinstance(node, _DEFINITIONS),
+        holds=_holds(node, members),
         first=min([node.lineno, *(one.lineno for one in decorators)]),
         last=node.end_lineno or node.lineno,
         members=members,
@@ -193,9 +250,89 @@ def make_piece(node: ast.stmt, binds: tuple[str, ...], members: tuple[Piece, ...
 
 
 def _members(node: ast.ClassDef) -> Iterator[Piece]:
+    bound: set[str] = set()
     for statement in node.body:
         if not is_docstring(statement):
-            yield make_piece(statement, tuple(sorted(_bound_by(statement))))
+            yield make_piece(statement, tuple(sorted(_bound_by(statement))), in_class=bound)
+        bound |= own_names(statement)
+
+
+def _called_at_import(node: ast.AST) -> Iterator[str]:
+    """Yield names of what runs when a statement of a module does; a function's body does not."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            outside: list[ast.AST] = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+            started = node.decorator_list
+        case ast.ClassDef():
+            outside = [*node.body]
+            started = [*node.decorator_list, *node.bases, *(k.value for k in node.keywords)]
+        case ast.Lambda():
+            return
+        case ast.Call():
+            outside = [*node.args, *node.keywords]
+            started = [node.func]
+        case _:
+            outside = list(ast.iter_child_nodes(node))
+            started = []
+    for expression in started:
+        if name := dotted(expression):
+            yield name
+        else:
+            outside.append(expression)
+    for inner in outside:
+        yield from _called_at_import(inner)
+
+
+def _inner_methods(node: ast.stmt, members: Iterable[Piece]) -> set[str]:
+    """Return what classes of a statement bind, but for what its members tell."""
+    return {
+        name
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.ClassDef) and not (members and inner is node)
+        for statement in inner.body
+        for name in _bound_by(statement)
+    }
+
+
+def _holds(node: ast.AST, members: Iterable[Piece]) -> bool:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return False
+        case ast.ClassDef():
+            hooks = any("__init_subclass__" in member.binds for member in members)
+            return hooks or bool(node.keywords) or any(member.holds for member in members)
+        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+            return not _stays(value)
+        case ast.AugAssign(value=value):
+            return not _stays(value)
+    return True
+
+
+def _stays(value: ast.expr) -> bool:
+    """Say whether a value is of a kind that is never changed in place."""
+    match value:
+        case ast.Constant() | ast.Lambda() | ast.JoinedStr() | ast.BinOp(op=ast.Div()):
+            return True
+        case ast.Tuple(elts=elements):
+            return all(map(_stays, elements))
+        case ast.UnaryOp(operand=operand):
+            return _stays(operand)
+        case ast.BinOp(left=left, right=right):
+            return _stays(left) and _stays(right)
+        case ast.Call(func=function):
+            return dotted(function).rpartition(".")[2] in _CONSTANT_MAKERS
+    return False
+
+
+def _is_effect(node: ast.AST) -> bool:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
+            return False
+        case ast.Expr() | ast.Delete() | ast.Assert():
+            return True
+        case ast.Attribute(ctx=ast.Store()) | ast.Subscript(ctx=ast.Store()):
+            return True
+    return any(map(_is_effect, ast.iter_child_nodes(node)))
 
 
 def _does_nothing(statement: ast.stmt) -> bool:
@@ -218,8 +355,14 @@ def _is_for_types(test: ast.expr) -> bool:
 
 def _is_start_of_script(test: ast.expr) -> bool:
     """Say whether a condition is `__name__ == "__main__"`."""
-    names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
-    return isinstance(test, ast.Compare) and names == {"__name__"}
+    match test:
+        case ast.Compare(
+            left=ast.Name(id="__name__"),
+            ops=[ast.Eq()],
+            comparators=[ast.Constant(value="__main__")],
+        ):
+            return True
+    return False
 
 
 def _module_level(statement: ast.AST) -> Iterator[ast.AST]:

@@ -1,7 +1,6 @@
 """From a recipe and the train profile to a transform, without another look at rows."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from raypipe.config.faults import suggest
 from raypipe.config.preprocessing import (
@@ -21,18 +20,17 @@ from raypipe.stages.preprocessing.statistics import (
     vocabulary,
 )
 from raypipe.values.columns import ColumnProfile
+from raypipe.values.label import fit_label
 from raypipe.values.profile import Profile
-from raypipe.values.schema import Column, Schema, kind_of
-from raypipe.values.signature import Feature, Label, Signature
+from raypipe.values.schema import NUMBERS, Column, Schema, kind_of
+from raypipe.values.signature import Feature, Signature, Task
 from raypipe.values.transform import Transform, groups
 from raypipe.values.transform.transform import features_of, tensor_specs
 
-Task = Literal["binary", "multiclass", "regression"]
 CodeOf = Callable[[str], str]
 """From a code reference to the digest of the code that it reaches."""
 
-_NUMBERS = ("integer", "number", "boolean")
-_VALUES = (*_NUMBERS, "text", "date", "timestamp")
+_VALUES = (*NUMBERS, "text", "date", "timestamp")
 
 
 def fit_transform(
@@ -64,46 +62,6 @@ def fit_transform(
         label_type=_column(schema, label).type,
         optional=tuple(f.name for f in features if not _column(schema, f.name).required),
     )
-
-
-def fit_label(train: Profile, schema: Schema, label: str, task: Task) -> Label:
-    """Return what the label is: its classes are the schema's, else those of the train split."""
-    column = _column(schema, label)
-    kind = kind_of(column.type)
-    if task == "regression":
-        if kind not in _NUMBERS:
-            raise UsageError(
-                f"training.task is regression, but the label {label!r} is {column.type}",
-                hint="Regression predicts numbers; for classes set training.task: multiclass.",
-            )
-        return Label(name=label, task=task)
-    classes = _classes(column, kind, train)
-    if task == "binary" and len(classes) != 2:
-        raise UsageError(
-            f"training.task is binary, but the label {label!r} has {_count(classes)}",
-            hint="For more classes set training.task: multiclass; for numbers, regression.",
-        )
-    return Label(name=label, task=task, classes=classes)
-
-
-def _classes(column: Column, kind: str, train: Profile) -> tuple[str, ...]:
-    if kind == "boolean":
-        return ("false", "true")
-    seen = train.columns.get(column.name)
-    values = column.categories or (seen.values if seen else None)
-    if values is None:
-        raise UsageError(
-            f"The label {column.name!r} has more than 1,000 distinct values",
-            hint="For numbers set training.task: regression; else choose another label.",
-        )
-    if kind in _NUMBERS:
-        return tuple(sorted(values, key=float))
-    return tuple(sorted(values))
-
-
-def _count(classes: tuple[str, ...]) -> str:
-    shown = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
-    return f"{len(classes)} classes ({shown})" if classes else "no value in the train split"
 
 
 def _fit(group: Group, train: Profile, code_of: CodeOf) -> groups.Group:
@@ -176,7 +134,7 @@ def _column(schema: Schema, name: str) -> Column:
 def _require(group: Group, number: int, schema: Schema, label: str) -> None:
     """Raise UsageError unless a group's columns are there and of a kind that it can read."""
     where = f"preprocessing.groups[{number}] ({group.kind})"
-    allowed = _NUMBERS if isinstance(group, NumericGroup | CyclicGroup) else _VALUES
+    allowed = NUMBERS if isinstance(group, NumericGroup | CyclicGroup) else _VALUES
     for name in group.columns:
         if name == label:
             raise UsageError(f"{where} reads the label {name!r}", hint="Leave it out.")

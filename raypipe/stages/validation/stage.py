@@ -10,6 +10,7 @@ from raypipe.engine.step import step
 from raypipe.errors import UsageError, ValidationStopped
 from raypipe.values.dataset import Dataset
 from raypipe.values.schema import Role, Schema
+from raypipe.values.signature import Task
 from raypipe.values.validation import Validation
 
 if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
@@ -21,12 +22,21 @@ SHOWN = 10
 
 @step(driver=True, uncounted=("profiles",))
 def infer(
-    name: str, profiles: SplitProfiles, data: DataConfig, settings: ValidationConfig
+    name: str, profiles: SplitProfiles, data: DataConfig, settings: ValidationConfig, task: Task
 ) -> Schema:
-    """Return the schema that the rows at hand keep; later rows do not change it."""
-    from raypipe.stages.validation.inference import infer_schema
+    """Return the schema that the rows at hand keep; later rows do not change it.
 
-    return infer_schema(name, profiles.all, data, settings)
+    UsageError if the label is none for the task: a schema made with a wrong label would stay. (A
+    constant one is a fault of the rows, and `validate` says so.)
+    """
+    from raypipe.stages.validation.inference import infer_schema
+    from raypipe.values.label import fit_label
+
+    schema = infer_schema(name, profiles.all, data, settings)
+    values = profiles.all.columns[data.label].values
+    if values is None or len(values) > 1:
+        fit_label(profiles.all, schema, data.label, task)
+    return schema
 
 
 @step(driver=True)

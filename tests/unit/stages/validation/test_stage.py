@@ -61,7 +61,7 @@ def test_settings_and_schema_must_agree_on_roles(profiles, schema, data, change,
 
 def test_an_inferred_schema_counts_the_same_read_back_from_its_file(profiles, data, tmp_path):
     """Else the second run, which reads the file, would fit and transform everything again."""
-    schema = infer("test", profiles(), data, SETTINGS)
+    schema = infer("test", profiles(), data, SETTINGS, "binary")
     codec = TreeCodec(lambda path: "")
     again = schema_from_yaml(schema_to_yaml(schema))
     assert codec.encode(again).digest == codec.encode(schema).digest

@@ -1,0 +1,1452 @@
+"""An edit changes a step's fingerprint where it can change its result, and mostly only there."""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raypipe.engine.fingerprint import ModuleTable, fingerprint, parse_module
+from raypipe.engine.fingerprint.reach import absolute, is_neutral
+from raypipe.errors import CodeReferenceError
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A project in memory: path to text."""
+
+    files: Mapping[str, str]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, name: str) -> str | None:
+        stem = name.replace(".", "/")
+        return next((p for p in (f"{stem}/__init__.py", f"{stem}.py") if p in self.files), None)
+
+    def is_folder(self, name: str) -> bool:
+        return any(path.startswith(f"{name.replace('.', '/')}/") for path in self.files)
+
+    def module(self, name: str) -> ModuleTable | None:
+        path = self.path(name)
+        if path is not None:
+            packaged = path.endswith("__init__.py")
+            return parse_module(name, self.files[path], is_package=packaged, shown=path)
+        return parse_module(name, "", is_package=True, shown=name) if self.is_folder(name) else None
+
+    def submodules(self, package: str) -> Iterable[str]:
+        paths = (path for path in self.files if path.startswith(f"{package}/"))
+        return sorted(p.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for p in paths)
+
+    def lines(self, name: str) -> list[str]:
+        path = self.path(name)
+        return self.files[path].splitlines() if path else []
+
+    def distribution(self, top_level: str) -> tuple[str, str] | None:
+        if top_level in sys.stdlib_module_names:
+            return None
+        return top_level, self.versions.get(top_level, "not installed")
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports a project from memory."""
+
+    def __init__(self, project: Texts) -> None:
+        self.project = project
+
+    def find_spec(self, fullname: str, *_: Any) -> importlib.machinery.ModuleSpec | None:
+        path = self.project.path(fullname)
+        if path is None and not self.project.is_folder(fullname):
+            return None
+        packaged = path is None or path.endswith("__init__.py")
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=packaged)
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec("\n".join(self.project.lines(module.__name__)), module.__dict__)
+
+
+@contextmanager
+def importable(project: Texts) -> Iterator[None]:
+    finder, before = Finder(project), set(sys.modules)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in set(sys.modules) - before:
+            if getattr(sys.modules[name].__spec__, "loader", None) is finder:
+                del sys.modules[name]
+
+
+def result_of(project: Texts, argument: Any = 2) -> Any:
+    with importable(project):
+        try:
+            return importlib.import_module("flow").go(argument)
+        except Exception as error:
+            return repr(error)
+
+
+# The edit of a row writes 42 for every 41 in it. Where a row counts, its result differs too, unless
+# it is one of SAME_RESULT: so the table itself is held to what Python does.
+COUNTS = {
+    "the step's own body": """
+def go(x):
+    return x + 41
+""",
+    "a function called": """
+def go(x):
+    return helper(x)
+def helper(x):
+    return x + 41
+""",
+    "a function two calls away": """
+def go(x):
+    return first(x)
+def first(x):
+    return second(x)
+def second(x):
+    return x + 41
+""",
+    "mutual recursion": """
+def go(x):
+    return even(x)
+def even(x):
+    return 0 if x == 0 else odd(x - 1)
+def odd(x):
+    return 41 if x == 1 else even(x - 1)
+""",
+    "a function that is handed on": """
+def go(x):
+    return list(map(helper, [x]))
+def helper(x):
+    return x + 41
+""",
+    "a constant": """
+RATE = 41
+def go(x):
+    return x + RATE
+""",
+    "a constant of a constant": """
+BASE = 41
+RATE = BASE * 2
+def go(x):
+    return x + RATE
+""",
+    "one of a tuple of constants": """
+LOW, HIGH = 1, 41
+def go(x):
+    return HIGH
+""",
+    "a constant that depends on a condition": """
+import sys
+if sys.version_info > (3,):
+    RATE = 41
+else:
+    RATE = 1
+def go(x):
+    return RATE
+""",
+    "the condition of a constant": """
+if 1 < 2 ** 41 % 4398046511104 - 2 ** 41 + 1 or 41 == 41.0:
+    RATE = 41
+def go(x):
+    return RATE
+""",
+    "a constant made by a loop": """
+TABLE = {}
+for key in range(3):
+    TABLE[key] = 41
+def go(x):
+    return TABLE[x]
+""",
+    "an augmented assignment": """
+RATE = 1
+RATE += 41
+def go(x):
+    return RATE
+""",
+    "an augmented assignment to an imported list": """
+# file: flow.py
+import lib
+lib.RATES += [41]
+def go(x):
+    return lib.RATES[-1]
+# file: lib.py
+RATES = []
+""",
+    "a global that a function sets": """
+RATE = 1
+def go(x):
+    set_up()
+    return RATE
+def set_up():
+    global RATE
+    RATE = 41
+""",
+    "a global set when the module is imported": """
+RATE = 1
+def set_up():
+    global RATE
+    RATE = 41
+set_up()
+def go(x):
+    return RATE
+""",
+    "a global set by the argument of a call": """
+RATE = 1
+def set_up(rate):
+    global RATE
+    RATE = rate
+set_up(41)
+def go(x):
+    return RATE
+""",
+    "a walrus at module level": """
+if (RATE := 41) > 1:
+    pass
+def go(x):
+    return RATE
+""",
+    "a walrus in a function": """
+def go(x):
+    return (y := helper()) + y
+def helper():
+    return 41
+""",
+    "a walrus in a comprehension": """
+def go(x):
+    return [y for _ in range(x) if (y := helper())]
+def helper():
+    return 41
+""",
+    "a name that a comprehension and the module share": """
+RATE = 41
+def go(x):
+    return [RATE for RATE in range(RATE)]
+""",
+    "a comprehension": """
+def go(x):
+    return {k: helper(k) for k in range(x)}
+def helper(x):
+    return x + 41
+""",
+    "a generator": """
+def go(x):
+    return list(rows())
+def rows():
+    yield from (n + 41 for n in range(2))
+""",
+    "a lambda": """
+helper = lambda x: x + 41
+def go(x):
+    return helper(x)
+""",
+    "what a lambda calls": """
+def go(x):
+    return (lambda y: helper(y))(x)
+def helper(x):
+    return x + 41
+""",
+    "a nested function": """
+def go(x):
+    def inner(y):
+        return helper(y)
+    return inner(x)
+def helper(x):
+    return x + 41
+""",
+    "a closure": """
+def make(rate):
+    def inner(x):
+        return x + rate
+    return inner
+helper = make(41)
+def go(x):
+    return helper(x)
+""",
+    "a default argument": """
+def go(x):
+    return helper(x)
+def helper(x, rate=41):
+    return x + rate
+""",
+    "the constant of a default argument": """
+RATE = 41
+def go(x, rate=RATE):
+    return x + rate
+""",
+    "a keyword-only default argument": """
+def rate():
+    return 41
+def go(x, *, rate=rate()):
+    return x + rate
+""",
+    "a decorator": """
+def twice(function):
+    return lambda x: function(x) + 41
+@twice
+def go(x):
+    return x
+""",
+    "a decorator's argument": """
+def plus(rate):
+    return lambda function: lambda x: function(x) + rate
+def go(x):
+    return helper(x)
+@plus(41)
+def helper(x):
+    return x
+""",
+    "a function for a dispatch by type": """
+from functools import singledispatch
+@singledispatch
+def helper(x):
+    return 0
+@helper.register
+def _(x: int):
+    return 41
+def go(x):
+    return helper(x)
+""",
+    "a dict of functions": """
+def helper(x):
+    return x + 41
+TABLE = {"x": helper}
+def go(x):
+    return TABLE["x"](x)
+""",
+    "a dict that a function is put into": """
+TABLE = {}
+def helper(x):
+    return x + 41
+TABLE["x"] = helper
+def go(x):
+    return TABLE["x"](x)
+""",
+    "a dict that is updated": """
+TABLE = {}
+TABLE.update(x=41)
+def go(x):
+    return TABLE["x"]
+""",
+    "a registration by decorator": """
+TABLE = {}
+def register(function):
+    TABLE[function.__name__] = function
+    return function
+@register
+def helper(x):
+    return x + 41
+def go(x):
+    return TABLE["helper"](x)
+""",
+    "a registration by decorator of an object": """
+class Registry:
+    def __init__(self):
+        self.known = {}
+    def add(self, name):
+        return lambda function: self.known.setdefault(name, function)
+registry = Registry()
+@registry.add("x")
+def helper(x):
+    return x + 41
+def go(x):
+    return registry.known["x"](x)
+""",
+    "a registration by call": """
+TABLE = {}
+def register(name, function):
+    TABLE[name] = function
+def helper(x):
+    return x + 41
+register("x", helper)
+def go(x):
+    return TABLE["x"](x)
+""",
+    "a registration in a module that is only imported": """
+# file: flow.py
+import plugins
+from registry import TABLE
+def go(x):
+    return TABLE["helper"](x)
+# file: plugins.py
+from registry import register
+@register
+def helper(x):
+    return x + 41
+# file: registry.py
+TABLE = {}
+def register(function):
+    TABLE[function.__name__] = function
+    return function
+""",
+    "a registration in a package's __init__": """
+# file: flow.py
+from pkg.registry import TABLE
+def go(x):
+    return TABLE["helper"](x)
+# file: pkg/__init__.py
+from pkg.registry import register
+@register
+def helper(x):
+    return x + 41
+# file: pkg/registry.py
+TABLE = {}
+def register(function):
+    TABLE[function.__name__] = function
+    return function
+""",
+    "a subclass that its base keeps": """
+class Base:
+    known = {}
+    def __init_subclass__(cls):
+        Base.known[cls.__name__] = cls
+class One(Base):
+    rate = 41
+def go(x):
+    return Base.known["One"].rate
+""",
+    "a subclass that is looked for": """
+class Base:
+    pass
+class One(Base):
+    def speed_of_it(self):
+        return 41
+def go(x):
+    return [one().speed_of_it() for one in Base.__subclasses__()]
+""",
+    "functools.partial": """
+from functools import partial
+def helper(x, y):
+    return x + y + 41
+plus = partial(helper, 1)
+def go(x):
+    return plus(x)
+""",
+    "a method of a known class": """
+class Model:
+    def area(self, x):
+        return x + 41
+def go(x):
+    return Model().area(x)
+""",
+    "a method of a known object": """
+class Model:
+    def area(self, x):
+        return x + 41
+model = Model()
+def go(x):
+    return model.area(x)
+""",
+    "a method in a base class": """
+# file: flow.py
+from lib import Base
+class Model(Base):
+    pass
+def go(x):
+    return Model().area(x)
+# file: lib.py
+class Base:
+    def area(self, x):
+        return x + 41
+""",
+    "a method called on self": """
+class Base:
+    def area(self):
+        return self.side()
+class Model(Base):
+    def side(self):
+        return 41
+def go(x):
+    return Model().area()
+""",
+    "a method called by super": """
+class Base:
+    def area(self):
+        return 41
+class Model(Base):
+    def area(self):
+        return super().area()
+def go(x):
+    return Model().area()
+""",
+    "a class method, and a static one": """
+class Model:
+    @classmethod
+    def make(cls):
+        return cls.rate()
+    @staticmethod
+    def rate():
+        return 41
+def go(x):
+    return Model.make()
+""",
+    "a property": """
+class Model:
+    @property
+    def area(self):
+        return 41
+def go(x):
+    return Model().area
+""",
+    "a property's setter": """
+class Model:
+    @property
+    def area(self):
+        return self.size
+    @area.setter
+    def area(self, size):
+        self.size = size + 41
+def go(x):
+    model = Model()
+    model.area = x
+    return model.area
+""",
+    "a class attribute": """
+class Model:
+    rate = 41
+    def area(self):
+        return self.rate
+def go(x):
+    return Model().area()
+""",
+    "a class attribute of a constant": """
+rate = 41
+class Model:
+    rate = rate
+def go(x):
+    return Model.rate
+""",
+    "an attribute put on a class": """
+class Model:
+    pass
+Model.rate = 41
+def go(x):
+    return Model.rate
+""",
+    "an operator of a class": """
+class Model:
+    def __add__(self, x):
+        return x + 41
+def go(x):
+    return Model() + x
+""",
+    "a metaclass": """
+class Meta(type):
+    def __call__(cls):
+        return 41
+class Model(metaclass=Meta):
+    pass
+def go(x):
+    return Model()
+""",
+    "a class in a function": """
+def go(x):
+    class Model:
+        def area(self):
+            return helper()
+    return Model().area()
+def helper():
+    return 41
+""",
+    "a dataclass' default": """
+from dataclasses import dataclass
+@dataclass
+class Row:
+    size: int = 41
+def go(x):
+    return Row().size
+""",
+    "a dataclass' annotation": """
+from dataclasses import dataclass, fields
+@dataclass
+class Row:
+    size: "int | 41" = 1
+def go(x):
+    return fields(Row)[0].type
+""",
+    "a named tuple": """
+from collections import namedtuple
+Row = namedtuple("Row", "size", defaults=[41])
+def go(x):
+    return Row().size
+""",
+    "an enumeration": """
+from enum import Enum
+class Kind(Enum):
+    ONE = 41
+def go(x):
+    return Kind.ONE.value
+""",
+    "a parameter's annotation": """
+def go(x: "int | 41" = 1):
+    return go.__annotations__["x"]
+""",
+    "a type that a parameter's annotation names": """
+from __future__ import annotations
+class Row:
+    size = 41
+def go(x: Row):
+    return 1
+""",
+    "a type that a text in an annotation names": """
+class Row:
+    size = 41
+def go(x: list["Row"]):
+    return 1
+""",
+    "a type alias": """
+from typing import Literal
+Size = Literal[41]
+def go(x: Size):
+    return go.__annotations__["x"].__args__
+""",
+    "a method of an unknown value": """
+# file: flow.py
+import lib
+def go(x):
+    return x.area()
+# file: lib.py
+class Square:
+    def area(self):
+        return 41
+""",
+    "what a method of an unknown value calls": """
+# file: flow.py
+import lib
+def go(x):
+    return x.area()
+# file: lib.py
+from other import side
+class Square:
+    def area(self):
+        return side()
+# file: other.py
+def side():
+    return 41
+""",
+    "a property of an unknown value": """
+class Square:
+    @property
+    def area(self):
+        return 41
+def go(x):
+    return x.area
+""",
+    "an attribute of an unknown value's class": """
+class Square:
+    side = 41
+    def area(self):
+        return self.side
+def go(x):
+    return x.area()
+""",
+    "an operator of an unknown value": """
+class Square:
+    def __add__(self, other):
+        return 41
+def go(x):
+    return x + 1
+""",
+    "a call of an unknown value": """
+class Square:
+    def __call__(self, other):
+        return 41
+def go(x):
+    return x(1)
+""",
+    "a method of a nested class": """
+class Outer:
+    class Square:
+        def area(self):
+            return 41
+def go(x):
+    return x.area()
+""",
+    "a method of a class under a condition": """
+try:
+    import nothing_of_this_name
+except ImportError:
+    class Square:
+        def area(self):
+            return 41
+def go(x):
+    return x.area()
+""",
+    "a method of a class that a function makes": """
+def make():
+    class Square:
+        def area(self):
+            return 41
+    return Square()
+def go(x):
+    return x.area()
+""",
+    "match": """
+from dataclasses import dataclass
+@dataclass
+class Row:
+    size: int = 41
+def go(x):
+    match Row():
+        case Row(size=size):
+            return size
+""",
+    "match by value": """
+class Kind:
+    ONE = 41
+def go(x):
+    match 41:
+        case Kind.ONE:
+            return helper()
+def helper():
+    return 41
+""",
+    "from module import name": """
+# file: flow.py
+from lib import helper
+def go(x):
+    return helper(x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "a renamed import": """
+# file: flow.py
+from lib import helper as other
+import lib2 as l
+def go(x):
+    return other(x) + l.RATE
+# file: lib.py
+def helper(x):
+    return x + 41
+# file: lib2.py
+RATE = 1
+""",
+    "a renamed module": """
+# file: flow.py
+import pkg.lib as l
+def go(x):
+    return l.helper(x)
+# file: pkg/lib.py
+def helper(x):
+    return x + 41
+""",
+    "a dotted import": """
+# file: flow.py
+import pkg.lib
+def go(x):
+    return pkg.lib.helper(x)
+# file: pkg/__init__.py
+# file: pkg/lib.py
+def helper(x):
+    return x + 41
+""",
+    "from package import module": """
+# file: flow.py
+from pkg import lib
+def go(x):
+    return lib.helper(x)
+# file: pkg/__init__.py
+
+# file: pkg/lib.py
+def helper(x):
+    return x + 41
+""",
+    "a module of a namespace package": """
+# file: flow.py
+from pkg.sub import lib
+def go(x):
+    return lib.helper(x)
+# file: pkg/sub/lib.py
+def helper(x):
+    return x + 41
+""",
+    "a name that a package's __init__ hands on": """
+# file: flow.py
+from pkg import helper
+def go(x):
+    return helper(x)
+# file: pkg/__init__.py
+from .lib import helper
+# file: pkg/lib.py
+def helper(x):
+    return x + 41
+""",
+    "what a package's __init__ sets": """
+# file: flow.py
+import pkg.lib
+def go(x):
+    return pkg.lib.RATE
+# file: pkg/__init__.py
+from pkg import lib
+lib.RATE = 41
+# file: pkg/lib.py
+RATE = 1
+""",
+    "a relative import": """
+# file: flow.py
+from pkg.one import helper
+def go(x):
+    return helper(x)
+# file: pkg/one.py
+from . import two
+from .sub.three import RATE
+def helper(x):
+    return two.helper(x) + RATE
+# file: pkg/two.py
+def helper(x):
+    return x
+# file: pkg/sub/three.py
+from ..four import RATE
+# file: pkg/four.py
+RATE = 41
+""",
+    "a star import": """
+# file: flow.py
+from lib import *
+def go(x):
+    return helper(x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "a star import of a star import": """
+# file: flow.py
+from lib import *
+def go(x):
+    return helper(x)
+# file: lib.py
+from other import *
+# file: other.py
+def helper(x):
+    return x + 41
+""",
+    "a star import over a builtin": """
+# file: flow.py
+from lib import *
+def go(x):
+    return sum([x])
+# file: lib.py
+def sum(x):
+    return 41
+""",
+    "an import that may fail": """
+# file: flow.py
+try:
+    from nothing_of_this_name import helper
+except ImportError:
+    from lib import helper
+def go(x):
+    return helper(x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "an import under a condition": """
+# file: flow.py
+if 1 > 2:
+    from one import helper
+else:
+    from two import helper
+def go(x):
+    return helper(x)
+# file: one.py
+def helper(x):
+    return x
+# file: two.py
+def helper(x):
+    return x + 41
+""",
+    "a function defined where an import fails": """
+try:
+    from nothing_of_this_name import helper
+except ImportError:
+    def helper(x):
+        return x + 41
+def go(x):
+    return helper(x)
+""",
+    "an import in a function": """
+# file: flow.py
+def go(x):
+    from lib import helper
+    return helper(x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "a dotted import in a function": """
+# file: flow.py
+def go(x):
+    import pkg.lib
+    return pkg.lib.helper(x)
+# file: pkg/lib.py
+def helper(x):
+    return x + 41
+""",
+    "an import in a function, renamed": """
+# file: flow.py
+def go(x):
+    import pkg.lib as l
+    return l.helper(x)
+# file: pkg/lib.py
+def helper(x):
+    return x + 41
+""",
+    "an import that a nested function uses": """
+# file: flow.py
+def go(x):
+    from lib import helper
+    def inner():
+        return helper(x)
+    return inner()
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "an import in a function, made global": """
+# file: flow.py
+def go(x):
+    load()
+    return helper(x)
+def load():
+    global helper
+    from lib import helper
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "an import in a class": """
+# file: flow.py
+class Model:
+    from lib import area
+def go(x):
+    return Model().area()
+# file: lib.py
+def area(self):
+    return 41
+""",
+    "an import for its effect in a function": """
+# file: flow.py
+import registry
+def go(x):
+    import plugins
+    return registry.TABLE["x"]
+# file: plugins.py
+import registry
+registry.TABLE["x"] = 41
+# file: registry.py
+TABLE = {}
+""",
+    "a cycle of imports": """
+# file: flow.py
+import one
+def go(x):
+    return one.helper(x)
+# file: one.py
+import two
+def helper(x):
+    return two.helper(x)
+def base():
+    return 41
+# file: two.py
+import one
+def helper(x):
+    return one.base()
+""",
+    "a module that is handed on": """
+# file: flow.py
+import lib
+def go(x):
+    return use(lib)
+def use(module):
+    return module.helper()
+# file: lib.py
+def helper():
+    return 41
+""",
+    "a function put into another module": """
+# file: flow.py
+import lib
+def mine():
+    return 41
+lib.inner = mine
+def go(x):
+    return lib.helper()
+# file: lib.py
+def inner():
+    return 1
+def helper():
+    return inner()
+""",
+    "a function put into another module by setattr": """
+# file: flow.py
+import lib
+def mine():
+    return 41
+setattr(lib, "inner", mine)
+def go(x):
+    return lib.helper()
+# file: lib.py
+def inner():
+    return 1
+def helper():
+    return inner()
+""",
+    "a module that patches another": """
+# file: flow.py
+import patches
+from lib import helper
+def go(x):
+    return helper()
+# file: patches.py
+import lib
+lib.inner = lambda: 41
+# file: lib.py
+def inner():
+    return 1
+def helper():
+    return inner()
+""",
+    "a module's __getattr__": """
+# file: flow.py
+import lib
+def go(x):
+    return lib.anything
+# file: lib.py
+def __getattr__(name):
+    if name == "anything":
+        return 41
+    raise AttributeError(name)
+""",
+    "getattr with a known name": """
+# file: flow.py
+import lib
+def go(x):
+    return getattr(lib, "helper")(x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "getattr with a name that is computed": """
+# file: flow.py
+import lib
+def go(x):
+    return getattr(lib, "hel" + "per")(x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "getattr of an unknown value": """
+class Model:
+    def area(self):
+        return 41
+def make():
+    return Model()
+model = make()
+def go(x):
+    return getattr(model, "ar" + "ea")()
+""",
+    "globals()": """
+def go(x):
+    return globals()["hel" + "per"](x)
+def helper(x):
+    return x + 41
+""",
+    "vars()": """
+def go(x):
+    return vars()
+def helper(x):
+    return x + 41
+""",
+    "vars(module)": """
+# file: flow.py
+import lib
+def go(x):
+    return vars(lib)["hel" + "per"](x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "a module's __dict__": """
+# file: flow.py
+import lib
+def go(x):
+    return lib.__dict__["hel" + "per"](x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "eval": """
+def go(x):
+    return eval("hel" + "per(x)")
+def helper(x):
+    return x + 41
+""",
+    "eval in a method": """
+class Model:
+    def area(self):
+        return eval("hel" + "per()")
+def go(x):
+    return Model().area()
+def helper():
+    return 41
+""",
+    "operator.attrgetter": """
+from operator import attrgetter
+class Model:
+    @property
+    def area(self):
+        return 41
+def go(x):
+    return attrgetter("area")(x)
+""",
+    "operator.methodcaller": """
+from operator import methodcaller
+class Model:
+    def area(self):
+        return 41
+def go(x):
+    return methodcaller("area")(x)
+""",
+    "a dynamic import by a known name": """
+# file: flow.py
+import importlib
+def go(x):
+    return importlib.import_module("lib").helper(x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "a dynamic import by a computed name": """
+# file: flow.py
+import pkg.start
+def go(x):
+    return pkg.start.helper(x)
+# file: pkg/start.py
+from importlib import import_module
+def helper(x):
+    return import_module("pkg." + "lib").helper(x)
+# file: pkg/lib.py
+def helper(x):
+    return x + 41
+""",
+    "a dynamic import under another name": """
+# file: flow.py
+import pkg.start
+def go(x):
+    return pkg.start.helper(x)
+# file: pkg/start.py
+from importlib import import_module as load
+def helper(x):
+    return load("pkg." + "lib").helper(x)
+# file: pkg/lib.py
+def helper(x):
+    return x + 41
+""",
+    "a dynamic import from a plain module": """
+# file: flow.py
+import importlib
+def go(x):
+    return importlib.import_module("l" + "ib").helper(x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "__import__": """
+# file: flow.py
+def go(x):
+    return __import__("lib").helper(x)
+# file: lib.py
+def helper(x):
+    return x + 41
+""",
+    "a statement that changes what is read elsewhere": """
+import random
+random.seed(41)
+def go(x):
+    return random.random()
+""",
+    "a set-up function that changes what is read elsewhere": """
+import os
+def set_up():
+    os.environ["MINE"] = "41"
+set_up()
+def go(x):
+    return os.environ["MINE"]
+""",
+    "an assertion of the module": """
+RATE = 42
+assert RATE == 41
+def go(x):
+    return RATE
+""",
+    "the value of an import's name where a function has the same": """
+from os import path
+path = 41
+def go(x):
+    return path
+""",
+    "a with statement at module level": """
+from contextlib import suppress
+with suppress(ValueError):
+    RATE = 41
+def go(x):
+    return RATE
+""",
+    "a deleted name": """
+RATE = 41
+def go(x):
+    return RATE
+helper = 1
+del helper
+""",
+    "an async function": """
+import asyncio
+async def helper():
+    return 41
+def go(x):
+    return asyncio.run(helper())
+""",
+    "a format string": """
+RATE = 41
+def go(x):
+    return f"{RATE:{x}}"
+""",
+    "a text that is not a docstring": """
+def go(x):
+    "one"
+    return "41"
+""",
+    "the type of a constant": """
+def go(x):
+    return 41
+""",
+}
+
+COUNTS_NOT = {
+    "a comment": """
+def go(x):
+    return x  # 41
+""",
+    "a docstring": """
+def go(x):
+    "41"
+    return x
+""",
+    "a docstring of a module, a class, a method": """
+"41"
+class Model:
+    "41"
+    def area(self):
+        "41"
+        return 1
+def go(x):
+    return Model().area()
+""",
+    "a text under a constant": """
+RATE = 1
+"41"
+def go(x):
+    return RATE
+""",
+    "the annotation of a local variable": """
+def go(x):
+    y: "int | 41" = x
+    z: "int | 41"
+    return y
+""",
+    "another function": """
+def go(x):
+    return x
+def other(x):
+    return 41
+""",
+    "another constant": """
+RATE = 1
+OTHER = 41
+def go(x):
+    return RATE
+""",
+    "a step that is downstream": """
+from raypipe import step, pipeline
+@step
+def go(x: int) -> int:
+    return x
+@step
+def other(x: int) -> int:
+    return 41
+@pipeline
+def flow(x: int = 1):
+    return other(go(x))
+""",
+    "what a step needs of the machine": """
+from raypipe import step
+@step(num_cpus=41)
+def go(x: int) -> int:
+    return x
+""",
+    "another module": """
+# file: flow.py
+import lib
+def go(x):
+    return lib.helper(x)
+# file: lib.py
+def helper(x):
+    return x
+# file: other.py
+import flow
+def helper(x):
+    return 41
+""",
+    "another function of an imported module": """
+# file: flow.py
+import lib
+from lib import helper
+def go(x):
+    return lib.helper(x) + helper(x)
+# file: lib.py
+def helper(x):
+    return x
+def other(x):
+    return 41
+""",
+    "another function of a star-imported module": """
+# file: flow.py
+from lib import *
+def go(x):
+    return helper(x)
+# file: lib.py
+def helper(x):
+    return x
+def other(x):
+    return 41
+""",
+    "a method of another name": """
+class Model:
+    def area(self):
+        return 41
+def go(x):
+    return x.side()
+""",
+    "a function that a local name hides": """
+def helper():
+    return 41
+def go(x):
+    helper = x
+    return helper
+""",
+    "a function that a parameter hides": """
+def helper():
+    return 41
+def go(helper):
+    return [x for x in [helper]]
+""",
+    "a property with a setter": """
+class Model:
+    @property
+    def area(self):
+        return 1
+    @area.setter
+    def area(self, size):
+        pass
+def go(x):
+    return Model().area
+def other():
+    return 41
+""",
+    "a class attribute of a class attribute": """
+class Model:
+    low = 1
+    high = low + 1
+def go(x):
+    return Model.high
+def other():
+    return 41
+""",
+    "a decorated function that is not called": """
+from functools import wraps
+def loud(function):
+    @wraps(function)
+    def inner(*args):
+        return function(*args)
+    return inner
+@loud
+def go(x):
+    return x
+@loud
+def other(x):
+    return 41
+""",
+    "a start as a script": """
+def go(x):
+    return x
+if __name__ == "__main__":
+    go(41)
+""",
+    "an import for types": """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from lib import helper
+def go(x):
+    return x
+# file: lib.py
+def helper():
+    return 41
+""",
+}
+
+SAME_RESULT = {
+    "a type that a parameter's annotation names",
+    "a type that a text in an annotation names",
+    "vars()",
+}
+
+
+def project_of(text: str) -> dict[str, str]:
+    """Files of a text in which `# file: PATH` starts each; `flow.py` where none does."""
+    files: dict[str, list[str]] = {}
+    path = "flow.py"
+    for line in text.strip().splitlines():
+        if line.startswith("# file: "):
+            path = line.removeprefix("# file: ")
+            files[path] = []
+        else:
+            files.setdefault(path, []).append(line)
+    return {path: "\n".join(lines) + "\n" for path, lines in files.items()}
+
+
+def fingerprint_of(text: str, **versions: str) -> str:
+    return fingerprint("flow:go", Texts(project_of(text), versions)).digest
+
+
+def edited(text: str) -> str:
+    assert "41" in text
+    return text.replace("41", "42")
+
+
+@pytest.mark.parametrize("row", COUNTS)
+def test_an_edit_that_can_change_the_result_changes_the_fingerprint(row: str) -> None:
+    assert fingerprint_of(COUNTS[row]) != fingerprint_of(edited(COUNTS[row]))
+
+
+@pytest.mark.parametrize("row", COUNTS_NOT)
+def test_an_edit_of_something_else_leaves_the_fingerprint(row: str) -> None:
+    assert fingerprint_of(COUNTS_NOT[row]) == fingerprint_of(edited(COUNTS_NOT[row]))
+
+
+@pytest.mark.parametrize("row", [*COUNTS, *COUNTS_NOT])
+def test_the_table_says_what_python_does(row: str) -> None:
+    text = {**COUNTS, **COUNTS_NOT}[row]
+    argument: Any = 2
+    if "unknown value" in row or "x.area()" in text or ")(x)" in text:
+        pass
+    before, after = (result_of(Texts(project_of(t)), argument) for t in (text, edited(text)))
+    assert (before != after) == (row in COUNTS and row not in SAME_RESULT)

@@ -1,0 +1,46 @@
+"""What the label is, by schema, rows and task."""
+
+import pyarrow as pa
+import pytest
+
+from raypipe.errors import UsageError
+from raypipe.values.label import fit_label
+from raypipe.values.profile import profile_table
+from raypipe.values.schema import Column, Schema
+
+
+def label_of(values, task, **column):
+    """Fit the label `y` to values."""
+    table = pa.table({"y": values})
+    kind = str(table["y"].type)
+    schema = Schema(name="s", columns=(Column(name="y", type=kind, **column),))
+    return fit_label(profile_table(table), schema, "y", task)
+
+
+def test_classes_are_in_order():
+    assert label_of([10, 9, 2], "multiclass").classes == ("2", "9", "10")
+    assert label_of(["b", "a", "b"], "binary").classes == ("a", "b")
+    assert label_of([True], "binary").classes == ("false", "true")
+    assert label_of([1.5, 2.5], "regression").classes == ()
+
+
+def test_classes_that_the_schema_lists_are_the_classes():
+    """So that a class which no row of the train split has is known all the same."""
+    found = label_of(["a", "b"], "multiclass", categories=("a", "b", "c"))
+    assert found.classes == ("a", "b", "c")
+    assert found.outputs == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "said"),
+    [
+        (["a", "b", "c"], "binary", r"has 3 classes \(a, b, c\)"),
+        ([1, 1], "binary", r"has 1 classes \(1\)"),
+        (["a", "b"], "regression", "regression, but the label 'y' is string"),
+        (list(range(2000)), "multiclass", "more than 1,000 distinct values"),
+        (pa.nulls(2, pa.int64()), "binary", "no value in the train split"),
+    ],
+)
+def test_a_label_that_does_not_fit_the_task_is_refused(values, task, said):
+    with pytest.raises(UsageError, match=said):
+        label_of(values, task)
