@@ -4,7 +4,7 @@ import getpass
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -124,7 +124,11 @@ def driver_runtime() -> Runtime:
 
 
 def make_runtime(
-    kind: str, home: Path, address: str | None, cpus: int | None, snapshot: Path | None
+    kind: str,
+    home: Path,
+    address: str | None,
+    cpus: int | None,
+    snapshot: Callable[[], Path] | None,
 ) -> Runtime:
     """Return the runtime that steps run on; Ray is started by the first step that needs it."""
     if kind == "inline":

@@ -102,7 +102,9 @@ def load(workshop: Workshop, row: "ModelVersionRow") -> Any:
 def read_rows(file: Path) -> "pa.Table":
     """Read rows from Parquet, CSV or JSON lines; UsageError names what is wrong with the file."""
     if not file.is_file():
-        raise NotFound(f"there is no file {str(file)!r}")
+        raise NotFound(
+            f"there is no file {str(file)!r}", hint="give a file of rows: .parquet, .csv or .jsonl"
+        )
     import pyarrow as pa
     from pyarrow import csv, json, parquet
 

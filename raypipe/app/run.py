@@ -189,13 +189,18 @@ def _start(prepared: Prepared) -> RunRecord:
     return record
 
 
-def _snapshot(prepared: Prepared) -> Path | None:
+def _snapshot(prepared: Prepared) -> Callable[[], Path] | None:
+    """Return what makes the copy of the code that workers of a cluster are given."""
     if prepared.address is None:
         return None
-    from raypipe.store.snapshot import snapshot_project
-
     workshop = prepared.workshop
-    return workshop.artifacts.path(snapshot_project(workshop.root, workshop.artifacts))
+
+    def make() -> Path:
+        from raypipe.store.snapshot import snapshot_project
+
+        return workshop.artifacts.path(snapshot_project(workshop.root, workshop.artifacts))
+
+    return make
 
 
 def _stop(

@@ -29,8 +29,8 @@ class RayOptions:
     """A running cluster (host:port or "auto"); None: a Ray of our own on this machine."""
     cpus: int | None = None
     """CPUs of a Ray of our own; None: the machine's."""
-    snapshot: Path | None = None
-    """Folder with the project's code that workers of a cluster are given."""
+    snapshot: Callable[[], Path] | None = None
+    """Makes a folder with the project's code, which workers of a cluster are given."""
 
 
 class RayRuntime:
@@ -150,7 +150,7 @@ class RayRuntime:
         _require_listener(address)
         environment: dict[str, Any] = {}
         if self._options.snapshot is not None:
-            environment["working_dir"] = str(self._options.snapshot)
+            environment["working_dir"] = str(self._options.snapshot())
         ray.init(
             address=address,
             runtime_env=environment,

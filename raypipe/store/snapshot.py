@@ -12,7 +12,8 @@ from pathlib import Path
 from raypipe.engine.ports import Artifacts
 from raypipe.errors import UsageError
 
-LEFT_OUT = frozenset({".git", ".raypipe", ".venv", "venv", "node_modules", "__pycache__"})
+LEFT_OUT = frozenset({"venv", "node_modules", "__pycache__"})
+"""Folders that hold no code of the project's; nor does what is hidden, which may hold secrets."""
 LARGEST_FILE = 10 * 2**20
 """Bytes; a larger file is data, not code."""
 LARGEST = 200 * 2**20
@@ -45,9 +46,16 @@ def code_files(root: Path) -> Iterator[Path]:
     """
     listed = _listed_by_git(root)
     for file in _walk(root) if listed is None else listed:
-        parts = file.relative_to(root).parts
-        if LEFT_OUT.isdisjoint(parts) and file.is_file() and file.stat().st_size <= LARGEST_FILE:
+        if not any(map(_left_out, file.relative_to(root).parts)) and _is_code(file):
             yield file
+
+
+def _left_out(name: str) -> bool:
+    return name in LEFT_OUT or name.startswith(".")
+
+
+def _is_code(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size <= LARGEST_FILE
 
 
 def _listed_by_git(root: Path) -> list[Path] | None:
@@ -63,7 +71,7 @@ def _listed_by_git(root: Path) -> list[Path] | None:
 
 def _walk(folder: Path) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
-        if entry.name in LEFT_OUT or entry.is_symlink():
+        if _left_out(entry.name) or entry.is_symlink():
             continue
         if entry.is_dir():
             if not (entry / "pyvenv.cfg").exists():

@@ -140,8 +140,13 @@ def _files_of(path: Path) -> list[Path]:
         raise UsageError(f"Folder {path} holds no Parquet or CSV file", hint="Name the files.")
     if path.is_file():
         return [path]
-    siblings = [f.name for f in path.parent.iterdir()] if path.parent.is_dir() else []
-    raise NotFound(f"There is no file {path}" + did_you_mean(path.name, siblings))
+    siblings = (
+        [f.name for f in path.parent.iterdir() if f.name[0] != "."] if path.parent.is_dir() else []
+    )
+    raise NotFound(
+        f"There is no file {path}" + did_you_mean(path.name, siblings),
+        hint="Give Parquet files, or folders of them.",
+    )
 
 
 def _check_file(file: Path) -> None:
