@@ -45,9 +45,9 @@ class RayRuntime:
 
     def submit(self, call: StepCall) -> None:
         """Hand a call to Ray."""
+        self._start()
         import ray
 
-        self._start()
         cpus = call.resources.get("num_cpus", 1)
         remote = ray.remote(_run).options(
             name=call.step,
@@ -115,7 +115,10 @@ class RayRuntime:
     def _start(self) -> None:
         if self._started:
             return
-        _use_token(self._options.home)
+        if self._options.address is None:
+            _use_own_token(self._options.home)
+        else:
+            _use_cluster_token()
         _quiet()
         import ray
 
@@ -168,7 +171,17 @@ def _run(execute: Callable[[StepCall], CallOutcome], call: StepCall) -> CallOutc
     return execute(call)
 
 
-def _use_token(home: Path) -> None:
+def _use_cluster_token() -> None:
+    """Show a cluster the person's token where there is one, as `ray start` would ask for it.
+
+    Ray reads these variables when it is imported.
+    """
+    given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if given or Path("~/.ray/auth_token").expanduser().exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _use_own_token(home: Path) -> None:
     """Keep Ray's own token in the home, readable by its owner alone."""
     if os.environ.get("RAY_AUTH_MODE") or os.environ.get("RAY_AUTH_TOKEN"):
         return
