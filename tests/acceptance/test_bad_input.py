@@ -179,7 +179,9 @@ CASES = {
     ),
     "a step that does not exist": Case("why bom flow.py:breaks", 9, ("'bom'", "'boom'")),
     "a review that does not exist": Case("review approve nix --by ada", 9, ("nix",)),
-    "a store that is not built yet": Case(f"{RUN} --set data.dataset=lakefs://tiny/main", 2, ("lakefs",)),
+    "a store that is not built yet": Case(
+        f"{RUN} --set data.dataset=lakefs://tiny/main", 2, ("lakefs",)
+    ),
 }  # fmt: skip
 
 
