@@ -62,11 +62,7 @@ def mentions_of(nodes: Iterable[ast.AST], *, in_class: Iterable[str] | None = No
 def own_names(statement: ast.stmt) -> set[str]:
     """Return the names that a statement of a class binds whenever it runs."""
     match statement:
-        case (
-            ast.FunctionDef(name=name)
-            | ast.AsyncFunctionDef(name=name)
-            | ast.ClassDef(name=name)
-        ):
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return {name}
         case ast.Assign(targets=targets):
             return {n.id for target in targets for n in ast.walk(target) if _is_bound(n)}

@@ -58,6 +58,7 @@ class _Walk:
         self.packages: set[str] = set()
         self.widened: set[str] = set()
         self.waiting: deque[tuple[str, Piece]] = deque()
+        self.asked: dict[tuple[str, str, tuple[str, ...]], bool] = {}
         self.whole: set[str] = set()
         self.every_method = False
         self._closure: dict[str, tuple[str, ...]] = {}
@@ -113,6 +114,16 @@ class _Walk:
 
     def _reach_name(self, module: str, name: str, chain: tuple[str, ...]) -> bool:
         """Reach what a name means in a module; say whether it means anything."""
+        asked = (module, name, chain)
+        if asked not in self.asked:
+            self.asked[asked] = False
+            self.asked[asked] = self._reach_own(module, name, chain)
+        elif not self.asked[asked]:
+            # modules that import it from each other, or a package from itself
+            return self._reach_submodule(module, name, chain)
+        return self.asked[asked]
+
+    def _reach_own(self, module: str, name: str, chain: tuple[str, ...]) -> bool:
         table = self.sources.module(module)
         if table is None:
             return False
@@ -125,13 +136,19 @@ class _Walk:
         for what in table.imports.get(name, ()):
             self._reach_import(module, what, chain)
             found = True
-        if found:
-            return True
+        return (
+            found
+            or self._reach_submodule(module, name, chain)
+            or self._reach_star(module, table, name, chain)
+            or self._reach_getattr(module, table)
+        )
+
+    def _reach_submodule(self, module: str, name: str, chain: tuple[str, ...]) -> bool:
         submodule = f"{module}.{name}"
-        if self.sources.module(submodule) is not None:
-            self._reach_module(submodule, chain)
-            return True
-        return self._reach_star(module, table, name, chain) or self._reach_getattr(module, table)
+        if self.sources.module(submodule) is None:
+            return False
+        self._reach_module(submodule, chain)
+        return True
 
     def _reach_star(
         self, module: str, table: ModuleTable, name: str, chain: tuple[str, ...]
@@ -323,7 +340,8 @@ class _Walk:
             for target, level, name in (*piece.modules, *(one[:3] for one in piece.imports))
         ]
         stars = [(target, level, "") for target, level in table.stars]
-        for target, level, name in (*named, *inner, *stars):
+        whole = [(target, 0, "") for target in table.dotted]
+        for target, level, name in (*named, *inner, *stars, *whole):
             other = absolute(module, table.is_package, target, level)
             for candidate in (other, f"{other}.{name}"):
                 if not is_neutral(candidate) and self.sources.module(candidate) is not None:

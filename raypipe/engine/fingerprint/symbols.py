@@ -66,6 +66,8 @@ class ModuleTable:
     pieces: tuple[Piece, ...]
     imports: dict[str, tuple[Import, ...]]
     stars: tuple[tuple[str, int], ...]
+    dotted: tuple[str, ...] = ()
+    """Modules imported as `import a.b`, which binds `a` alone."""
     by_name: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Name to the indices of the pieces that bind it."""
 
@@ -86,6 +88,7 @@ class ModuleTable:
             pieces=tuple(_piece(piece) for piece in data["pieces"]),
             imports=imports,
             stars=tuple((module, level) for module, level in data["stars"]),
+            dotted=tuple(data["dotted"]),
             by_name={name: tuple(found) for name, found in data["by_name"].items()},
         )
 
@@ -156,6 +159,7 @@ class _Parser:
         self.is_package = is_package
         self.imports: dict[str, list[Import]] = {}
         self.stars: list[tuple[str, int]] = []
+        self.dotted: set[str] = set()
         self.pieces: list[Piece] = []
 
     def parse(self, tree: ast.Module) -> ModuleTable:
@@ -175,11 +179,14 @@ class _Parser:
             pieces=tuple(self.pieces),
             imports={name: tuple(found) for name, found in self.imports.items()},
             stars=tuple(self.stars),
+            dotted=tuple(sorted(self.dotted)),
             by_name={name: tuple(found) for name, found in by_name.items()},
         )
 
     def _imports_in(self, statement: ast.stmt) -> None:
         for node in _module_level(statement):
+            if isinstance(node, ast.Import):
+                self.dotted.update(alias.name for alias in node.names if "." in alias.name)
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for local, what in imported(node):
                     if local == "*":
