@@ -55,7 +55,7 @@ class FolderArtifacts:
                 if copied != digest:
                     raise _changed(path)
                 sync_folder(aside)
-                self._move_folder(aside, target)
+                self._move_folder(aside, digest)
         return _stat_of(digest, target)
 
     def read(self, digest: str) -> bytes:
@@ -138,10 +138,13 @@ class FolderArtifacts:
                 _link(aside, target)
         sync_folder(self.folder)
 
-    def _move_folder(self, aside: Path, target: Path) -> None:
-        if target.exists():
-            target.rename(aside.with_suffix(".torn"))
-            _discard(aside.with_suffix(".torn"))
+    def _move_folder(self, aside: Path, digest: str) -> None:
+        """Move a folder into place: the first of several writers wins, but over a torn one."""
+        target = self._place(digest)
+        if target.exists() and not self.verify(digest):
+            with suppress(FileNotFoundError):
+                target.rename(aside.with_suffix(".torn"))
+                _discard(aside.with_suffix(".torn"))
         try:
             aside.rename(target)
         except OSError as error:

@@ -294,6 +294,19 @@ def start_writer(store, path: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+def test_a_second_writer_leaves_what_the_first_published_where_it_is(
+    store, open_store, model, monkeypatch
+):
+    """Else a reader of the first would look for it in the moment that it is gone."""
+    late = open_store()
+    looked_before = iter([False])
+    monkeypatch.setattr(late, "verify", lambda digest: next(looked_before, True))
+
+    first = store.path(store.put_path(model).digest).stat().st_ino
+
+    assert late.path(late.put_path(model).digest).stat().st_ino == first
+
+
 def test_processes_that_publish_the_same_at_once_all_succeed(store, model):
     writers = [start_writer(store, model) for _ in range(3)]
     said = {writer.communicate()[0].strip() for writer in writers}
