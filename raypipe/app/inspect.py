@@ -14,12 +14,17 @@ def runs(home: Path | None, last: int = 20) -> list[RunRecord]:
 
 
 def run(name: str, home: Path | None) -> Json:
-    """Return one run with its steps and the last point of each of its curves."""
+    """Return one run with its steps, every attempt at one, and where each of its curves ended."""
     ledger = look(home).ledger
     record = ledger.get_run(name)
     steps = ledger.run_steps(record.id)
     last = {metric.name: metric.value for metric in ledger.metrics(record.id)}
-    return {**asdict(record), "steps": [state.to_json() for state in steps], "metrics": last}
+    return {
+        **asdict(record),
+        "steps": [state.to_json() for state in steps],
+        "executions": [asdict(row) for row in ledger.executions(record.id)],
+        "metrics": last,
+    }
 
 
 def logs(name: str, home: Path | None) -> Json:

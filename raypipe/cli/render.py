@@ -200,9 +200,15 @@ def run(data: Json) -> str:
         (one["name"], one["action"], reason(one["reason"]), duration(one["seconds"]))
         for one in data["steps"]
     ]
+    troubled = [
+        (one["step"], str(one["attempt"]), one["status"], (one["error"] or {}).get("message", ""))
+        for one in data["executions"]
+        if one["attempt"] > 1 or one["status"] != "succeeded"
+    ]
     parts = [
         lines({key: value for key, value in about.items() if value}),
         table(("step", "action", "reason", "took"), steps),
+        table(("step", "attempt", "status", "error"), troubled) if troubled else "",
         lines({"metrics": data["metrics"]}) if data["metrics"] else "",
         f"error: {data['error']['message']}" if data["error"] else "",
     ]

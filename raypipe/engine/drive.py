@@ -19,7 +19,7 @@ from raypipe.engine.events import (
 from raypipe.engine.graph import Graph, Node
 from raypipe.engine.plan import Planned, Planner
 from raypipe.engine.ports import CallOutcome, Claim, Ports, Published, Runtime, StepCall
-from raypipe.engine.records import Metric, Result, Review, RunStatus
+from raypipe.engine.records import Json, Metric, Result, Review, RunStatus
 from raypipe.engine.step import Step
 from raypipe.errors import Rejected, StepFailed
 
@@ -45,6 +45,8 @@ class _Running:
 
     nodes: tuple[Planned, ...]
     call: StepCall
+    executions: list[int]
+    """Numbers of the attempts under way, in the order of the nodes."""
     read: int = 0
     metrics: list[Metric] = field(default_factory=list)
 
@@ -88,6 +90,8 @@ class Drive:
                     self._finish(self._running.pop(outcome.id), outcome)
                 self._look_again()
         finally:
+            for running in self._running.values():
+                self._end_attempts(running, "cancelled")
             for claim in self._claims.values():
                 claim.release()
 
@@ -207,7 +211,8 @@ class Drive:
                 self.ports.ledger.supersede(planned.key, "lost artifact")
             for encoded in self.planner.literal_blobs(planned.node):
                 _publish(self.ports, encoded.blobs)
-        self._running[call.id] = _Running(nodes=batch, call=call)
+        attempts = [self._start_attempt(planned) for planned in batch]
+        self._running[call.id] = _Running(nodes=batch, call=call, executions=attempts)
         in_driver = _step_of(batch[0].node).options.driver
         where: Literal["driver", "inline", "ray"] = "driver" if in_driver else self.where
         for planned in batch:
@@ -215,6 +220,15 @@ class Drive:
                 StepStarted(step=planned.node.name, reason=str(planned.reason), where=where)
             )
         (self.driver if in_driver else self.runtime).submit(call)
+
+    def _start_attempt(self, planned: Planned) -> int:
+        return self.ports.ledger.start_execution(
+            self.run,
+            planned.node.name,
+            key=planned.key or "",
+            host=self.ports.actor.host,
+            reason=str(planned.reason),
+        )
 
     def _call(self, batch: tuple[Planned, ...]) -> StepCall:
         node = batch[0].node
@@ -269,6 +283,9 @@ class Drive:
                         what=event["what"],
                     )
                     self.listen(shown)
+            if event["event"] == "retry" and event["run"] == self.run:
+                self._end_attempts(running, "failed", {"message": event["why"]})
+                running.executions = [self._start_attempt(planned) for planned in running.nodes]
             if event["event"] == "metric":
                 running.metrics.append(
                     Metric(
@@ -292,15 +309,27 @@ class Drive:
     def _finish(self, running: _Running, outcome: CallOutcome) -> None:
         self._read_events(running)
         if outcome.error is not None:
+            told = {"kind": type(outcome.error).__name__, "message": str(outcome.error)}
+            self._end_attempts(running, "failed", told)
             self._fail(running.nodes[0], outcome.error)
             for planned in running.nodes:
                 self._let_go(planned)
             return
         for planned, published in zip(running.nodes, outcome.outputs, strict=True):
             self._record(planned, published, outcome.seconds / len(running.nodes), running.metrics)
+        self._end_attempts(running, "succeeded")
         self.ports.scratch.drop(running.call.scratch)
         for planned in running.nodes:
             self._let_go(planned)
+
+    def _end_attempts(
+        self,
+        running: _Running,
+        status: Literal["succeeded", "failed", "cancelled"],
+        error: Json = None,
+    ) -> None:
+        for execution in running.executions:
+            self.ports.ledger.end_execution(execution, status, error)
 
     def _record(
         self, planned: Planned, published: Published, seconds: float, metrics: Sequence[Metric]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from raypipe.engine.records import (
     Actor,
@@ -91,6 +91,19 @@ class Ledger(Protocol):
     def end_run(self, run: str, status: RunStatus, error: Json = None) -> None: ...
     def save_steps(self, run: str, steps: Iterable[StepState]) -> None:
         """Upsert what became of steps of a run."""
+        ...
+
+    def start_execution(self, run: str, step: str, *, key: str, host: str, reason: str = "") -> int:
+        """Record that an attempt at a step began; return the number that its end is told by."""
+        ...
+
+    def end_execution(
+        self,
+        execution: int,
+        status: Literal["succeeded", "failed", "cancelled"],
+        error: Json = None,
+    ) -> None:
+        """Record how an attempt ended; the first word on it stands."""
         ...
 
     def live_results(self, keys: Sequence[str], now: float) -> Mapping[str, Result]:

@@ -34,7 +34,7 @@ def execute(
         except Exception as raised:
             error = _as_failure(call, raised)
         if isinstance(error, StepFailed) and attempt < call.retries:
-            append_event(call.events, {"event": "retry", "attempt": attempt + 1, "why": str(error)})
+            append_event(call.events, {"event": "retry", "run": call.run, "why": str(error)})
             time.sleep(min(30.0, 0.5 * 2**attempt))
     return CallOutcome(id=call.id, error=error, seconds=time.perf_counter() - started)
 

@@ -108,15 +108,13 @@ class SqliteLedger:
 
     # --- executions -----------------------------------------------------------------------------
 
-    def start_execution(
-        self, run: str, step: str, *, key: str, host: str, reason: str = ""
-    ) -> ExecutionRow:
-        """Record that an attempt at a step began; the first of a step in a run is number 1."""
+    def start_execution(self, run: str, step: str, *, key: str, host: str, reason: str = "") -> int:
+        """Record that an attempt at a step began; return the number that its end is told by."""
         with self._db.writing():
             values = {"run": run, "step": step, "key": key, "host": host, "reason": reason}
             cursor = self._db.do("add_execution", **values, started=self._now())
-            (row,) = self._db.all("execution", id=cursor.lastrowid)
-        return rows.read_execution(row)
+        assert cursor.lastrowid is not None
+        return int(cursor.lastrowid)
 
     def end_execution(
         self,

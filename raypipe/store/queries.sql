@@ -41,9 +41,6 @@ SELECT :run, :step, :key, 1 + count(*), 'running', :started, :host, :reason FROM
 -- end_execution: how an attempt ended, if that is not known
 UPDATE executions SET status = :status, ended = :ended, error = :error WHERE id = :id AND status = 'running';
 
--- execution: one attempt
-SELECT * FROM executions WHERE id = :id;
-
 -- executions: the attempts of a run
 SELECT * FROM executions WHERE run = :run ORDER BY id;
 

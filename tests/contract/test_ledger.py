@@ -193,16 +193,17 @@ def test_attempts_at_a_step_are_counted_and_end_once(ledger, clock):
     of = "20260101-000001-aaaaaa"
     first = ledger.start_execution(of, "load", key="k", host="h", reason="new")
     clock.time = 1_005.0
-    ledger.end_execution(first.id, "failed", {"kind": "ValueError"})
+    ledger.end_execution(first, "failed", {"kind": "ValueError"})
     second = ledger.start_execution(of, "load", key="k", host="h")
     other = ledger.start_execution(of, "train", key="q", host="h")
-    ledger.end_execution(first.id, "succeeded")
+    ledger.end_execution(first, "succeeded")
 
-    assert (first.attempt, second.attempt, other.attempt) == (1, 2, 1)
-    failed, *running = ledger.executions(of)
-    assert failed == replace(first, status="failed", ended=1_005.0, error={"kind": "ValueError"})
-    assert running == [second, other]
-    assert second.status == "running"
+    rows = ledger.executions(of)
+    assert [(row.id, row.step, row.attempt) for row in rows] == [
+        (first, "load", 1), (second, "load", 2), (other, "train", 1),
+    ]  # fmt: skip
+    assert [row.status for row in rows] == ["failed", "running", "running"]
+    assert (rows[0].ended, rows[0].error) == (1_005.0, {"kind": "ValueError"})
 
 
 # --- results ------------------------------------------------------------------------------------
