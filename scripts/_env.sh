@@ -38,7 +38,7 @@ make_venv() {
 
 install() {
     local stamp="$venv/.raypipe-installed" wanted quiet=
-    wanted=$(cat pyproject.toml constraints.txt <(echo "$root") | sha256sum)
+    wanted=$(cat pyproject.toml constraints.txt | sha256sum)
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
         return
     fi
@@ -60,3 +60,5 @@ else
 fi
 install
 export PATH="$venv/bin:$PATH"
+# An environment that several clones share was installed from one of them; here this one's code runs.
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
