@@ -23,7 +23,7 @@ from raypipe.store.folder import FolderArtifacts, digest_path
 from raypipe.store.ledger import SqliteLedger
 from raypipe.store.paths import HomePaths
 from raypipe.store.scratch import FolderScratch
-from raypipe.store.sources import FileSources
+from raypipe.store.sources import FileSources, code_folders
 from raypipe.values.codec import TreeCodec
 
 
@@ -64,6 +64,7 @@ class Workshop:
             actor=self.actor,
             project=self.project,
             root=self.root,
+            folders=tuple(str(p.relative_to(self.root)) for p in code_folders(self.root)),
             home=self.paths.home,
             scratch=FolderScratch(self.paths.work),
             pause=time.sleep,

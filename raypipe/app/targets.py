@@ -88,7 +88,7 @@ def import_pipeline(target: Target) -> Pipeline[..., Any]:
 def _import(target: Target) -> Any:
     root = target.root
     name = module_name(target.path, root)
-    for folder in (target.path.parent, root):
+    for folder in (root, target.path.parent):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     try:

@@ -246,6 +246,7 @@ class Drive:
             step=node.group or node.name,
             target=step.target,
             root=self.ports.root,
+            folders=self.ports.folders,
             arguments=arguments,
             batch=options.batch,
             resources={

@@ -155,7 +155,9 @@ class StepCall:
     target: str
     """`module:qualname` of the function."""
     root: Path
-    """The project root, on sys.path where the step runs."""
+    """The project root."""
+    folders: tuple[str, ...]
+    """Folders, relative to the root, on sys.path where the step runs."""
     arguments: Mapping[str, Argument]
     """Parameter to manifest."""
     batch: str | None
@@ -259,6 +261,8 @@ class Ports:
     project: str
     root: Path
     """The project root."""
+    folders: tuple[str, ...]
+    """Folders with code, relative to the root, on sys.path where steps run."""
     home: Path
     scratch: Scratch
     pause: Callable[[float], None]

@@ -1,7 +1,6 @@
 """One call of a step, wherever it runs: read what it is given, run it, publish what it gives."""
 
 import importlib
-import os
 import signal
 import sys
 import threading
@@ -51,7 +50,7 @@ def _attempt(
         scratch=call.scratch,
         events=call.events,
     )
-    with _project(call.root):
+    with _project(call.root, call.folders):
         function = call.function or find_function(call.target)
         arguments = {
             name: _value(argument, codec, artifacts) for name, argument in call.arguments.items()
@@ -94,20 +93,19 @@ def _time_limit(call: StepCall) -> Iterator[None]:
 
 
 @contextmanager
-def _project(root: Path) -> Iterator[None]:
+def _project(root: Path, folders: tuple[str, ...]) -> Iterator[None]:
     """Let the project's modules be imported.
 
     A root of `.` is the snapshot that Ray unpacked here.
     """
-    folder = str(root.absolute()) if root.is_absolute() else os.getcwd()  # noqa: PTH109
-    if folder in sys.path:
-        yield
-        return
-    sys.path.insert(0, folder)
+    above = root if root.is_absolute() else Path.cwd()
+    added = [str(above / folder) for folder in folders if str(above / folder) not in sys.path]
+    sys.path[:0] = added
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        for folder in added:
+            sys.path.remove(folder)
 
 
 def find_function(target: str) -> Any:
@@ -181,9 +179,11 @@ def _as_failure(call: StepCall, raised: Exception) -> Exception:
 
 def _own_frames(raised: Exception) -> str:
     frames = traceback.extract_tb(raised.__traceback__)
-    own = [frame for frame in frames if not _is_engine(Path(frame.filename))]
+    own = [frame for frame in frames if not _is_engine(frame.filename)]
     return "".join(traceback.format_list(own or frames))
 
 
-def _is_engine(file: Path) -> bool:
-    return any(file.is_relative_to(ENGINE / part) for part in ("engine", "runtime", "app"))
+def _is_engine(file: str) -> bool:
+    if file.startswith("<frozen importlib") or "/importlib/" in file:
+        return True
+    return any(Path(file).is_relative_to(ENGINE / part) for part in ("engine", "runtime", "app"))

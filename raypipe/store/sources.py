@@ -40,7 +40,7 @@ class FileSources:
     """The modules of a project, of raypipe, and of editable installs, from their files."""
 
     def __init__(self, root: Path, index: Path | None, extra: Iterable[Path] = ()) -> None:
-        self._roots = [root, root / "src", *extra, *_other_roots(root)]
+        self._roots = [*code_folders(root), *extra, *_other_roots(root)]
         self._root = root
         self._index = index and index / "sources.json"
         self._tables: dict[str, ModuleTable | None] = {}
@@ -179,8 +179,18 @@ def _file_in(root: Path, name: str) -> Path | None:
     return path if has_code else None
 
 
+def code_folders(root: Path) -> list[Path]:
+    """Return the project's folders that its modules are found in, first come first.
+
+    What is on the path, such as the folder of a script, then the root and its `src/`.
+    """
+    on_path = [Path(entry or ".").absolute() for entry in sys.path]
+    ours = [p for p in on_path if p.is_relative_to(root) and not p.is_relative_to(sys.prefix)]
+    return [p for p in dict.fromkeys([*ours, root, root / "src"]) if p.is_dir()]
+
+
 def _other_roots(root: Path) -> list[Path]:
-    """Return the folders on the path that hold project code.
+    """Return the folders on the path that hold code of other projects.
 
     Not Python's own, not site-packages.
     """
@@ -191,7 +201,7 @@ def _other_roots(root: Path) -> list[Path]:
         inside = "site-packages" in folder.parts or "dist-packages" in folder.parts
         if inside or not folder.is_dir() or any(folder.is_relative_to(place) for place in own):
             continue
-        if folder != root:
+        if not folder.is_relative_to(root):
             folders.append(folder)
     return folders
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from raypipe.engine.digest import digest_tree
 from raypipe.engine.ports import Artifacts, Codec, Encoded
 from raypipe.engine.records import Json
-from raypipe.errors import NotFound, StoreError
+from raypipe.errors import NotFound, PipelineError, StoreError
 from raypipe.values.codec_classes import Classes
 from raypipe.values.codec_read import Reader
 from raypipe.values.codec_write import Misfit, Writer
@@ -73,7 +73,7 @@ def _part(tree: Json, part: str | int) -> Json:
     try:
         return _parts_of(tree)[part]
     except (KeyError, IndexError, TypeError):
-        raise StoreError(
+        raise PipelineError(
             f"a {_kind_of(tree)} has no part {part!r}",
             hint="look at what the step returns: its fields, keys or indices",
         ) from None

@@ -108,6 +108,7 @@ class Bench:
                 "step": function,
                 "target": f"contract_steps:{function}",
                 "root": self.folder,
+                "folders": (".",),
                 "arguments": {name: self.argument(value) for name, value in given.items()},
                 "batch": batch,
                 "resources": {"num_cpus": 0.5},

@@ -24,6 +24,7 @@ FLOW = """
 import os
 
 from lib.sums import add
+from near import shift
 from raypipe import pipeline, step
 
 
@@ -34,7 +35,7 @@ def here() -> str:
 
 @step
 def total(x: int, y: int) -> int:
-    return add(x, y)
+    return add(x, y) + shift()
 
 
 @pipeline
@@ -108,20 +109,21 @@ def test_workers_get_the_project_s_code_and_its_edits(
 ) -> None:
     address, place = head
     share_token(project, place)
-    project.write("flow.py", FLOW)
+    project.write("flows/flow.py", FLOW)
+    project.write("flows/near.py", "def shift():\n    return 0\n")  # found beside the script
     project.write("lib/sums.py", "def add(x, y):\n    return x + y\n")
 
-    said = project.run("flow.py", "--address", address)
+    said = project.run("flows/flow.py", "--address", address)
     outputs = said.result["outputs"]
     assert outputs["total"] == 6
     assert not Path(outputs["cwd"]).is_relative_to(project.folder)  # Ray's copy, unpacked
 
     project.edit("lib/sums.py", "x + y", "x * y")
-    said = project.run("flow.py", "--address", address)
+    said = project.run("flows/flow.py", "--address", address)
     assert said.result["outputs"]["total"] == 6
     assert said.actions == {"here": "hit", "total": "execute", "total#2": "execute"}
 
-    again = project.run("flow.py", "--address", "127.0.0.1:1")
+    again = project.run("flows/flow.py", "--address", "127.0.0.1:1")
     assert set(again.actions.values()) == {"hit"}  # what is kept needs no cluster
 
 

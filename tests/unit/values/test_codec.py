@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from raypipe.config.base import CodeReference
 from raypipe.engine.digest import digest_bytes, digest_tree
-from raypipe.errors import NotFound, StoreError
+from raypipe.errors import NotFound, PipelineError, StoreError
 from raypipe.values.codec import TreeCodec
 from raypipe.values.kinds import aside
 
@@ -316,7 +316,7 @@ def test_a_part_is_found_by_field_key_or_index(path, part):
     ],
 )
 def test_a_part_that_is_not_there_is_named(path, of):
-    with pytest.raises(StoreError, match=f"{of} has no part {path[-1]!r}"):
+    with pytest.raises(PipelineError, match=f"{of} has no part {path[-1]!r}"):
         CODEC.field(CODEC.encode(WHOLE).manifest, path)
 
 
