@@ -15,6 +15,7 @@ from raypipe.app.run import Prepared, run_prepared
 from raypipe.app.schema_file import read_schema, schema_path
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
+from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.stages.data import dataset_at, merge_profiles, profile_shard
@@ -33,10 +34,9 @@ def import_files(
     partition: str | None = None,
     home: Path | None = None,
     by: str | None = None,
+    listen: Listener = lambda event: None,
 ) -> Json:
-    """Write files to a branch, profile and validate them there.
-
-    And merge the branch when they pass.
+    """Write files to a branch, profile and validate them there, and merge it when they pass.
 
     ValidationStopped leaves the branch, and the target never saw it. Without `config` there is no
     schema to hold them to: only their columns are compared with those that are there.
@@ -58,7 +58,9 @@ def import_files(
     if imported.unchanged:
         return {**said, "note": f"{to} holds all of this already; there is no new commit"}
     if settings is not None and config is not None:
-        said["validation"] = _validate(workshop, settings, config, uri, imported.branch, versions)
+        said["validation"] = _validate(
+            workshop, settings, config, uri, imported.branch, versions, listen
+        )
     else:
         said["validation"] = "no schema to hold the rows to: give --config"
     said["commit"] = importing.publish(imported, uri, versions, workshop.actor)
@@ -72,6 +74,7 @@ def _validate(
     uri: DatasetUri,
     branch: str,
     versions: VersionStore,
+    listen: Listener,
 ) -> Json:
     """Run validation on a branch; its results are those that the cycle finds again."""
     dataset = dataset_at(str(replace(uri, ref=branch)), versions)
@@ -86,6 +89,7 @@ def _validate(
             target=str(file.absolute()),
         ),
         RunRequest(),
+        listen,
     )
     if outcome.error is not None:
         outcome.error.hint = (

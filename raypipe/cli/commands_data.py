@@ -46,8 +46,12 @@ def import_files(
     """Import files. They are profiled and validated on a branch, then merged."""
     from raypipe.app import data
     from raypipe.cli import render
+    from raypipe.cli.live import listening
 
-    done = data.import_files(files, to, config=config, partition=partition, home=home, by=by)
+    with listening(as_json=as_json) as listen:
+        done = data.import_files(
+            files, to, config=config, partition=partition, home=home, by=by, listen=listen
+        )
     show("import", done, as_json=as_json, text=render.lines)
 
 
