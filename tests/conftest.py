@@ -54,6 +54,11 @@ class Said:
         return [name for name, action in self.actions.items() if action == "execute"]
 
 
+def _hear_ctrl_c() -> None:
+    """A shell's background job, such as these tests may be in, ignores it, and so its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True)
 class Project:
     """A user's project in a folder of its own, with the command to be run in it."""
@@ -84,6 +89,7 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_hear_ctrl_c,
         )
 
     def raypipe(self, *arguments: str, timeout: float = 120, **environment: str) -> Said:

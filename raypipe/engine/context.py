@@ -34,6 +34,8 @@ class StepContext:
     home: Path | None
     root: Path | None
     """The project root; None outside a run."""
+    paths: tuple[str, ...]
+    """Folders that the project's modules are imported from."""
     scratch: Path
     """A folder of this step's key.
 
@@ -73,6 +75,7 @@ def _plain_context() -> StepContext:
         runtime="plain",
         home=None,
         root=None,
+        paths=(),
         scratch=Path(_plain[0].name),
         events=None,
     )

@@ -4,8 +4,8 @@ Nothing is unpickled: the module is built by code, its weights are safetensors.
 """
 
 import json
-import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from raypipe.config.training import ModelConfig
 from raypipe.errors import StoreError
+from raypipe.model.code import CodeSnapshot
 from raypipe.model.predict import Predictor, load_predictor
 from raypipe.values.signature import Signature
 from raypipe.values.transform import Transform
@@ -31,6 +32,8 @@ class LoadedModel:
     version: str
     transform: Transform
     predictor: Predictor
+    code: CodeSnapshot | None
+    """The code that it was trained with; None: the code of now."""
 
     @property
     def signature(self) -> Signature:
@@ -39,7 +42,8 @@ class LoadedModel:
 
     def scores(self, table: pa.Table) -> np.ndarray[Any, Any]:
         """Return the scores of rows of raw features; see `Predictor.scores` for the shape."""
-        return self.predictor.scores(self.transform.apply(table))
+        with self.code.active() if self.code else nullcontext():
+            return self.predictor.scores(self.transform.apply(table))
 
     def score(self, table: pa.Table) -> pa.Table:
         """Return the rows with their predictions.
@@ -62,10 +66,8 @@ class LoadedModel:
         return table.append_column(f"{name}_predicted", pa.array(chosen.tolist(), pa.string()))
 
 
-def load_bundle(folder: Path, code: Callable[[str], Path] | None = None) -> LoadedModel:
-    """Load a bundle. `code` gives the folder of a code snapshot by its digest.
-
-    None: the code is importable.
+def load_bundle(folder: Path, code: Callable[[str], Path]) -> LoadedModel:
+    """Load a bundle; `code` gives the folder of a code snapshot by its digest.
 
     StoreError where the folder is no whole bundle, or of a later format.
     """
@@ -79,19 +81,16 @@ def load_bundle(folder: Path, code: Callable[[str], Path] | None = None) -> Load
             f"this raypipe knows {FORMAT}",
             hint="upgrade raypipe",
         )
-    if described["code"] and code is not None:
-        _importable(code(described["code"]))
-    transform = Transform.load(folder / "transform")
+    snapshot = CodeSnapshot(code(described["code"])) if described["code"] else None
     architecture: Any = TypeAdapter(ModelConfig).validate_python(described["architecture"])
-    predictor = load_predictor(architecture, transform.signature, folder / "weights.safetensors")
+    with snapshot.active() if snapshot else nullcontext():
+        transform = Transform.load(folder / "transform")
+        weights = folder / "weights.safetensors"
+        predictor = load_predictor(architecture, transform.signature, weights)
     return LoadedModel(
         model=described["model"],
         version=described["version"],
         transform=transform,
         predictor=predictor,
+        code=snapshot,
     )
-
-
-def _importable(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))

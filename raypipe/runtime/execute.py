@@ -2,7 +2,6 @@
 
 import importlib
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -15,6 +14,7 @@ from raypipe.engine.context import RuntimeKind, StepContext, append_event, withi
 from raypipe.engine.ports import Argument, Artifacts, CallOutcome, Codec, Published, StepCall
 from raypipe.engine.step import Step
 from raypipe.errors import PipelineError, RaypipeError, StepFailed
+from raypipe.runtime.imports import importing_from
 from raypipe.runtime.printed import log_file, printing_to
 
 ENGINE = Path(__file__).parent.parent
@@ -47,10 +47,11 @@ def _attempt(
         runtime=runtime,
         home=call.home,
         root=call.root,
+        paths=_paths(call),
         scratch=call.scratch,
         events=call.events,
     )
-    with _project(call.root, call.folders):
+    with importing_from(context.paths):
         function = call.function or find_function(call.target)
         arguments = {
             name: _value(argument, codec, artifacts) for name, argument in call.arguments.items()
@@ -92,20 +93,10 @@ def _time_limit(call: StepCall) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@contextmanager
-def _project(root: Path, folders: tuple[str, ...]) -> Iterator[None]:
-    """Let the project's modules be imported.
-
-    A root of `.` is the snapshot that Ray unpacked here.
-    """
-    above = root if root.is_absolute() else Path.cwd()
-    added = [str(above / folder) for folder in folders if str(above / folder) not in sys.path]
-    sys.path[:0] = added
-    try:
-        yield
-    finally:
-        for folder in added:
-            sys.path.remove(folder)
+def _paths(call: StepCall) -> tuple[str, ...]:
+    """Return where the project's modules are; a root of `.` is the snapshot that Ray unpacked."""
+    above = call.root if call.root.is_absolute() else Path.cwd()
+    return tuple(str(above / folder) for folder in call.folders)
 
 
 def find_function(target: str) -> Any:

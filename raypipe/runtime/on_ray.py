@@ -7,7 +7,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,13 @@ from typing import Any
 from raypipe.engine.ports import CallOutcome, Runtime, StepCall
 from raypipe.errors import ClusterError, StepFailed
 
+QUIET = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+}
+"""Variables that keep Ray from printing, from calling home, and from waiting."""
 CONNECT_TIMEOUT = 5.0
 """Seconds that a cluster's head has to answer."""
 
@@ -42,6 +49,8 @@ class RayRuntime:
         self._calls: dict[Any, StepCall] = {}
         self._temporary: Path | None = None
         self._started = False
+        self._environment: dict[str, str | None] = {}
+        """What variables were before Ray was told by them how to start."""
 
     def submit(self, call: StepCall) -> None:
         """Hand a call to Ray."""
@@ -91,6 +100,7 @@ class RayRuntime:
         self._calls.clear()
         ray.shutdown()
         self._started = False
+        self._put_environment_back()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -115,11 +125,10 @@ class RayRuntime:
     def _start(self) -> None:
         if self._started:
             return
-        if self._options.address is None:
-            _use_own_token(self._options.home)
-        else:
-            _use_cluster_token()
-        _quiet()
+        own = self._options.address is None
+        token = _own_token(self._options.home) if own else _cluster_token()
+        self._set_environment({**token, **QUIET})
+        logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
         import ray
 
         if ray.is_initialized():
@@ -134,6 +143,7 @@ class RayRuntime:
                 self._join(ray, self._options.address)
         except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
             self._forget_temporary()
+            self._put_environment_back()
             raise _cannot_start(self._options.address, error) from error
         self._started = True
 
@@ -162,6 +172,20 @@ class RayRuntime:
             configure_logging=False,
         )
 
+    def _set_environment(self, wanted: Mapping[str, str]) -> None:
+        """Set variables that a person has not set, and those that Ray sets beside them."""
+        self._environment = {name: os.environ.get(name) for name in {*wanted, "RAY_AUTH_MODE"}}
+        for name, value in wanted.items():
+            os.environ.setdefault(name, value)
+
+    def _put_environment_back(self) -> None:
+        for name, value in self._environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._environment = {}
+
     def _forget_temporary(self) -> None:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -171,35 +195,27 @@ def _run(execute: Callable[[StepCall], CallOutcome], call: StepCall) -> CallOutc
     return execute(call)
 
 
-def _use_cluster_token() -> None:
+def _cluster_token() -> dict[str, str]:
     """Show a cluster the person's token where there is one, as `ray start` would ask for it.
 
     Ray reads these variables when it is imported.
     """
     given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    if given or Path("~/.ray/auth_token").expanduser().exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    there = given or Path("~/.ray/auth_token").expanduser().exists()
+    return {"RAY_AUTH_MODE": "token"} if there else {}
 
 
-def _use_own_token(home: Path) -> None:
+def _own_token(home: Path) -> dict[str, str]:
     """Keep Ray's own token in the home, readable by its owner alone."""
     if os.environ.get("RAY_AUTH_MODE") or os.environ.get("RAY_AUTH_TOKEN"):
-        return
+        return {}
     path = home / "ray_auth_token"
     if not path.exists():
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_hex(32))
-    os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(path))
-
-
-def _quiet() -> None:
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    return {"RAY_AUTH_TOKEN_PATH": str(path)}
 
 
 def _temporary_folder() -> Path:

@@ -4,6 +4,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from raypipe.app.look import look
+from raypipe.values.evaluation import Evaluation
 from tests.acceptance import tiny
 from tests.conftest import Project
 
@@ -127,6 +129,31 @@ def test_a_version_answers_offline_the_same_each_time(registered: Project) -> No
     probability = answers[0]["late_probability"]
     assert 0 < pc.min(probability).as_py() < pc.max(probability).as_py() < 1
     assert set(answers[0]["late_predicted"].to_pylist()) <= {"true", "false"}
+
+
+def evaluated(project: Project) -> Evaluation:
+    """Return what the last run's analysis found."""
+    workshop = look(project.folder / ".raypipe")
+    result = workshop.ledger.latest_result(project.folder.name, "tiny", "evaluate")
+    assert result is not None
+    return workshop.codec.decode(workshop.artifacts.read(result.root), workshop.artifacts)
+
+
+def test_a_champion_is_scored_by_the_code_that_it_was_trained_with(registered: Project) -> None:
+    """Its weights fit no other architecture, and its features are those of its own function."""
+    project = registered
+    first = evaluated(project)
+    project.edit("my_model.py", "WIDTH = 8", "WIDTH = 4")
+    project.edit("my_features.py", "/ 1000", "* 1000")
+
+    said = tiny.run(project)
+
+    assert said.code == 0, said.err
+    champion = evaluated(project).champion
+    assert champion.version == "1.0.0"
+    assert {name: one.value for name, one in champion.metrics.items()} == pytest.approx(
+        {name: one.value for name, one in first.metrics.items()}
+    )
 
 
 FEATURE_STEPS = {"transform_shards", "train", "evaluate", "report", "bless"}

@@ -78,7 +78,7 @@ def head() -> Iterator[tuple[str, Path]]:
     process = subprocess.Popen(
         command,
         cwd=place,
-        env={**os.environ, "HOME": str(place)},
+        env={k: v for k, v in os.environ.items() if k[:4] != "RAY_"} | {"HOME": str(place)},
         stdout=log,
         stderr=log,
         start_new_session=True,

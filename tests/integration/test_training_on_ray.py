@@ -160,6 +160,7 @@ def _run(folder: Path, name: str, runtime: Any, files: Any, settings: TrainingCo
         runtime=runtime,
         home=None,
         root=folder,
+        paths=(str(folder),),
         scratch=scratch,
         events=scratch / "events.jsonl",
     )

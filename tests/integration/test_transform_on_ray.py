@@ -77,7 +77,7 @@ def shards_in(folder: Path, count: int) -> list[Shard]:
     return made
 
 
-def work_for(shards: list[Shard], folder: Path, function: str, root: Path | None = None) -> Work:
+def work_for(shards: list[Shard], folder: Path, function: str, *paths: Path) -> Work:
     """Fit a recipe with a user's function to the first shard."""
     recipe = PreprocessingConfig.model_validate(
         {
@@ -90,7 +90,7 @@ def work_for(shards: list[Shard], folder: Path, function: str, root: Path | None
     profiles = profile_splits(pq.read_table(shards[0].location), RULE, ())
     transform = fit_transform(profiles.train, recipe.groups, SCHEMA, "late", "binary")
     folder.mkdir()
-    return Work(transform=transform, rule=RULE, folder=folder, root=root)
+    return Work(transform=transform, rule=RULE, folder=folder, paths=tuple(map(str, paths)))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 Each with its own transform.
 """
 
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ import pyarrow as pa
 
 from raypipe.model.bundle import load_bundle
 from raypipe.model.predict import load_predictor
+from raypipe.runtime.imports import importing_from
+from raypipe.store.folder import FolderArtifacts
 from raypipe.values.dataset import Shard
 from raypipe.values.hashing import canonical_text, row_hash
 from raypipe.values.split import SPLITS, split_of
@@ -35,22 +36,32 @@ class Work:
     """Folder of the champion's bundle."""
     groups: tuple[str, ...]
     slices: tuple[str, ...]
-    root: Path | None
+    artifacts: Path | None
+    """Folder of the artifacts, which hold the code that the champion was trained with."""
+    paths: tuple[str, ...] = ()
+    """Folders that the project's modules are imported from."""
 
 
 class Scorer:
     """Both models, loaded once."""
 
     def __init__(self, work: Work) -> None:
-        if work.root is not None and str(work.root.absolute()) not in sys.path:
-            sys.path.insert(0, str(work.root.absolute()))
         self.work = work
-        self.candidate = load_predictor(work.architecture, work.transform.signature, work.weights)
-        self.champion = load_bundle(work.champion, None) if work.champion else None
+        with importing_from(work.paths):
+            signature = work.transform.signature
+            self.candidate = load_predictor(work.architecture, signature, work.weights)
+        self.champion = load_bundle(work.champion, self._code) if work.champion else None
+
+    def _code(self, digest: str) -> Path:
+        assert self.work.artifacts is not None
+        return FolderArtifacts(self.work.artifacts).path(digest)
 
     def score(self, shard: Shard) -> pa.Table:
         """Return label, scores, group and slice values of the shard's analysis rows."""
-        rows = self._rows(shard)
+        with importing_from(self.work.paths):
+            return self._score(self._rows(shard))
+
+    def _score(self, rows: pa.Table) -> pa.Table:
         work = self.work
         columns: dict[str, Any] = {
             "label": pa.array(np.asarray(work.transform.encode_label(rows), np.float64)),

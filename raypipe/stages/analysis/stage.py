@@ -33,6 +33,7 @@ def evaluate(
     """Score the analysis rows with candidate and champion, and say how good they are."""
     from raypipe.stages.analysis.evaluating import evaluate_scores
     from raypipe.stages.analysis.scoring import Work, score_here
+    from raypipe.store.paths import HomePaths
     from raypipe.values.split import rule_columns
 
     here = current()
@@ -44,7 +45,8 @@ def evaluate(
         champion=champion.bundle if champion else None,
         groups=settings.groups or rule_columns(rule),
         slices=settings.slices,
-        root=here.root,
+        artifacts=HomePaths(here.home).artifacts if here.home else None,
+        paths=here.paths,
     )
     here.progress(0, 2, "scoring")
     if here.runtime == "ray":

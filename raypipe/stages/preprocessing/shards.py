@@ -5,7 +5,6 @@ The rows of the analysis split are dropped: that split is sealed.
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -18,6 +17,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from raypipe.errors import StoreError
+from raypipe.runtime.imports import importing_from
 from raypipe.values.dataset import Shard, TensorFile, TransformedShard
 from raypipe.values.signature import TensorSpec
 from raypipe.values.split import SPLITS, SplitRule, rule_columns, split_of
@@ -37,8 +37,8 @@ class Work:
     rule: SplitRule
     folder: Path
     """Where the files are written; every process can see it."""
-    root: Path | None = None
-    """The project root, so that the user's functions can be imported."""
+    paths: tuple[str, ...] = ()
+    """Folders that the user's functions are imported from."""
 
 
 def transform_shard(shard: Shard, work: Work) -> TransformedShard:
@@ -49,27 +49,13 @@ def transform_shard(shard: Shard, work: Work) -> TransformedShard:
     stem = blake2b(shard.object_id.encode(), digest_size=12).hexdigest()
     paths = {split: work.folder / f"{stem}-{split}.parquet" for split in KEPT}
     if not all(path.exists() for path in paths.values()):
-        with importing_from(work.root):
+        with importing_from(work.paths):
             _write(shard, work, paths)
     train, validation = (
         TensorFile(file=paths[split], rows=pq.read_metadata(paths[split]).num_rows)
         for split in KEPT
     )
     return TransformedShard(train=train, validation=validation)
-
-
-@contextlib.contextmanager
-def importing_from(root: Path | None) -> Iterator[None]:
-    """Let the project's modules be imported in a process that Ray started."""
-    folder = str(root.absolute()) if root is not None else None
-    if folder is None or folder in sys.path:
-        yield
-        return
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
 
 
 def _write(shard: Shard, work: Work, paths: dict[str, Path]) -> None:

@@ -46,7 +46,7 @@ def transform_shards(
     from raypipe.stages.preprocessing.shards import Work, transform_shard
 
     here = current()
-    work = Work(transform=transform, rule=rule, folder=_folder(), root=here.root)
+    work = Work(transform=transform, rule=rule, folder=_folder(), paths=here.paths)
     if here.runtime == "ray":
         from raypipe.stages.preprocessing.on_ray import transform_on_ray
 

@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from raypipe.model.fit import Job, fit
 from raypipe.model.loop import EpochEnd
 from raypipe.model.share import Share, share_of, tensor_columns
 from raypipe.model.world import Alone, Distributed
+from raypipe.runtime.imports import importing_from
 from raypipe.values.dataset import TensorFile
 
 ATTEMPTS = 3
@@ -49,8 +49,8 @@ class Work:
 
     job: Job
     tell: Callable[[EpochEnd], None]
-    root: Path | None
-    """The project root, where a model of the user's own is imported from."""
+    paths: tuple[str, ...]
+    """Folders that a model of the user's own is imported from."""
 
 
 class GivenShares(ray.train.DataConfig):  # type: ignore[misc]
@@ -147,10 +147,9 @@ def _fit(
 def _worker(config: dict[str, Any]) -> None:
     """Train this worker's share."""
     work: Work = config["work"]
-    if work.root and work.root.is_absolute() and str(work.root) not in sys.path:
-        sys.path.insert(0, str(work.root))
     try:
-        _train(work)
+        with importing_from(work.paths):
+            _train(work)
     except RaypipeError:
         raise
     except Exception as error:

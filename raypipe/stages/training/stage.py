@@ -106,7 +106,7 @@ def _run(
         build_module(
             job.settings.model, job.signature
         )  # a fault of the model shows before Ray starts
-        work = Work(job=job, tell=Teller(context=context), root=context.root)
+        work = Work(job=job, tell=Teller(context=context), paths=context.paths)
         train_on_ray(work, train, validation, context.scratch)
         return
     _run_here(job, train, validation, context)

@@ -1,5 +1,7 @@
 """One shard transformed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -125,7 +127,7 @@ def test_a_users_module_is_found_in_the_project(
     )
     group = FunctionGroup(columns="miles", function="only_in_the_project:f")
     transform = fit_transform(profiles.train, [group], schema, "late", "binary")
-    own = Work(transform=transform, rule=work.rule, folder=work.folder, root=project)
+    own = replace(work, transform=transform, paths=(str(project),))
     made = transform_shard(write_shard(rows), own)
     train = rows.filter(pc.equal(rows["split"], "train"))
     found = read(made.train)["dense"].combine_chunks().flatten().to_numpy()

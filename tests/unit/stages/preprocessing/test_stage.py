@@ -23,6 +23,7 @@ def context(tmp_path):
         runtime="inline",
         home=tmp_path,
         root=root,
+        paths=(str(root),),
         scratch=tmp_path / "scratch",
         events=tmp_path / "events.jsonl",
     )

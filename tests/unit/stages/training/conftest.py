@@ -61,6 +61,7 @@ def context(tmp_path: Path):
         runtime="inline",
         home=None,
         root=None,
+        paths=(),
         scratch=scratch,
         events=scratch / "events.jsonl",
     )
