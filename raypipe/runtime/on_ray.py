@@ -7,7 +7,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,6 @@ class RayRuntime:
         self._calls: dict[Any, StepCall] = {}
         self._temporary: Path | None = None
         self._started = False
-        self._environment: dict[str, str | None] = {}
-        """What variables were before Ray was told by them how to start."""
 
     def submit(self, call: StepCall) -> None:
         """Hand a call to Ray."""
@@ -100,7 +98,6 @@ class RayRuntime:
         self._calls.clear()
         ray.shutdown()
         self._started = False
-        self._put_environment_back()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -127,7 +124,8 @@ class RayRuntime:
             return
         own = self._options.address is None
         token = _own_token(self._options.home) if own else _cluster_token()
-        self._set_environment({**token, **QUIET})
+        for name, value in {**token, **QUIET}.items():  # Ray reads them once in a process's life
+            os.environ.setdefault(name, value)
         logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
         import ray
 
@@ -143,7 +141,6 @@ class RayRuntime:
                 self._join(ray, self._options.address)
         except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
             self._forget_temporary()
-            self._put_environment_back()
             raise _cannot_start(self._options.address, error) from error
         self._started = True
 
@@ -171,20 +168,6 @@ class RayRuntime:
             logging_level=logging.ERROR,
             configure_logging=False,
         )
-
-    def _set_environment(self, wanted: Mapping[str, str]) -> None:
-        """Set variables that a person has not set, and those that Ray sets beside them."""
-        self._environment = {name: os.environ.get(name) for name in {*wanted, "RAY_AUTH_MODE"}}
-        for name, value in wanted.items():
-            os.environ.setdefault(name, value)
-
-    def _put_environment_back(self) -> None:
-        for name, value in self._environment.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        self._environment = {}
 
     def _forget_temporary(self) -> None:
         if self._temporary is not None:
