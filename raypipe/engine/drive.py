@@ -84,7 +84,7 @@ class Drive:
         try:
             while True:
                 self._decide_ready()
-                if not self._running and not self._contended:
+                if not self._running and not self._contended and not self._submit_held():
                     return self._rest()
                 for outcome in self._wait():
                     self._finish(self._running.pop(outcome.id), outcome)
@@ -117,6 +117,13 @@ class Drive:
         if self._error is None:
             for group in [g for g in self._held if self._group_is_decided(g)]:
                 self._submit(tuple(self._held.pop(group)))
+
+    def _submit_held(self) -> bool:
+        """Submit items whose fellows in the batch are not to be had in this run."""
+        if self._error is None:
+            for group in list(self._held):
+                self._submit(tuple(self._held.pop(group)))
+        return bool(self._running)
 
     def _act(self, planned: Planned) -> None:
         match planned.action:

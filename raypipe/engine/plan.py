@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from raypipe.engine.digest import digest_bytes
@@ -72,11 +72,20 @@ class Planner:
     """Output of each node that is known, as its manifest."""
     _fingerprints: dict[tuple[str, tuple[str, ...]], Fingerprint] = field(default_factory=dict)
     _literals: dict[int, tuple[Any, Encoded]] = field(default_factory=dict)
-    _intact: dict[str, bool] = field(default_factory=dict)
+    _intact: set[str] = field(default_factory=set)
+    """Digests of artifacts that were found whole; what is torn may be mended meanwhile."""
 
     def plan(self) -> tuple[Planned, ...]:
         """Decide every node that can be decided, the others are open; lookups are left out."""
-        every = [self.decide(node) for node in self.graph.nodes.values()]
+        makers: dict[str, str] = {}
+        for node in self.graph.nodes.values():
+            planned = self.decide(node)
+            if planned.action == "execute" and planned.key is not None:
+                maker = makers.setdefault(planned.key, node.name)
+                if maker != node.name and planned.reason.kind not in {"forced", "uncached"}:
+                    reason = Reason(kind="upstream", what=maker, detail="makes the same")
+                    self.planned[node.name] = replace(planned, action="open", reason=reason)
+        every = (self.planned[name] for name in self.graph.nodes)
         return tuple(planned for planned in every if planned.node.kind != "lookup")
 
     def decide(self, node: Node) -> Planned:
@@ -155,9 +164,9 @@ class Planner:
         return None if whole else Reason(kind="lost artifact", detail="gone or torn")
 
     def _is_intact(self, stat: Any) -> bool:
-        if stat.digest not in self._intact:
-            self._intact[stat.digest] = self.ports.artifacts.intact(stat)
-        return self._intact[stat.digest]
+        if stat.digest not in self._intact and self.ports.artifacts.intact(stat):
+            self._intact.add(stat.digest)
+        return stat.digest in self._intact
 
     def _what_differs(
         self, node: Node, explanation: Explanation, fingerprint: Fingerprint

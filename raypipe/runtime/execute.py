@@ -13,7 +13,7 @@ from typing import Any
 from raypipe.engine.context import RuntimeKind, StepContext, append_event, within
 from raypipe.engine.ports import Argument, Artifacts, CallOutcome, Codec, Published, StepCall
 from raypipe.engine.step import Step
-from raypipe.errors import PipelineError, RaypipeError, StepFailed
+from raypipe.errors import ClusterError, PipelineError, RaypipeError, StepFailed, StoreError
 from raypipe.runtime.imports import importing_from
 from raypipe.runtime.printed import log_file, printing_to
 
@@ -23,16 +23,21 @@ ENGINE = Path(__file__).parent.parent
 def execute(
     call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind
 ) -> CallOutcome:
-    """Run a call, again after a failure as often as it allows, and publish its outputs."""
+    """Run a call, again after a failure as often as it allows, and publish its outputs.
+
+    What raypipe says on purpose, such as that the data breaks its schema, is true at once.
+    """
     started = time.perf_counter()
     error: Exception | None = None
     for attempt in range(call.retries + 1):
         try:
             outputs = _attempt(call, codec, artifacts, runtime)
             return CallOutcome(id=call.id, outputs=outputs, seconds=time.perf_counter() - started)
-        except Exception as raised:
+        except (Exception, SystemExit) as raised:
             error = _as_failure(call, raised)
-        if isinstance(error, StepFailed) and attempt < call.retries:
+        if not isinstance(error, StepFailed | StoreError | ClusterError):
+            break
+        if attempt < call.retries:
             append_event(call.events, {"event": "retry", "run": call.run, "why": str(error)})
             time.sleep(min(30.0, 0.5 * 2**attempt))
     return CallOutcome(id=call.id, error=error, seconds=time.perf_counter() - started)
@@ -157,7 +162,7 @@ def _publish(call: StepCall, value: Any, codec: Codec, artifacts: Artifacts) -> 
     return Published(root=encoded.digest, artifacts=(root, *stats))
 
 
-def _as_failure(call: StepCall, raised: Exception) -> Exception:
+def _as_failure(call: StepCall, raised: Exception | SystemExit) -> Exception:
     if isinstance(raised, RaypipeError):
         return raised
     return StepFailed(
@@ -168,7 +173,7 @@ def _as_failure(call: StepCall, raised: Exception) -> Exception:
     )
 
 
-def _own_frames(raised: Exception) -> str:
+def _own_frames(raised: BaseException) -> str:
     frames = traceback.extract_tb(raised.__traceback__)
     own = [frame for frame in frames if not _is_engine(frame.filename)]
     return "".join(traceback.format_list(own or frames))

@@ -9,7 +9,10 @@ from typing import TextIO
 
 
 class Tee(io.TextIOBase):
-    """Writes to a file that is made with the first word, and to a stream beside it."""
+    """Writes to a file that is made with the first word, and to a stream beside it.
+
+    Each line is in the file at once, so that one can look while the step runs, or after it died.
+    """
 
     def __init__(self, file: Path, beside: TextIO | None) -> None:
         self._path = file
@@ -24,7 +27,9 @@ class Tee(io.TextIOBase):
         """Write to both."""
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a")
+            self._file = self._path.open(
+                "a", buffering=1, encoding="utf-8", errors="backslashreplace"
+            )
         self._file.write(text)
         if self._beside is not None:
             self._beside.write(text)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from raypipe.engine.digest import digest_bytes
@@ -25,7 +27,10 @@ class FolderScratch:
         return folder
 
     def events(self, folder: Path, since: int) -> tuple[list[Json], int]:
-        """Return the whole lines appended after an offset; a torn last line is left for later."""
+        """Return the events appended after an offset; a torn last line is left for later.
+
+        A line that stays torn, since its writer died, is passed over.
+        """
         try:
             with (folder / EVENTS).open("rb") as file:
                 file.seek(since)
@@ -33,11 +38,17 @@ class FolderScratch:
         except FileNotFoundError:
             return [], since
         whole = text.rfind(b"\n") + 1
-        return [json.loads(line) for line in text[:whole].splitlines()], since + whole
+        return list(_parse(text[:whole])), since + whole
 
     def drop(self, folder: Path) -> None:
         """Remove a folder and what is in it."""
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _parse(text: bytes) -> Iterator[Json]:
+    for line in text.splitlines():
+        with suppress(ValueError):
+            yield json.loads(line)
 
 
 def _fits(scratch: FolderScratch) -> Scratch:

@@ -3,6 +3,7 @@
 What workers elsewhere run, and what rebuilds a model's module.
 """
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -35,19 +36,34 @@ def snapshot_project(root: Path, artifacts: Artifacts) -> str:
                 )
             copy = folder / file.relative_to(root)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, copy)
+            try:
+                shutil.copyfile(file, copy)
+            except OSError as error:
+                raise UsageError(
+                    f"the project's file {str(file)!r} cannot be read: {error.strerror}",
+                    hint="make it readable, or name it in .gitignore",
+                ) from error
         return artifacts.put_path(folder).digest
 
 
 def code_files(root: Path) -> Iterator[Path]:
     """Yield the files of a project that may be code.
 
-    What git knows or does not ignore, else all of them.
+    What git knows or does not ignore, else all of them; a link counts as the file it leads to.
     """
     listed = _listed_by_git(root)
     for file in _walk(root) if listed is None else listed:
-        if not any(map(_left_out, file.relative_to(root).parts)) and _is_code(file):
+        if _is_code(file) and _belongs(file, root):
             yield file
+
+
+def _belongs(file: Path, root: Path) -> bool:
+    if any(map(_left_out, file.relative_to(root).parts)):
+        return False
+    if not file.is_symlink():
+        return True
+    target, inside = file.resolve(), root.resolve()
+    return target.is_relative_to(inside) and _belongs(target, inside)
 
 
 def _left_out(name: str) -> bool:
@@ -66,14 +82,14 @@ def _listed_by_git(root: Path) -> list[Path] | None:
         output = subprocess.run(command, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    return [root / name for name in output.decode().split("\0") if name]
+    return [root / name for name in os.fsdecode(output).split("\0") if name]
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
-        if _left_out(entry.name) or entry.is_symlink():
+        if _left_out(entry.name):
             continue
-        if entry.is_dir():
+        if entry.is_dir() and not entry.is_symlink():
             if not (entry / "pyvenv.cfg").exists():
                 yield from _walk(entry)
         else:

@@ -48,6 +48,7 @@ class FileSources:
         self._kept: dict[str, Any] | None = None
         self._fresh: dict[str, Any] = {}
         self._versions: dict[str, tuple[str, str] | None] = {}
+        self._places: dict[str, Path | None] = {}
 
     def module(self, name: str) -> ModuleTable | None:
         """Return the table of a project module; None where it is no project's."""
@@ -62,14 +63,15 @@ class FileSources:
 
     def submodules(self, package: str) -> Iterable[str]:
         """Return the names of a package's modules, at any depth."""
-        folder = next((r / package for r in self._roots if (r / package).is_dir()), None)
+        folder = self._folder(package)
         if folder is None:
             return []
         found = []
         for file in sorted(folder.rglob("*.py")):
-            parts = file.relative_to(folder.parent).with_suffix("").parts
+            parts = file.relative_to(folder).with_suffix("").parts
             if all(part.isidentifier() for part in parts):
-                found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+                parts = parts[:-1] if parts[-1] == "__init__" else parts
+                found.append(".".join((package, *parts)))
         return found
 
     def lines(self, name: str) -> list[str]:
@@ -105,7 +107,7 @@ class FileSources:
         with os.fdopen(descriptor, "w") as file:
             json.dump({"format": FORMAT, "entries": entries}, file, separators=(",", ":"))
         Path(aside).rename(self._index)
-        self._fresh = {}
+        self._kept, self._fresh = entries, {}
 
     # --- files
 
@@ -116,7 +118,22 @@ class FileSources:
             found = _file_in(root, name)
             if found is not None:
                 return found
-        return None
+        top_level, _, inside = name.partition(".")
+        place = self._hooked(top_level)
+        if place is None or not inside:
+            return place and (place if place.is_file() else _file_in(place.parent, place.name))
+        return _file_in(place, inside)
+
+    def _folder(self, package: str) -> Path | None:
+        top_level, *inside = package.split(".")
+        places = [*(root / top_level for root in self._roots), self._hooked(top_level)]
+        folders = (place.joinpath(*inside) for place in places if place)
+        return next((folder for folder in folders if folder.is_dir()), None)
+
+    def _hooked(self, top_level: str) -> Path | None:
+        if top_level not in self._places:
+            self._places[top_level] = _hooked_place(top_level)
+        return self._places[top_level]
 
     def _table(self, name: str, file: Path) -> ModuleTable:
         if file.is_dir():
@@ -164,7 +181,11 @@ def _read(file: Path) -> str:
     try:
         with tokenize.open(file) as opened:
             return opened.read()
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise PipelineError(
+            f"{file} cannot be read: {error.strerror}", hint="make it readable, or remove it"
+        ) from error
+    except (SyntaxError, UnicodeDecodeError) as error:
         raise PipelineError(
             f"{file.name} cannot be read: {error}", hint="save it as UTF-8"
         ) from error
@@ -204,6 +225,27 @@ def _other_roots(root: Path) -> list[Path]:
         if not folder.is_relative_to(root):
             folders.append(folder)
     return folders
+
+
+def _hooked_place(top_level: str) -> Path | None:
+    """Return the folder or file of a module that an editable install finds by an import hook.
+
+    Such an install puts no folder on the path.
+    """
+    if top_level in sys.stdlib_module_names:
+        return None
+    for finder in sys.meta_path:
+        name = getattr(finder, "__name__", type(finder).__name__)
+        if "Editable" not in name and "Redirecting" not in name:
+            continue
+        spec = finder.find_spec(top_level, None)
+        if spec is None:
+            continue
+        if spec.submodule_search_locations:
+            return Path(next(iter(spec.submodule_search_locations)))
+        if spec.origin is not None and spec.origin.endswith(".py"):
+            return Path(spec.origin)
+    return None
 
 
 def _distribution(top_level: str) -> tuple[str, str]:

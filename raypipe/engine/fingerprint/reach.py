@@ -228,7 +228,9 @@ class _Walk:
         if kind == "methods":
             self.every_method = True
         elif kind in {"package", "under"}:
-            for submodule in self.sources.submodules(package or module.partition(".")[0]):
+            is_named = package and not package.startswith(".")
+            where = package if is_named else module.partition(".")[0]
+            for submodule in self.sources.submodules(where):
                 self._whole_module(submodule)
 
     def _whole_module(self, module: str) -> None:

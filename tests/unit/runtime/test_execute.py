@@ -1,0 +1,362 @@
+"""One call of a step: tried as often as it may be, within its time, told in the user's words."""
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from raypipe.engine.context import current
+from raypipe.engine.ports import CallOutcome
+from raypipe.errors import (
+    PipelineError,
+    StepFailed,
+    StoreError,
+    UsageError,
+    ValidationStopped,
+)
+from raypipe.runtime.execute import execute, find_function
+from raypipe.runtime.printed import log_file
+
+
+@pytest.fixture
+def run(call_of, codec, artifacts) -> Callable[..., CallOutcome]:
+    """Runs a function as a step."""
+    return lambda function, **given: execute(call_of(function, **given), codec, artifacts, "inline")
+
+
+@pytest.fixture
+def slept(monkeypatch) -> list[float]:
+    """How long each pause between attempts would have been."""
+    pauses: list[float] = []
+    monkeypatch.setattr("raypipe.runtime.execute.time.sleep", pauses.append)
+    return pauses
+
+
+def value(outcome, codec, artifacts, index=0):
+    assert outcome.error is None, outcome.error
+    return codec.decode(artifacts.read(outcome.outputs[index].root), artifacts)
+
+
+def failing(times: int, error: BaseException) -> tuple[Callable[[], int], list[int]]:
+    attempts: list[int] = []
+
+    def flaky() -> int:
+        attempts.append(len(attempts) + 1)
+        if len(attempts) <= times:
+            raise error
+        return len(attempts)
+
+    return flaky, attempts
+
+
+# --- values and context -------------------------------------------------------------------------
+
+
+def test_arguments_are_read_and_the_output_is_published(run, codec, artifacts):
+    def add(a, b):
+        return {"sum": a + b}
+
+    outcome = run(add, a=1, b=2)
+    assert value(outcome, codec, artifacts) == {"sum": 3}
+    assert outcome.outputs[0].root == codec.encode({"sum": 3}).digest
+    assert all(map(artifacts.intact, outcome.outputs[0].artifacts))
+
+
+def test_lists_and_dicts_of_manifests_are_read_part_by_part(run, codec, artifacts):
+    def show(parts):
+        return repr(parts)
+
+    one, two = (codec.encode(n).manifest for n in (1, 2))
+    outcome = run(show, _arguments={"parts": {"a": [one, two], "b": two}})
+    assert value(outcome, codec, artifacts) == "{'a': [1, 2], 'b': 2}"
+
+
+def test_a_folder_that_was_returned_is_published_with_the_manifest(run, codec, artifacts):
+    def write():
+        folder = current().scratch / "out"
+        folder.mkdir()
+        (folder / "a.txt").write_text("a")
+        return folder
+
+    outcome = run(write)
+    assert (value(outcome, codec, artifacts) / "a.txt").read_text() == "a"
+    assert len(outcome.outputs[0].artifacts) == 2
+
+
+def test_a_step_knows_its_run_and_reports_to_the_driver(run, codec, artifacts, tmp_path):
+    def ask():
+        context = current()
+        context.progress(1, 2, "rows")
+        return [context.run, context.step, context.runtime, str(context.root)]
+
+    outcome = run(ask)
+    assert value(outcome, codec, artifacts) == ["r1", "ask", "inline", str(tmp_path)]
+    assert current().runtime == "plain"
+
+
+def test_a_step_can_import_from_the_projects_folders_and_the_path_is_as_before(
+    run, codec, artifacts, tmp_path
+):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "only_in_the_library.py").write_text("X = 7\n")
+    before = list(sys.path)
+
+    def use():
+        import only_in_the_library
+
+        return only_in_the_library.X
+
+    assert value(run(use, _folders=("lib",)), codec, artifacts) == 7
+    assert sys.path == before
+    del sys.modules["only_in_the_library"]
+
+
+# --- failures -----------------------------------------------------------------------------------
+
+
+def test_a_failure_shows_the_users_frames_alone(run):
+    def helper():
+        raise KeyError("column")
+
+    def load():
+        return helper()
+
+    error = run(load).error
+    assert isinstance(error, StepFailed)
+    assert (error.step, error.kind) == ("load", "KeyError")
+    assert str(error) == "step 'load' raised KeyError: 'column'"
+    assert error.frames.count("File ") == 2
+    assert "return helper()" in error.frames
+    assert "raise KeyError" in error.frames
+    assert "execute.py" not in error.frames.replace(__file__, "")
+
+
+def test_a_failure_of_the_import_shows_the_users_line(call_of, codec, artifacts, tmp_path):
+    (tmp_path / "breaks_when_imported.py").write_text("x = 1\ny = x / 0\n")
+    call = call_of(len, _function=None, _target="breaks_when_imported:f")
+    error = execute(call, codec, artifacts, "ray").error
+    assert isinstance(error, StepFailed)
+    assert error.kind == "ZeroDivisionError"
+    assert "line 2" in error.frames
+    assert "importlib" not in error.frames
+
+
+@pytest.mark.parametrize("code", [0, 1, "stopped here"])
+def test_a_step_that_exits_the_process_has_failed(run, code):
+    def load():
+        sys.exit(code)
+
+    error = run(load).error
+    assert isinstance(error, StepFailed)
+    assert error.kind == "SystemExit"
+    assert str(code) in str(error)
+
+
+def test_ctrl_c_goes_through(run):
+    def load():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(load)
+
+
+def test_what_raypipe_raises_on_purpose_stays_what_it_is(run):
+    said = ValidationStopped("a column is missing", hint="look at the schema")
+
+    def load():
+        raise said
+
+    assert run(load).error is said
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        (threading.Lock, "lock"),
+        (lambda: {"a": [1, object()]}, "object"),
+        (lambda: (n for n in "ab"), "generator"),
+    ],
+)
+def test_what_cannot_be_kept_is_an_error_that_names_step_and_type(run, artifacts, made, kind):
+    def load():
+        return made()
+
+    error = run(load).error
+    assert isinstance(error, StepFailed)
+    assert (error.step, error.kind) == ("load", "TypeError")
+    assert "'load'" in str(error)
+    assert kind in str(error)
+    assert "dataclasses" in str(error.hint)
+    assert not list(artifacts.list())
+
+
+def test_a_type_error_of_the_users_own_is_not_taken_for_one_of_the_output(run):
+    def load():
+        return 1 + "a"
+
+    error = run(load).error
+    assert isinstance(error, StepFailed)
+    assert "raised TypeError" in str(error)
+    assert error.hint is None
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"), [([1], "not 1"), ([1, 2, 3], "not 3"), ({1: 1, 2: 2}, "not dict")]
+)
+def test_a_batch_must_return_as_many_as_it_was_given(run, codec, artifacts, returned, said):
+    def load(items):
+        return returned
+
+    items = [codec.encode(n).manifest for n in (1, 2)]
+    error = run(load, _batch="items", _arguments={"items": items}).error
+    assert isinstance(error, StepFailed)
+    assert said in str(error)
+    assert not list(artifacts.list())
+
+
+def test_a_batch_publishes_one_output_an_item(run, codec, artifacts):
+    def load(items, by):
+        return tuple(item * by for item in items)
+
+    items = [codec.encode(n).manifest for n in (1, 2)]
+    by = codec.encode(10).manifest
+    outcome = run(load, _batch="items", _arguments={"items": items, "by": by})
+    assert [value(outcome, codec, artifacts, n) for n in (0, 1)] == [10, 20]
+
+
+# --- attempts -----------------------------------------------------------------------------------
+
+
+def test_a_failure_is_tried_again_with_longer_pauses_and_told(
+    call_of, codec, artifacts, slept, tmp_path
+):
+    flaky, attempts = failing(2, OSError("not yet"))
+    call = call_of(flaky, _retries=3)
+    assert value(execute(call, codec, artifacts, "inline"), codec, artifacts) == 3
+    assert attempts == [1, 2, 3]
+    assert slept == [0.5, 1.0]
+    events = [json.loads(line) for line in call.events.read_text().splitlines()]
+    said = {"event": "retry", "run": "r1", "why": "step 'flaky' raised OSError: not yet"}
+    assert events == [said, said]
+
+
+def test_the_last_failure_is_told_once_attempts_are_used_up(run, slept):
+    flaky, attempts = failing(9, OSError("not yet"))
+    assert isinstance(run(flaky, _retries=2).error, StepFailed)
+    assert attempts == [1, 2, 3]
+    assert len(slept) == 2
+
+
+def test_pauses_between_attempts_have_a_bound(run, slept):
+    flaky, _ = failing(99, OSError("not yet"))
+    run(flaky, _retries=9)
+    assert max(slept) == 30.0
+
+
+@pytest.mark.parametrize("error", [ValidationStopped("no"), UsageError("no"), PipelineError("no")])
+def test_what_another_attempt_would_not_change_is_not_tried_again(run, slept, error):
+    flaky, attempts = failing(9, error)
+    assert run(flaky, _retries=3).error is error
+    assert attempts == [1]
+    assert slept == []
+
+
+def test_a_store_that_fails_is_asked_again(run, codec, artifacts, slept):
+    flaky, attempts = failing(1, StoreError("the disk is away"))
+    assert value(run(flaky, _retries=1), codec, artifacts) == 2
+    assert attempts == [1, 2]
+    assert slept == [0.5]
+
+
+def test_attempts_share_their_scratch_folder_and_their_log(run, codec, artifacts, slept, tmp_path):
+    def goes_on():
+        mark = current().scratch / "mark"
+        print("attempt")  # noqa: T201
+        if not mark.exists():
+            mark.write_text("was here")
+            raise OSError("not yet")
+        return mark.read_text()
+
+    assert value(run(goes_on, _retries=1), codec, artifacts) == "was here"
+    assert log_file(tmp_path / "home", "r1", "goes_on").read_text() == "attempt\nattempt\n"
+
+
+# --- time ---------------------------------------------------------------------------------------
+
+
+def test_a_step_that_takes_too_long_is_stopped_and_told(run):
+    def waits():
+        time.sleep(30)
+
+    started = time.monotonic()
+    error = run(waits, _timeout=0.1).error
+    assert time.monotonic() - started < 10
+    assert isinstance(error, StepFailed)
+    assert (error.step, error.kind) == ("waits", "TimeoutError")
+    assert "timeout of 0.1 s" in str(error)
+
+
+def test_each_attempt_has_the_whole_time(run, codec, artifacts, tmp_path):
+    attempts = []
+
+    def waits():
+        attempts.append(1)
+        if len(attempts) == 1:
+            time.sleep(30)
+        return len(attempts)
+
+    assert value(run(waits, _timeout=0.1, _retries=1), codec, artifacts) == 2
+
+
+def test_the_alarm_is_as_it_was_after_the_step(run):
+    before = signal.getsignal(signal.SIGALRM)
+
+    def quick():
+        return signal.getitimer(signal.ITIMER_REAL)[0] > 0
+
+    assert run(quick, _timeout=60).error is None
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_outside_the_main_thread_a_step_runs_without_its_limit(run, codec, artifacts):
+    def quick():
+        return 5
+
+    outcomes = []
+    thread = threading.Thread(target=lambda: outcomes.append(run(quick, _timeout=0.01)))
+    thread.start()
+    thread.join()
+    assert value(outcomes[0], codec, artifacts) == 5
+
+
+# --- functions ----------------------------------------------------------------------------------
+
+
+def test_a_step_is_found_by_its_module_and_its_name_in_it(tmp_path, monkeypatch):
+    (tmp_path / "found_by_name.py").write_text(
+        "from raypipe import step\n\n\n@step\ndef a():\n    return 1\n\n\n"
+        "class Of:\n    @staticmethod\n    def b():\n        return 2\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_function("found_by_name:a")() == 1
+    assert find_function("found_by_name:Of.b")() == 2
+    monkeypatch.delitem(sys.modules, "found_by_name")
+
+
+def test_a_step_inside_a_function_is_an_error_that_says_what_to_do():
+    with pytest.raises(PipelineError, match="inside a function") as failed:
+        find_function("m:f.<locals>.inner")
+    assert "--runtime inline" in str(failed.value.hint)
+
+
+def test_a_file_that_is_there_no_more_when_it_is_published_is_an_error_of_its_own(run):
+    def load():
+        return Path("/nowhere/at/all")
+
+    assert run(load).error is not None
