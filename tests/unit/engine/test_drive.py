@@ -1,0 +1,1106 @@
+"""One run, from its graph to where it rests: what runs, in which order, and what is recorded."""
+
+from collections import deque
+from dataclasses import replace
+
+import pytest
+
+from raypipe import review, step
+from raypipe.engine.context import append_event
+from raypipe.engine.events import MetricLogged, StepEnded, StepProgress, StepStarted
+from raypipe.engine.graph import lookup
+from raypipe.engine.records import Actor, RunStatus
+from raypipe.errors import Rejected, StepFailed
+
+BOB = Actor(user="bob", host="tower")
+
+
+@pytest.fixture
+def flow():
+    """`load` → `double` → `total`, beside which `note` stands alone."""
+
+    @step
+    def load(n):
+        return [n, n + 1]
+
+    @step
+    def double(numbers):
+        return [2 * n for n in numbers]
+
+    @step
+    def total(numbers, by=1):
+        return by * sum(numbers)
+
+    @step
+    def note(text):
+        return text
+
+    def pipeline(n=1, by=1, text="a"):
+        total(double(load(n)), by=by)
+        note(text)
+
+    return pipeline
+
+
+@pytest.fixture
+def other(world):
+    """Another process on the same ledger and artifacts."""
+    other = type(world)(world.folder)
+    other.artifacts = world.artifacts
+    other.runs = ["not this one"] * 50  # so that its runs have names of their own
+    yield other
+    other.ledger.close()
+
+
+def failing(times):
+    """Return a step `flaky` that fails so often, then gives how often it was called."""
+    calls = []
+
+    @step
+    def flaky(given=0):
+        calls.append(given)
+        if len(calls) <= times:
+            raise ValueError(f"no {len(calls)}")
+        return len(calls)
+
+    return flaky
+
+
+def actions(driven):
+    return {planned.node.name: planned.action for planned in driven.planned}
+
+
+def reasons(driven):
+    return {planned.node.name: str(planned.reason) for planned in driven.planned}
+
+
+def planned(driven, name):
+    (found,) = (item for item in driven.planned if item.node.name == name)
+    return found
+
+
+def ended(world, failed=False):
+    """Names of the steps whose end was told."""
+    told = [event for event in world.events if isinstance(event, StepEnded)]
+    return [event.state.name for event in told if event.failed == failed]
+
+
+# --- order and results --------------------------------------------------------------------------
+
+
+def test_each_step_is_given_what_its_upstream_gave(world, flow):
+    driven = world.run(flow, n=3, by=10)
+    assert driven.status == RunStatus.SUCCEEDED
+    assert world.value(driven, "load") == [3, 4]
+    assert world.value(driven, "double") == [6, 8]
+    assert world.value(driven, "total") == 140
+    assert (driven.error, driven.failed, driven.reviews) == (None, None, ())
+
+
+@pytest.mark.parametrize("pick", [deque.popleft, deque.pop])
+def test_a_step_runs_once_all_that_it_needs_is_there_whichever_ends_first(world, pick):
+    @step
+    def part(n):
+        return n
+
+    @step
+    def both(parts, named):
+        return [parts, named]
+
+    def pipeline():
+        one, two, three = part(1), part(2), part(3)
+        both([one, two], {"c": three, "d": part(one)})
+
+    world.runtime.pick = pick
+    driven = world.run(pipeline)
+    assert world.value(driven, "both") == [[1, 2], {"c": 3, "d": 1}]
+    assert world.ran[-1] == "both"
+    assert sorted(world.ran[:-1]) == ["part", "part#2", "part#3"]
+    assert actions(driven) == dict.fromkeys(actions(driven), "execute") | {"part#4": "hit"}
+
+
+def test_steps_that_need_nothing_of_one_another_are_handed_over_at_once(world, flow):
+    handed = []
+    world.runtime.pick = lambda waiting: handed.append(len(waiting)) or waiting.popleft()
+    world.run(flow)
+    assert handed == [2, 2, 1, 1]
+
+
+def test_the_planned_steps_are_in_the_order_of_the_pipeline(world, flow):
+    world.runtime.pick = deque.pop
+    driven = world.run(flow)
+    assert [item.node.name for item in driven.planned] == ["load", "double", "total", "note"]
+
+
+def test_an_empty_pipeline_succeeds(world):
+    driven = world.run(lambda: None)
+    assert (driven.status, driven.planned) == (RunStatus.SUCCEEDED, ())
+
+
+def test_a_part_of_an_output_is_handed_over_by_itself(world):
+    @step
+    def load():
+        return {"rows": [5, 7], "name": "x"}
+
+    @step
+    def show(row):
+        return row
+
+    def pipeline():
+        loaded = load()
+        show(loaded.rows[1])
+        show(loaded["name"])
+
+    driven = world.run(pipeline)
+    assert world.value(driven, "show") == 7
+    assert world.value(driven, "show#2") == "x"
+
+
+def test_a_step_that_a_step_calls_is_a_plain_function(world):
+    @step
+    def inner(n):
+        return n + 1
+
+    @step
+    def outer(n):
+        return inner(n)
+
+    driven = world.run(lambda: outer(1))
+    assert world.value(driven, "outer") == 2
+    assert world.ran == ["outer"]
+
+
+# --- what is kept -------------------------------------------------------------------------------
+
+
+def test_what_is_kept_is_not_run_again(world, flow):
+    first = world.run(flow)
+    again = world.run(flow)
+    assert world.ran == []
+    assert set(actions(again).values()) == {"hit"}
+    assert [item.digest for item in again.planned] == [item.digest for item in first.planned]
+    assert world.attempts() == []
+
+
+def test_only_what_a_change_reaches_runs_again(world, flow):
+    world.run(flow)
+    driven = world.run(flow, by=2)
+    assert world.ran == ["total"]
+    assert reasons(driven)["total"] == "parameter: by: 1 → 2"
+
+
+def test_changed_code_whose_output_is_the_same_stops_at_its_own_step(world, flow):
+    world.run(flow)
+    world.code["load"] = "another text"
+    driven = world.run(flow)
+    assert world.ran == ["load"]
+    assert actions(driven)["double"] == "hit"
+
+
+def test_a_result_of_an_earlier_setting_is_found_again(world, flow):
+    world.run(flow, n=1)
+    world.run(flow, n=2)
+    world.run(flow, n=1)
+    assert world.ran == []
+
+
+def test_another_pipeline_finds_the_same_step_of_the_same_arguments(world, flow):
+    world.run(flow)
+    again = world.drive(flow)
+    again.planner.graph = replace(again.planner.graph, pipeline="another")
+    world.ran.clear()
+    again.go()
+    assert world.ran == []
+
+
+def test_two_calls_that_make_the_same_run_once(world):
+    @step
+    def load(n):
+        return n
+
+    def pipeline():
+        load(1)
+        load(1)
+
+    driven = world.run(pipeline)
+    assert world.ran == ["load"]
+    assert actions(driven) == {"load": "execute", "load#2": "hit"}
+    assert len({item.digest for item in driven.planned}) == 1
+
+
+def test_a_forced_step_runs_and_what_it_gives_alike_is_used_as_before(world, flow):
+    world.run(flow)
+    driven = world.run(flow, force=["double"])
+    assert world.ran == ["double"]
+    assert reasons(driven)["double"] == "forced: double"
+    assert actions(driven)["total"] == "hit"
+
+
+def test_a_forced_result_takes_the_place_of_the_kept_one(world):
+    flaky = failing(0)
+    world.run(flaky)
+    driven = world.run(flaky, force=["flaky"])
+    assert world.value(driven, "flaky") == 2
+    assert world.value(world.run(flaky), "flaky") == 2
+    assert world.ran == []
+
+
+def test_a_step_without_cache_runs_in_every_run(world):
+    @step(cache=False)
+    def clock():
+        return 7
+
+    @step
+    def show(n):
+        return n
+
+    world.run(lambda: show(clock()))
+    driven = world.run(lambda: show(clock()))
+    assert world.ran == ["clock"]
+    assert actions(driven) == {"clock": "execute", "show": "hit"}
+
+
+def test_a_step_without_cache_replaces_what_it_gave(world):
+    calls = []
+
+    @step(cache=False)
+    def clock():
+        calls.append(1)
+        return len(calls)
+
+    world.run(clock)
+    driven = world.run(clock)
+    assert world.value(driven, "clock") == 2
+    assert world.plan(clock)["clock"].result.root == planned(driven, "clock").digest
+
+
+def test_an_expired_result_is_made_anew_and_kept_from_then_on(world):
+    @step(expires=60)
+    def fetch():
+        return 7
+
+    world.run(fetch)
+    world.time += 50
+    world.run(fetch)
+    assert world.ran == []
+    world.time += 10
+    driven = world.run(fetch)
+    assert world.ran == ["fetch"]
+    assert reasons(driven)["fetch"] == "expired: after 60 s"
+    world.time += 50
+    world.run(fetch)
+    assert world.ran == []
+
+
+def test_a_torn_artifact_is_made_anew_and_what_follows_is_kept(world, flow):
+    first = world.run(flow)
+    del world.artifacts.kept[planned(first, "double").digest]
+    driven = world.run(flow)
+    assert world.ran == ["double"]
+    assert reasons(driven)["double"] == "lost artifact: gone or torn"
+    assert planned(driven, "double").digest == planned(first, "double").digest
+    assert set(actions(world.run(flow)).values()) == {"hit"}
+
+
+def test_a_torn_artifact_that_comes_out_otherwise_is_followed_by_its_like(world):
+    flaky = failing(0)
+
+    @step
+    def show(n):
+        return n
+
+    def pipeline():
+        show(flaky())
+
+    first = world.run(pipeline)
+    world.artifacts.kept.clear()
+    driven = world.run(pipeline)
+    assert world.ran == ["flaky", "show"]
+    assert world.value(driven, "show") == 2
+    assert planned(driven, "flaky").digest != planned(first, "flaky").digest
+
+
+def test_large_literals_are_published_before_the_step_runs(world):
+    large = b"x" * 1_000_000
+
+    @step
+    def size(data, parts):
+        return [len(data), len(parts["a"])]
+
+    @step
+    def load():
+        return 1
+
+    driven = world.run(lambda: size(large, {"a": large[1:], "b": load()}))
+    assert world.value(driven, "size") == [1_000_000, 999_999]
+
+
+# --- failures -----------------------------------------------------------------------------------
+
+
+def test_a_failure_stops_what_depends_on_it_and_names_the_step(world):
+    flaky = failing(9)
+
+    @step
+    def after(given):
+        return given
+
+    driven = world.run(lambda: after(after(flaky())))
+    assert driven.status == RunStatus.FAILED
+    assert driven.failed == "flaky"
+    assert isinstance(driven.error, StepFailed)
+    assert str(driven.error) == "no 1"
+    assert actions(driven) == {"flaky": "execute", "after": "open", "after#2": "open"}
+    assert reasons(driven)["after"].startswith("upstream: flaky")
+    assert world.ran == ["flaky"]
+
+
+def test_after_a_failure_what_is_under_way_ends_and_is_kept_and_nothing_is_begun(world, flow):
+    flaky = failing(9)
+
+    def pipeline():
+        flaky()
+        flow()
+
+    driven = world.run(pipeline)
+    assert driven.failed == "flaky"
+    assert world.ran == ["flaky", "load", "note"]
+    assert world.attempts() == [("flaky", "failed"), ("load", "succeeded"), ("note", "succeeded")]
+    assert actions(driven)["double"] == "execute"
+    world.run(flow)
+    assert world.ran == ["double", "total"]
+
+
+def test_a_run_goes_on_where_the_one_that_failed_stopped(world, flow):
+    flaky = failing(1)
+
+    def pipeline():
+        flow()
+        flaky()
+
+    assert world.run(pipeline).status == RunStatus.FAILED
+    driven = world.run(pipeline)
+    assert driven.status == RunStatus.SUCCEEDED
+    assert world.ran == ["flaky", "total"]
+
+
+def test_of_several_failures_the_first_is_told(world):
+    @step
+    def one():
+        raise ValueError("first")
+
+    @step
+    def two():
+        raise ValueError("second")
+
+    def pipeline():
+        two()
+        one()
+
+    world.runtime.pick = deque.pop
+    driven = world.run(pipeline)
+    assert (driven.failed, str(driven.error)) == ("one", "first")
+    assert world.attempts() == [("two", "failed"), ("one", "failed")]
+    assert ended(world, failed=True) == ["one", "two"]
+
+
+def test_the_error_names_the_step_as_it_is_called_in_the_run(world):
+    @step
+    def load(n):
+        if n > 1:
+            raise ValueError("too many")
+        return n
+
+    def pipeline():
+        load(1)
+        load(2)
+
+    driven = world.run(pipeline)
+    assert driven.failed == "load#2"
+    assert driven.error.step == "load#2"
+
+
+def test_a_failed_step_keeps_its_folder_until_it_succeeds(world):
+    flaky = failing(1)
+    world.run(flaky)
+    (call,) = world.runtime.calls
+    (call.scratch / "half").write_text("done")
+    assert call.scratch.is_dir()
+    world.run(flaky)
+    assert world.runtime.calls[-1].scratch == call.scratch
+    assert not call.scratch.exists()
+
+
+def test_attempts_under_way_are_cancelled_when_the_run_is_interrupted(world):
+    @step
+    def stops():
+        raise KeyboardInterrupt
+
+    @step
+    def waits():
+        return 1
+
+    def pipeline():
+        stops()
+        waits()
+
+    with pytest.raises(KeyboardInterrupt):
+        world.drive(pipeline).go()
+    assert world.attempts() == [("stops", "cancelled"), ("waits", "cancelled")]
+    assert world.held == set()
+
+
+# --- attempts -----------------------------------------------------------------------------------
+
+
+def test_each_retry_is_an_attempt_of_its_own(world):
+    @step(retries=2)
+    def flaky():
+        for number in (1, 2):
+            event = {"event": "retry", "run": world.running.run, "why": f"no {number}"}
+            append_event(world.running.events, event)
+        return 1
+
+    assert world.run(flaky).status == RunStatus.SUCCEEDED
+    rows = world.ledger.executions(world.runs[-1])
+    assert [(row.attempt, row.status) for row in rows] == [
+        (1, "failed"),
+        (2, "failed"),
+        (3, "succeeded"),
+    ]
+    assert [row.error for row in rows] == [{"message": "no 1"}, {"message": "no 2"}, None]
+    assert world.runtime.calls[0].retries == 2
+
+
+def test_retries_of_an_earlier_run_are_not_counted_again(world):
+    calls = []
+
+    @step(retries=1)
+    def flaky():
+        calls.append(world.running.run)
+        if len(calls) == 1:
+            append_event(
+                world.running.events, {"event": "retry", "run": world.running.run, "why": "no"}
+            )
+            raise ValueError("again no")
+        return 1
+
+    world.run(flaky)
+    assert world.attempts() == [("flaky", "failed"), ("flaky", "failed")]
+    world.run(flaky)
+    assert world.attempts() == [("flaky", "succeeded")]
+
+
+def test_a_failed_attempt_is_kept_with_its_error_reason_and_host(world):
+    driven = world.run(failing(9))
+    (row,) = world.ledger.executions(world.runs[-1])
+    assert row.error == {"kind": "StepFailed", "message": "no 1"}
+    assert (row.step, row.attempt, row.host) == ("flaky", 1, "laptop")
+    assert row.reason == "new"
+    assert row.key == planned(driven, "flaky").key
+
+
+# --- what is recorded ---------------------------------------------------------------------------
+
+
+def test_a_result_is_recorded_with_its_explanation_and_its_code(world, flow):
+    driven = world.run(flow, n=3)
+    item = planned(driven, "double")
+    result = world.ledger.live_results([item.key], world.time)[item.key]
+    assert (result.step, result.run, result.root) == ("double", world.runs[0], item.digest)
+    assert (result.seconds, result.created, result.expires) == (1.0, world.time, None)
+    assert [artifact.digest for artifact in result.artifacts] == [item.digest]
+    assert result.explanation == item.explanation
+    assert result.explanation.inputs == {"numbers": planned(driven, "load").digest}
+    assert world.ledger.fingerprint(result.explanation.fingerprint) == item.fingerprint
+
+
+def test_the_first_of_two_results_of_a_key_stays(world, other):
+    flaky = failing(0)
+
+    @step
+    def show(n):
+        return n
+
+    def slow(given):
+        other.run(flaky)
+        return flaky()
+
+    drive = world.drive(lambda: show(flaky()))
+    submit = world.runtime.submit
+
+    def submit_slowly(call):
+        submit(replace(call, function=slow) if call.step == "flaky" else call)
+
+    world.runtime.submit = submit_slowly
+    driven = drive.go()
+    assert world.value(driven, "flaky") == 1
+    assert world.value(driven, "show") == 1
+    assert planned(driven, "flaky").result.run == other.runs[-1]
+
+
+def test_metrics_and_progress_are_told_and_metrics_are_kept(world):
+    @step
+    def train():
+        events = world.running.events
+        append_event(events, {"event": "progress", "done": 1, "total": 2, "what": "epochs"})
+        for at, loss in enumerate((0.5, 0.25)):
+            append_event(
+                events, {"event": "metric", "name": "loss", "value": loss, "step": at, "time": 7.0}
+            )
+        return 1
+
+    world.run(train)
+    told = [event for event in world.events if isinstance(event, StepProgress | MetricLogged)]
+    assert told == [
+        StepProgress(step="train", done=1, total=2, what="epochs"),
+        MetricLogged(step="train", name="loss", value=0.5, at=0),
+        MetricLogged(step="train", name="loss", value=0.25, at=1),
+    ]
+    kept = world.ledger.metrics(world.runs[-1], "train")
+    assert [(metric.name, metric.step, metric.value) for metric in kept] == [
+        ("loss", 0, 0.5),
+        ("loss", 1, 0.25),
+    ]
+
+
+def test_a_step_that_says_what_the_engine_does_not_know_is_passed_over(world):
+    @step
+    def talks():
+        append_event(world.running.events, {"event": "sings"})
+        with world.running.events.open("a") as file:
+            file.write('{"event": "prog')
+        return 1
+
+    assert world.run(talks).status == RunStatus.SUCCEEDED
+
+
+def test_events_tell_the_run_from_its_start_to_its_end(world, flow):
+    world.run(flow)
+    world.run(flow, n=1, by=2)
+    assert [event.to_json() for event in world.events if not isinstance(event, StepEnded)] == [
+        {
+            "event": "run_started",
+            "run": world.runs[-1],
+            "pipeline": "flow",
+            "steps": ("load", "double", "total", "note"),
+        },
+        {
+            "event": "step_started",
+            "step": "total",
+            "reason": "parameter: by: 1 → 2",
+            "where": "inline",
+        },
+        {"event": "run_ended", "run": world.runs[-1], "status": "succeeded"},
+    ]
+    assert ended(world) == ["load", "note", "double", "total"]
+    states = {e.state.name: e.state for e in world.events if isinstance(e, StepEnded)}
+    assert (states["total"].action, states["total"].seconds) == ("execute", 1.0)
+    assert states["total"].digest is not None
+
+
+# --- options ------------------------------------------------------------------------------------
+
+
+def test_a_driver_step_runs_in_the_drivers_process(world):
+    @step(driver=True)
+    def light():
+        return 1
+
+    @step
+    def heavy(n):
+        return n
+
+    world.run(lambda: heavy(light()))
+    assert [call.step for call in world.driver.calls] == ["light"]
+    assert [call.step for call in world.runtime.calls] == ["heavy"]
+    started = [event for event in world.events if isinstance(event, StepStarted)]
+    assert [(event.step, event.where) for event in started] == [
+        ("light", "driver"),
+        ("heavy", "inline"),
+    ]
+
+
+def test_a_call_carries_the_options_of_its_step(world):
+    @step(num_cpus=2, num_gpus=1, memory=1e9, resources={"tpu": 3}, retries=4, timeout=5)
+    def heavy():
+        return 1
+
+    @step
+    def light():
+        return 1
+
+    def pipeline():
+        heavy()
+        light()
+
+    driven = world.run(pipeline)
+    call, plain = world.runtime.calls
+    assert call.resources == {"num_cpus": 2, "num_gpus": 1, "memory": 1e9, "tpu": 3}
+    assert (call.retries, call.timeout) == (4, 5)
+    assert call.target == heavy.target
+    assert call.id == planned(driven, "heavy").key
+    assert plain.resources == {"num_cpus": 1, "num_gpus": 0}
+    assert (plain.retries, plain.timeout, plain.batch) == (0, None, None)
+
+
+def test_what_is_uncounted_is_handed_over_and_does_not_count(world):
+    @step
+    def load(n):
+        return n
+
+    @step(uncounted=("hint", "note"))
+    def show(value, hint, note):
+        return [value, hint, note]
+
+    def pipeline(n, note):
+        show(1, load(n), note)
+
+    assert world.value(world.run(pipeline, n=5, note="a"), "show") == [1, 5, "a"]
+    driven = world.run(pipeline, n=6, note="b")
+    assert world.ran == ["load"]
+    assert world.value(driven, "show") == [1, 5, "a"]
+
+
+# --- batches ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def squares():
+    """`square` over a list, which `total` sums."""
+
+    @step(batch="numbers")
+    def square(numbers, plus=0):
+        return [n * n + plus for n in numbers]
+
+    @step
+    def total(squares):
+        return sum(squares)
+
+    return lambda numbers, plus=0: total(square(numbers, plus))
+
+
+def test_a_batch_is_one_call_that_keeps_each_item_by_itself(world, squares):
+    driven = world.run(squares, numbers=[1, 2, 3])
+    assert world.ran == ["square", "total"]
+    assert [world.value(driven, f"square[{n}]") for n in range(3)] == [1, 4, 9]
+    assert world.value(driven, "total") == 14
+    assert [planned(driven, f"square[{n}]").seconds for n in range(3)] == [1 / 3] * 3
+    assert world.attempts()[:3] == [(f"square[{n}]", "succeeded") for n in range(3)]
+
+
+def test_a_batch_calls_for_what_is_missing_alone(world, squares):
+    world.run(squares, numbers=[1, 2, 3])
+    driven = world.run(squares, numbers=[5, 2, 3, 4])
+    assert world.ran == ["square", "total"]
+    assert len(world.runtime.calls[-2].arguments["numbers"]) == 2
+    assert [world.value(driven, f"square[{n}]") for n in range(4)] == [25, 4, 9, 16]
+    assert [item.action for item in driven.planned[:4]] == ["execute", "hit", "hit", "execute"]
+
+
+def test_a_batch_whose_shared_parameter_changes_runs_whole(world, squares):
+    world.run(squares, numbers=[1, 2])
+    driven = world.run(squares, numbers=[1, 2], plus=1)
+    assert [world.value(driven, f"square[{n}]") for n in range(2)] == [2, 5]
+
+
+def test_items_of_a_batch_that_are_the_same_are_made_once(world, squares):
+    driven = world.run(squares, numbers=[3, 3, 2])
+    assert len(world.runtime.calls[0].arguments["numbers"]) == 2
+    assert [world.value(driven, f"square[{n}]") for n in range(3)] == [9, 9, 4]
+    assert world.value(driven, "total") == 22
+
+
+def test_an_empty_batch_calls_nothing(world, squares):
+    driven = world.run(squares, numbers=[])
+    assert world.ran == ["total"]
+    assert world.value(driven, "total") == 0
+
+
+def test_a_batch_is_forced_by_its_name_or_by_one_item(world, squares):
+    world.run(squares, numbers=[1, 2, 3])
+    world.run(squares, force=["square"], numbers=[1, 2, 3])
+    assert len(world.runtime.calls[-1].arguments["numbers"]) == 3
+    world.run(squares, force=["square[1]"], numbers=[1, 2, 3])
+    assert len(world.runtime.calls[-1].arguments["numbers"]) == 1
+    assert world.ran == ["square"]
+
+
+@pytest.mark.parametrize("pick", [deque.popleft, deque.pop])
+def test_a_batch_over_outputs_waits_for_all_of_them_and_is_one_call(world, pick):
+    @step
+    def load(n):
+        return n
+
+    @step(batch="numbers")
+    def square(numbers):
+        return [n * n for n in numbers]
+
+    world.runtime.pick = pick
+    driven = world.run(lambda: square([load(n) for n in (1, 2, 3)]))
+    assert [world.value(driven, f"square[{n}]") for n in range(3)] == [1, 4, 9]
+    assert world.ran.count("square") == 1
+    assert world.ran[-1] == "square"
+
+
+def test_a_batch_that_cannot_be_whole_in_this_run_runs_without_what_waits(world):
+    @step
+    def load(n):
+        return n
+
+    @step
+    def pick(n, decision):
+        return n
+
+    @step(batch="numbers")
+    def square(numbers):
+        return [n * n for n in numbers]
+
+    def pipeline():
+        first, second = load(1), load(2)
+        square([first, pick(second, review(second))])
+
+    driven = world.run(pipeline)
+    assert driven.status == RunStatus.WAITING
+    assert actions(driven)["square[0]"] == "execute"
+    assert world.value(driven, "square[0]") == 1
+    assert actions(driven)["square[1]"] == "open"
+
+
+def test_a_batch_that_fails_keeps_nothing(world):
+    @step(batch="numbers")
+    def square(numbers):
+        raise ValueError("no")
+
+    driven = world.run(lambda: square([1, 2]))
+    assert driven.failed == "square[0]"
+    assert world.attempts() == [("square[0]", "failed"), ("square[1]", "failed")]
+    assert world.ledger.live_results([item.key for item in driven.planned], world.time) == {}
+
+
+# --- lookups ------------------------------------------------------------------------------------
+
+
+def test_a_lookup_is_asked_with_digests_and_gives_what_is_kept(world):
+    kept = world.codec.encode("the champion")
+    world.artifacts.put_bytes(kept.manifest, kept.digest)
+    asked = []
+    world.lookups["champion"] = lambda digests: asked.append(digests) or kept.digest
+
+    @step
+    def train():
+        return 7
+
+    @step
+    def compare(champion):
+        return champion
+
+    def pipeline():
+        compare(lookup("champion", candidate=train(), split="test"))
+
+    driven = world.run(pipeline)
+    assert world.value(driven, "compare") == "the champion"
+    assert asked == [
+        {"candidate": planned(driven, "train").digest, "split": world.codec.encode("test").digest}
+    ]
+    assert [item.node.name for item in driven.planned] == ["train", "compare"]
+    assert world.events[0].steps == ("train", "compare")
+    assert "champion" not in ended(world)
+
+
+def test_a_lookup_that_finds_nothing_gives_none(world):
+    world.lookups["champion"] = lambda digests: None
+
+    @step
+    def compare(champion):
+        return repr(champion)
+
+    driven = world.run(lambda: compare(lookup("champion")))
+    assert world.value(driven, "compare") == "None"
+
+
+def test_what_follows_a_lookup_runs_again_once_it_finds_another(world):
+    found = {"digest": None}
+    world.lookups["champion"] = lambda digests: found["digest"]
+
+    @step
+    def compare(champion):
+        return champion
+
+    def pipeline():
+        compare(lookup("champion"))
+
+    world.run(pipeline)
+    world.run(pipeline)
+    assert world.ran == []
+    kept = world.codec.encode("new")
+    found["digest"] = world.artifacts.put_bytes(kept.manifest, kept.digest).digest
+    driven = world.run(pipeline)
+    assert reasons(driven)["compare"] == "input: champion: changed"
+    assert world.value(driven, "compare") == "new"
+
+
+# --- claims -------------------------------------------------------------------------------------
+
+
+def test_what_another_process_makes_is_waited_for_and_used(world, other, flow):
+    world.elsewhere.add(world.plan(flow)["load"].key)
+
+    def the_other_ends():
+        other.run(flow)
+        world.elsewhere.clear()
+
+    world.while_pausing = the_other_ends
+    driven = world.run(flow)
+    assert driven.status == RunStatus.SUCCEEDED
+    assert world.ran == ["note"]
+    assert world.pauses == [0.05]
+    assert other.ran == ["load", "double", "total"]
+    assert actions(driven)["total"] == "hit"
+
+
+def test_what_another_process_gave_up_is_made_here(world, flow):
+    world.elsewhere.add(world.plan(flow)["load"].key)
+    world.while_pausing = lambda: len(world.pauses) == 3 and world.elsewhere.clear()
+    driven = world.run(flow)
+    assert driven.status == RunStatus.SUCCEEDED
+    assert world.ran == ["note", "load", "double", "total"]
+    assert world.pauses == [0.05] * 3
+
+
+def test_while_another_process_makes_one_thing_the_rest_goes_on(world, flow):
+    world.elsewhere.add(world.plan(flow)["note"].key)
+    world.while_pausing = world.elsewhere.clear
+    world.run(flow)
+    assert world.ran == ["load", "double", "total", "note"]
+    assert world.pauses == [0.05]
+
+
+def test_a_batch_goes_on_without_the_item_that_another_process_makes(world, squares):
+    world.elsewhere.add(world.plan(squares, numbers=[1, 2, 3])["square[1]"].key)
+    world.while_pausing = world.elsewhere.clear
+    driven = world.run(squares, numbers=[1, 2, 3])
+    assert world.ran == ["square", "square", "total"]
+    sizes = [len(call.arguments["numbers"]) for call in world.runtime.calls[:2]]
+    assert sizes == [2, 1]
+    assert world.value(driven, "total") == 14
+
+
+def test_what_was_recorded_just_before_the_claim_is_used(world, other, flow):
+    drive = world.drive(flow)
+    claim = drive.ports.claim
+
+    def late(key):
+        other.run(flow)
+        return claim(key)
+
+    drive.ports = replace(drive.ports, claim=late)
+    driven = drive.go()
+    assert world.ran == []
+    assert set(actions(driven).values()) == {"hit"}
+    assert world.held == set()
+
+
+def test_what_is_forced_runs_although_it_was_recorded_just_before_the_claim(world, other, flow):
+    world.run(flow)
+    drive = world.drive(flow, force=["note"])
+    claim = drive.ports.claim
+
+    def late(key):
+        other.run(flow, force=["note"])
+        return claim(key)
+
+    drive.ports = replace(drive.ports, claim=late)
+    world.ran.clear()
+    drive.go()
+    assert other.ran == ["note"]
+    assert world.ran == ["note"]
+
+
+def test_a_claim_is_held_until_the_result_is_recorded_and_no_longer(world):
+    held = []
+
+    @step
+    def load():
+        held.append(set(world.held))
+        return 1
+
+    @step
+    def show(n):
+        held.append(set(world.held))
+        return n
+
+    driven = world.run(lambda: show(load()))
+    assert held == [{item.key} for item in driven.planned]
+
+
+def test_a_step_that_failed_is_claimed_no_more_while_others_end(world):
+    flaky = failing(9)
+    held = []
+
+    @step
+    def slow():
+        held.append(set(world.held))
+        return 1
+
+    def pipeline():
+        flaky()
+        slow()
+
+    driven = world.run(pipeline)
+    assert held == [{planned(driven, "slow").key}]
+
+
+def test_after_a_failure_another_process_is_not_waited_for(world):
+    flaky = failing(9)
+
+    @step
+    def slow():
+        return 1
+
+    def pipeline():
+        slow()
+        flaky()
+
+    world.elsewhere.add(world.plan(pipeline)["slow"].key)
+    driven = world.run(pipeline)
+    assert driven.failed == "flaky"
+    assert world.pauses == []
+    assert actions(driven) == {"slow": "execute", "flaky": "execute"}
+    assert world.attempts() == [("flaky", "failed")]
+
+
+# --- reviews ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reviewed():
+    """`report`, which a person decides on before `publish` runs; `note` stands alone."""
+
+    @step
+    def report(n):
+        return {"score": n}
+
+    @step
+    def publish(report, decision):
+        return [report["score"], decision.by, decision.note]
+
+    @step
+    def note():
+        return 1
+
+    def pipeline(n=1):
+        made = report(n)
+        publish(made, review(made))
+        note()
+
+    return pipeline
+
+
+def test_a_review_waits_and_all_else_is_done(world, reviewed):
+    driven = world.run(reviewed)
+    assert driven.status == RunStatus.WAITING
+    assert world.ran == ["report", "note"]
+    assert actions(driven) == {
+        "report": "execute",
+        "review": "wait",
+        "publish": "open",
+        "note": "execute",
+    }
+    (asked,) = driven.reviews
+    assert reasons(driven)["review"] == f"review: {asked.id}: not decided"
+    assert asked.evidence == planned(driven, "report").digest
+    assert (asked.step, asked.run, asked.status) == ("review", world.runs[-1], "open")
+    assert world.ledger.list_reviews() == [asked]
+
+
+def test_a_run_that_waits_asks_no_second_time(world, reviewed):
+    (asked,) = world.run(reviewed).reviews
+    driven = world.run(reviewed)
+    assert world.ran == []
+    assert driven.reviews == (asked,)
+    assert world.ledger.list_reviews() == [asked]
+
+
+def test_an_approved_review_lets_what_follows_run(world, reviewed):
+    (asked,) = world.run(reviewed).reviews
+    world.ledger.decide_review(asked.id, "approved", BOB, "looks fine")
+    driven = world.run(reviewed)
+    assert driven.status == RunStatus.SUCCEEDED
+    assert world.ran == ["publish"]
+    assert world.value(driven, "publish") == [1, "bob", "looks fine"]
+    assert reasons(driven)["review"] == "approved: by bob: looks fine"
+    assert driven.reviews == ()
+
+
+def test_another_evidence_is_asked_for_anew(world, reviewed):
+    (first,) = world.run(reviewed, n=1).reviews
+    world.ledger.decide_review(first.id, "approved", BOB, "")
+    driven = world.run(reviewed, n=2)
+    assert driven.status == RunStatus.WAITING
+    assert driven.reviews[0].id != first.id
+
+
+def test_a_rejected_review_ends_the_run(world, reviewed):
+    (asked,) = world.run(reviewed).reviews
+    world.ledger.decide_review(asked.id, "rejected", BOB, "too low")
+    driven = world.run(reviewed)
+    assert driven.status == RunStatus.REJECTED
+    assert driven.failed == "review"
+    assert isinstance(driven.error, Rejected)
+    assert str(driven.error) == "review was rejected by bob: too low"
+    assert world.ran == []
+    assert ended(world, failed=True) == ["review"]
+    assert actions(driven)["publish"] == "open"
+
+
+def test_after_a_rejection_no_batch_is_begun(world, reviewed):
+    (asked,) = world.run(reviewed).reviews
+    world.ledger.decide_review(asked.id, "rejected", BOB, "")
+
+    @step(batch="numbers")
+    def square(numbers):
+        return [n * n for n in numbers]
+
+    def pipeline():
+        square([1, 2])
+        reviewed()
+
+    driven = world.run(pipeline)
+    assert driven.status == RunStatus.REJECTED
+    assert world.ran == []
+    assert actions(driven)["square[0]"] == "execute"
+
+
+def test_a_rejection_without_a_note_says_who(world, reviewed):
+    (asked,) = world.run(reviewed).reviews
+    world.ledger.decide_review(asked.id, "rejected", replace(BOB, name="Bob B."), "")
+    assert str(world.run(reviewed).error) == "review was rejected by Bob B."
+
+
+def test_a_failure_beside_an_open_review_fails_the_run(world, reviewed):
+    flaky = failing(9)
+
+    def pipeline():
+        reviewed()
+        flaky()
+
+    driven = world.run(pipeline)
+    assert world.ran == ["report", "note", "flaky"]
+    assert driven.status == RunStatus.FAILED
+    assert [asked.step for asked in driven.reviews] == ["review"]
+
+
+def test_of_a_failure_and_a_rejection_the_first_is_told(world, reviewed):
+    (asked,) = world.run(reviewed).reviews
+    world.ledger.decide_review(asked.id, "rejected", BOB, "")
+    flaky = failing(9)
+
+    def pipeline():
+        flaky()
+        reviewed()
+
+    driven = world.run(pipeline)
+    assert (driven.status, driven.failed) == (RunStatus.REJECTED, "review")
+    assert world.attempts() == [("flaky", "failed")]
+    assert ended(world, failed=True) == ["review", "flaky"]

@@ -1,0 +1,204 @@
+"""A step is a function with options; what does not fit is said where it is declared."""
+
+import inspect
+
+import pytest
+
+from raypipe import step
+from raypipe.engine import step as steps
+from raypipe.engine.graph import GraphBuilder
+from raypipe.engine.step import Step, StepOptions, building, module_of
+from raypipe.errors import PipelineError, UsageError
+
+
+def add(a, b=2):
+    """Add two numbers."""
+    return a + b
+
+
+@pytest.fixture
+def builder():
+    """A graph under construction."""
+    builder = GraphBuilder()
+    token = building.set(builder)
+    yield builder
+    building.reset(token)
+
+
+# --- the function -------------------------------------------------------------------------------
+
+
+def test_a_step_is_called_like_its_function():
+    assert step(add)(1) == 3
+    assert step(add)(1, b=5) == 6
+    with pytest.raises(TypeError, match="missing 1 required"):
+        step(add)()
+
+
+def test_a_step_looks_like_its_function():
+    made = step(add)
+    assert (made.name, made.__doc__, made.__module__) == ("add", "Add two numbers.", __name__)
+    assert made.__wrapped__ is made.function is add
+    assert inspect.signature(made) == inspect.signature(add)
+    assert made.target == f"{__name__}:add"
+
+
+def test_the_target_names_where_the_function_is_defined():
+    class Of:
+        @staticmethod
+        @step
+        def inner():
+            return 1
+
+    prefix = "test_the_target_names_where_the_function_is_defined.<locals>"
+    assert Of.inner.target == f"{__name__}:{prefix}.Of.inner"
+
+
+def test_a_script_is_named_by_its_file_once_that_is_known(monkeypatch):
+    def load():
+        return 1
+
+    monkeypatch.setattr(load, "__module__", "__main__")
+    monkeypatch.setattr(steps, "main_module", [])
+    assert module_of(load) == "__main__"
+    steps.main_module.append("scripts.mine")
+    assert module_of(load) == "scripts.mine"
+    assert step(load).target.startswith("scripts.mine:")
+    assert module_of(add) == __name__
+
+
+# --- options ------------------------------------------------------------------------------------
+
+
+def test_a_step_without_options_has_the_defaults():
+    expected = StepOptions(
+        num_cpus=1,
+        num_gpus=0,
+        memory=None,
+        resources={},
+        retries=0,
+        timeout=None,
+        cache=True,
+        expires=None,
+        depends_on=(),
+        batch=None,
+        uncounted=(),
+        driver=False,
+    )
+    assert step(add).options == step()(add).options == expected
+
+
+def test_options_are_those_that_were_given():
+    options = {
+        "num_cpus": 0,
+        "num_gpus": 0.5,
+        "memory": 1e9,
+        "resources": {"tpu": 1},
+        "retries": 3,
+        "timeout": 60,
+        "cache": False,
+        "expires": 5,
+        "depends_on": ("env:HOME", "file:data/a.csv"),
+        "batch": "a",
+        "uncounted": ("b",),
+        "driver": True,
+    }
+    made = step(**options)(add)
+    assert isinstance(made, Step)
+    assert made.options == StepOptions(**options)
+    assert made(1) == 3
+
+
+def test_resources_may_be_none():
+    assert step(resources=None)(add).options.resources == {}
+
+
+def test_an_option_that_there_is_not_is_refused():
+    with pytest.raises(TypeError, match="'num_cpu'"):
+        step(num_cpu=1)
+
+
+@pytest.mark.parametrize("options", [{"batch": "items"}, {"uncounted": ("a", "items")}])
+def test_an_option_names_parameters_that_there_are(options):
+    with pytest.raises(PipelineError) as failed:
+        step(**options)(add)
+    assert str(failed.value) == "step 'add' has no parameter 'items'; it has a, b"
+
+
+def test_the_first_unknown_parameter_by_the_alphabet_is_named():
+    with pytest.raises(PipelineError, match="no parameter 'x'"):
+        step(batch="z", uncounted=("y", "x"))(add)
+
+
+@pytest.mark.parametrize("entry", ["HOME", "url:http://a", "", "ENV:HOME", ":a"])
+def test_a_step_depends_on_variables_and_files_alone(entry):
+    with pytest.raises(PipelineError) as failed:
+        step(depends_on=("env:HOME", entry))(add)
+    expected = f"step 'add': depends_on {entry!r} must be env:NAME or file:PATH"
+    assert str(failed.value) == expected
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda *args: 1, lambda **kwargs: 1, lambda a, *args, b=1, **kwargs: 1],
+    ids=["*args", "**kwargs", "both"],
+)
+def test_a_step_names_each_of_its_parameters(function):
+    with pytest.raises(PipelineError, match=r"takes \*args or \*\*kwargs; name each parameter"):
+        step(function)
+
+
+def test_what_is_wrong_with_a_step_is_an_error_of_usage():
+    assert issubclass(PipelineError, UsageError)
+    assert PipelineError.exit_code == 2
+
+
+# --- inside a pipeline function -----------------------------------------------------------------
+
+
+def test_inside_a_pipeline_function_a_call_adds_a_node_and_runs_nothing(builder):
+    called = []
+
+    @step
+    def load(n):
+        called.append(n)
+
+    load(1)
+    assert list(builder.nodes) == ["load"]
+    assert called == []
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [((1,), {}), ((1, 2), {}), ((), {"a": 1}), ((), {"b": 2, "a": 1})]
+)
+def test_arguments_are_bound_by_name_with_their_defaults(builder, args, kwargs):
+    step(add)(*args, **kwargs)
+    arguments = builder.nodes["add"].arguments
+    assert {name: argument.value for name, argument in arguments.items()} == {"a": 1, "b": 2}
+    assert list(arguments) == ["a", "b"]
+
+
+def test_parameters_that_are_given_by_name_alone_are_bound_too(builder):
+    @step
+    def load(a, *, b=3):
+        return a
+
+    load(1)
+    assert builder.nodes["load"].arguments["b"].value == 3
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "said"),
+    [
+        ((), {}, "missing a required argument: 'a'"),
+        ((1, 2, 3), {}, "too many positional arguments"),
+        ((1,), {"a": 1}, "multiple values for argument 'a'"),
+        ((1,), {"c": 1}, "got an unexpected keyword argument 'c'"),
+    ],
+)
+def test_a_call_that_does_not_fit_is_refused_with_the_steps_name(builder, args, kwargs, said):
+    with pytest.raises(PipelineError) as failed:
+        step(add)(*args, **kwargs)
+    assert str(failed.value) == f"step 'add' was called wrongly: {said}"
+    assert failed.value.__cause__ is None
+    assert builder.nodes == {}
