@@ -57,6 +57,7 @@ class Workshop:
             artifacts=self.artifacts,
             codec=self.codec,
             fingerprint=of,
+            reread=lambda target, also: self._reread(of, target, also),
             environment=lambda names: declared_environment(names, self.root),
             lookups=lookups or {},  # type: ignore[arg-type]
             claim=FileClaims(self.paths.claims).claim,
@@ -69,6 +70,17 @@ class Workshop:
             scratch=FolderScratch(self.paths.work),
             pause=time.sleep,
         )
+
+    def _reread(
+        self,
+        known: Callable[[str, tuple[str, ...]], Fingerprint],
+        target: str,
+        also: tuple[str, ...],
+    ) -> Fingerprint:
+        """Read code again only if a file is not what it was when it was read first."""
+        if not self.sources.is_stale():
+            return known(target, also)
+        return fingerprint(target, FileSources(self.root, None), also=also)
 
 
 def open_workshop(root: Path, home: Path, *, write: bool, by: str | None = None) -> Workshop:

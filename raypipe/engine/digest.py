@@ -38,10 +38,8 @@ def _counted(node: Json) -> Json:
         case "set" | "frozenset" as kind:
             return [kind, sorted(map(_dump, _parts(node["v"])))]
         case "dict" as kind:
-            return [kind, _named(node["v"])]
-        case "map" as kind:
-            return [kind, sorted(_dump(_parts(pair)) for pair in node["v"])]
-        case "ordered" as kind:
+            return [kind, list(node["v"]), _parts(node["v"].values())]
+        case "map" | "ordered" as kind:
             return [kind, [_parts(pair) for pair in node["v"]]]
         case "record" as kind:
             return [kind, node["t"], _named(node["f"])]

@@ -21,7 +21,7 @@ from raypipe.engine.plan import Planned, Planner
 from raypipe.engine.ports import CallOutcome, Claim, Ports, Published, Runtime, StepCall
 from raypipe.engine.records import Json, Metric, Result, Review, RunStatus
 from raypipe.engine.step import Step
-from raypipe.errors import Rejected, StepFailed
+from raypipe.errors import RaypipeError, Rejected, StepFailed, StoreError
 
 Listener = Callable[[Event], None]
 
@@ -84,7 +84,7 @@ class Drive:
         try:
             while True:
                 self._decide_ready()
-                if not self._running and not self._contended and not self._submit_held():
+                if not self._running and not self._submit_held() and not self._contended:
                     return self._rest()
                 for outcome in self._wait():
                     self._finish(self._running.pop(outcome.id), outcome)
@@ -113,7 +113,13 @@ class Drive:
 
     def _decide_ready(self) -> None:
         while self._ready and self._error is None:
-            self._act(self.planner.decide(self._graph.nodes[self._ready.popleft()]))
+            node = self._graph.nodes[self._ready.popleft()]
+            try:
+                planned = self.planner.decide(node)
+            except RaypipeError as error:
+                self._fail(self.planner.open(node), error)
+            else:
+                self._act(planned)
         if self._error is None:
             for group in [g for g in self._held if self._group_is_decided(g)]:
                 self._submit(tuple(self._held.pop(group)))
@@ -204,6 +210,9 @@ class Drive:
                 created=self.ports.now(),
             )
         )
+        if review.status != "open":  # decided since it was looked for
+            self._ready.append(planned.node.name)
+            return
         self._reviews.append(review)
         planned = replace(planned, review=review, reason=replace(planned.reason, what=review.id))
         self.planner.planned[planned.node.name] = planned
@@ -316,19 +325,50 @@ class Drive:
 
     def _finish(self, running: _Running, outcome: CallOutcome) -> None:
         self._read_events(running)
-        if outcome.error is not None:
-            told = {"kind": type(outcome.error).__name__, "message": str(outcome.error)}
+        error = outcome.error or self._what_moved(running)
+        if error is None:
+            try:
+                self._keep(running, outcome)
+            except RaypipeError as raised:
+                error = raised
+        if error is not None:
+            if isinstance(error, StoreError):
+                self._give_up_torn(running)
+            told = {"kind": type(error).__name__, "message": str(error)}
             self._end_attempts(running, "failed", told)
-            self._fail(running.nodes[0], outcome.error)
             for planned in running.nodes:
-                self._let_go(planned)
-            return
+                self._fail(planned, error)
+        for planned in running.nodes:
+            self._let_go(planned)
+
+    def _keep(self, running: _Running, outcome: CallOutcome) -> None:
         for planned, published in zip(running.nodes, outcome.outputs, strict=True):
             self._record(planned, published, outcome.seconds / len(running.nodes), running.metrics)
         self._end_attempts(running, "succeeded")
         self.ports.scratch.drop(running.call.scratch)
+
+    def _what_moved(self, running: _Running) -> Exception | None:
+        """Return an error if the code that ran may be other than the code of the key."""
         for planned in running.nodes:
-            self._let_go(planned)
+            if not self.planner.is_as_planned(planned):
+                return StepFailed(
+                    f"the code of step {planned.node.name!r}, or what it depends on, changed while "
+                    "it ran: its result is not kept",
+                    step=planned.node.name,
+                    kind="CodeChanged",
+                    hint="run again",
+                )
+        return None
+
+    def _give_up_torn(self, running: _Running) -> None:
+        """Take kept results out of use whose artifacts are torn, though they look whole."""
+        for planned in running.nodes:
+            for name in planned.node.upstream:
+                result = self.planner.planned[name].result
+                if result and not all(
+                    self.ports.artifacts.verify(stat.digest) for stat in result.artifacts
+                ):
+                    self.ports.ledger.supersede(result.key, "lost artifact")
 
     def _end_attempts(
         self,
@@ -381,7 +421,7 @@ class Drive:
     def _rest(self) -> Driven:
         for node in self._graph.nodes.values():
             if node.name not in self.planner.planned:
-                self.planner.decide(node)
+                self._decide_unreached(node)
         planned = tuple(
             self.planner.planned[node.name]
             for node in self._graph.nodes.values()
@@ -401,6 +441,12 @@ class Drive:
             error=self._error,
             failed=self._failed,
         )
+
+    def _decide_unreached(self, node: Node) -> None:
+        try:
+            self.planner.decide(node)
+        except RaypipeError:  # it would have failed, had the run come so far
+            self.planner.open(node)
 
 
 def _step_of(node: Node) -> Step[..., Any]:

@@ -4,39 +4,81 @@ Pure structure, made by running the pipeline function.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from raypipe.engine.step import Step, building
 from raypipe.errors import PipelineError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ref:
-    """The output of a node, or a part of it; stands for a value that is not there yet."""
+    """The output of a node, or a part of it; stands for a value that is not there yet.
 
-    node: str
-    path: tuple[str | int, ...] = ()
+    Any name without a leading underscore is a part of the output: see `node_of` and `path_of`.
+    """
+
+    _node: str
+    _path: tuple[str | int, ...] = ()
 
     def __getattr__(self, name: str) -> "Ref":
         if name.startswith("_"):
             raise AttributeError(name)
-        return Ref(self.node, (*self.path, name))
+        return Ref(self._node, (*self._path, name))
 
     def __getitem__(self, key: str | int) -> "Ref":
-        return Ref(self.node, (*self.path, key))
+        if not isinstance(key, str | int):
+            raise PipelineError(
+                f"{self!s} has parts by name and by number, not by {type(key).__name__}: "
+                "take it apart inside a step"
+            )
+        return Ref(self._node, (*self._path, key))
 
     def _no_value(self, *_: object) -> NoReturn:
         raise PipelineError(
-            f"{self} is a reference, not a value: a pipeline function only connects steps; "
+            f"{self!s} is a reference, not a value: a pipeline function only connects steps; "
             "look at values inside a step"
         )
 
-    __bool__ = __iter__ = __len__ = __add__ = __sub__ = __mul__ = __lt__ = __gt__ = _no_value
-    __float__ = __int__ = __call__ = __contains__ = _no_value
+    __bool__ = __iter__ = __len__ = __float__ = __int__ = __index__ = __complex__ = _no_value
+    __call__ = __contains__ = __format__ = __reversed__ = __enter__ = __exit__ = _no_value
+    __lt__ = __gt__ = __le__ = __ge__ = _no_value
+    __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = _no_value
+    __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = _no_value
+    __matmul__ = __rmatmul__ = __rpow__ = __divmod__ = __rdivmod__ = _no_value
+    __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = _no_value
+    __rand__ = __ror__ = __rxor__ = __rlshift__ = __rrshift__ = _no_value
+    __neg__ = __pos__ = __abs__ = __invert__ = __round__ = _no_value
+
+    def __eq__(self, other: object) -> bool:
+        if building.get() is not None:
+            self._no_value()
+        return isinstance(other, Ref) and self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return hash(self._parts)
+
+    @property
+    def _parts(self) -> tuple[str, tuple[str | int, ...]]:
+        return self._node, self._path
 
     def __str__(self) -> str:
-        return self.node + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.path)
+        return self._node + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self._path)
+
+    def __repr__(self) -> str:
+        return f"Ref({self!s})"
+
+
+def node_of(ref: Ref) -> str:
+    """Return the name of the node whose output a reference stands for."""
+    return ref._node
+
+
+def path_of(ref: Ref) -> tuple[str | int, ...]:
+    """Return which part of the output a reference stands for: names and numbers, outer first."""
+    return ref._path
 
 
 @dataclass(frozen=True)
@@ -46,8 +88,8 @@ class Literal_:
     value: Any
 
 
-Argument = Ref | Literal_ | list["Argument"] | dict[str, "Argument"]
-"""What a parameter is given: a literal, a reference, or a list or dict that holds references."""
+Argument = Ref | Literal_ | list["Argument"] | tuple["Argument", ...] | dict[Any, "Argument"]
+"""What a parameter is given: a literal, a reference, or a container that holds references."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +111,12 @@ class Node:
     @property
     def upstream(self) -> frozenset[str]:
         """Names of the nodes whose outputs it is given."""
-        return frozenset(ref.node for _, ref in references(self.arguments))
+        return frozenset(
+            node_of(part)
+            for value in self.arguments.values()
+            for _, part in leaves("", value)
+            if isinstance(part, Ref)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,35 +138,104 @@ class Decision:
     note: str
 
 
-def references(arguments: Any, place: str = "") -> Iterator[tuple[str, Ref]]:
-    """Yield each reference in some arguments, with the place where it stands: `profiles[3]`."""
-    if isinstance(arguments, Ref):
-        yield place, arguments
-    elif isinstance(arguments, list):
-        for index, item in enumerate(arguments):
-            yield from references(item, f"{place}[{index}]")
-    elif isinstance(arguments, Mapping):
-        for key, item in arguments.items():
-            yield from references(item, f"{place}.{key}" if place else str(key))
+def leaves(place: str, value: Argument) -> Iterator[tuple[str, Ref | Literal_]]:
+    """Yield the references and literals of an argument, each with its place: `profiles[3].rows`."""
+    if isinstance(value, Ref | Literal_):
+        yield place, value
+        return
+    for key, item in _items(value):
+        yield from leaves(f"{place}{key}", item)
+
+
+def containers(place: str, value: Argument) -> Iterator[tuple[str, str]]:
+    """Yield what the containers of an argument are, each with its place; a list is no news.
+
+    With the places of its leaves, this says all that there is to say of its form.
+    """
+    if isinstance(value, Ref | Literal_):
+        return
+    if isinstance(value, tuple):
+        yield place, "tuple"
+    elif isinstance(value, dict):
+        yield place, f"dict of {', '.join(map(repr, value))}"
+    for key, item in _items(value):
+        yield from containers(f"{place}{key}", item)
+
+
+def _items(value: Any) -> Iterator[tuple[str, Argument]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            named = isinstance(key, str) and key.isidentifier()
+            yield f".{key}" if named else f"[{key!r}]", item
+    else:
+        for index, item in enumerate(value):
+            yield f"[{index}]", item
 
 
 def to_argument(value: Any) -> Argument:
-    """Tell references from literals; a container without references is one literal."""
+    """Tell references from literals; a container without references is one literal.
+
+    A literal is copied, so that a step is given what it was called with whatever the pipeline
+    function does to it afterwards. PipelineError names a reference where it would not be seen.
+    """
     if isinstance(value, Ref):
         return value
-    if isinstance(value, list | tuple) and _holds_reference(value):
-        return [to_argument(item) for item in value]
-    if isinstance(value, dict) and _holds_reference(value):
-        return {str(key): to_argument(item) for key, item in value.items()}
-    return Literal_(value)
+    if type(value) in {list, tuple} and _holds_reference(value):
+        parts = [to_argument(item) for item in value]
+        return parts if type(value) is list else tuple(parts)
+    if type(value) is dict and _holds_reference(value):
+        for key in value:
+            _refuse_references(key, value)
+        return {key: to_argument(item) for key, item in value.items()}
+    _refuse_references(value, value)
+    return Literal_(_copied(value))
 
 
 def _holds_reference(value: Any) -> bool:
-    if isinstance(value, dict):
+    if type(value) is dict:
         value = list(value.values())
     return isinstance(value, Ref) or (
-        isinstance(value, list | tuple) and any(_holds_reference(item) for item in value)
+        type(value) in {list, tuple} and any(_holds_reference(item) for item in value)
     )
+
+
+def _refuse_references(value: Any, whole: Any) -> None:
+    for part in _inside(value):
+        if isinstance(part, Ref):
+            raise PipelineError(
+                f"a {type(whole).__name__} holds {part!s}, the output of a step, where it is not "
+                "seen",
+                hint="give outputs as they are, or in lists, tuples and the values of dicts",
+            )
+
+
+def _inside(value: Any, depth: int = 0) -> Iterator[Any]:
+    """Yield a value and all that it holds, as far as a value that can be kept is deep."""
+    yield value
+    if isinstance(value, str | bytes | int | float) or value is None or depth > 64:
+        return
+    held: list[Any] = []
+    if isinstance(value, list | tuple | set | frozenset):
+        held.extend(value)
+    elif isinstance(value, dict):
+        held.extend([*value.keys(), *value.values()])
+    elif hasattr(value, "__dataclass_fields__") and not isinstance(value, Ref):
+        held.extend(getattr(value, name, None) for name in value.__dataclass_fields__)
+    elif hasattr(value, "__pydantic_fields__"):
+        held.extend(value.__dict__.values())
+    for item in held:
+        yield from _inside(item, depth + 1)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, str | bytes | int | float | Path) or value is None:
+        return value
+    if type(value).__module__.partition(".")[0] == "pyarrow":  # never changes
+        return value
+    try:
+        return deepcopy(value)
+    except Exception:  # what cannot be copied cannot be kept either, and the codec says so best
+        return value
 
 
 class GraphBuilder:
@@ -127,6 +243,8 @@ class GraphBuilder:
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
+        self._groups: set[str] = set()
+        """Names of batched calls."""
 
     def add_step(self, step: Step[..., Any], arguments: Mapping[str, Any]) -> Ref | list[Ref]:
         """Add a call of a step; a batched step gives one reference an item."""
@@ -148,7 +266,7 @@ class GraphBuilder:
                 f"step {step.name!r} is batched over {batch!r}, which must be a list that is known "
                 f"when the pipeline is made, not {type(items).__name__}"
             )
-        self._taken.add(name)
+        self._groups.add(name)
         return [
             self._add(
                 Node(
@@ -181,13 +299,9 @@ class GraphBuilder:
             )
         )
 
-    @property
-    def _taken(self) -> set[str]:
-        return self.__dict__.setdefault("_groups", set())  # type: ignore[no-any-return]
-
     def _free(self, name: str) -> str:
         number, candidate = 1, name
-        while candidate in self.nodes or candidate in self._taken:
+        while candidate in self.nodes or candidate in self._groups:
             number += 1
             candidate = f"{name}#{number}"
         return candidate
@@ -205,7 +319,7 @@ def review(evidence: Any, *, name: str = "review") -> Any:
     return _builder("review").add_review(name, evidence)
 
 
-def lookup(name: str, **arguments: Any) -> Any:
+def lookup(name: str, /, **arguments: Any) -> Any:
     """Refer to a kept value that the ledger finds by the digests of `arguments`.
 
     None if it has none.

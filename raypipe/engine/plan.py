@@ -3,10 +3,23 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from raypipe.engine.digest import digest_bytes
-from raypipe.engine.graph import Argument, Decision, Graph, Literal_, Node, Ref, references
+from raypipe.engine.fingerprint import is_neutral
+from raypipe.engine.graph import (
+    Argument,
+    Decision,
+    Graph,
+    Literal_,
+    Node,
+    Ref,
+    containers,
+    leaves,
+    node_of,
+    path_of,
+)
 from raypipe.engine.ports import Argument as Manifests
 from raypipe.engine.ports import Encoded, Ports
 from raypipe.engine.records import (
@@ -18,7 +31,10 @@ from raypipe.engine.records import (
     Review,
     StepState,
 )
+from raypipe.errors import NotFound, PipelineError, StoreError
 
+SHOWN = 64
+"""Parts of a parameter that are kept as text, so that `why` can say which one differs."""
 SAME = Reason(kind="same")
 
 
@@ -72,6 +88,7 @@ class Planner:
     """Output of each node that is known, as its manifest."""
     _fingerprints: dict[tuple[str, tuple[str, ...]], Fingerprint] = field(default_factory=dict)
     _literals: dict[int, tuple[Any, Encoded]] = field(default_factory=dict)
+    _classes: dict[bytes, frozenset[str]] = field(default_factory=dict)
     _intact: set[str] = field(default_factory=set)
     """Digests of artifacts that were found whole; what is torn may be mended meanwhile."""
 
@@ -89,11 +106,13 @@ class Planner:
         return tuple(planned for planned in every if planned.node.kind != "lookup")
 
     def decide(self, node: Node) -> Planned:
-        """Decide one node; its upstream nodes have been decided before."""
-        if unknown := sorted(node.upstream - self.manifests.keys()):
+        """Decide one node; its upstream nodes have been decided before.
+
+        PipelineError and NotFound name the step that is given what cannot be given.
+        """
+        if node.upstream - self.manifests.keys():
             detail = self._while_open(node) if node.kind == "step" else ""
-            reason = Reason(kind="upstream", what=unknown[0], detail=detail)
-            planned = Planned(node=node, action="open", reason=reason)
+            planned = self.open(node, detail)
         elif node.kind == "lookup":
             planned = self._look_up(node)
         elif node.kind == "review":
@@ -103,17 +122,42 @@ class Planner:
         self.planned[node.name] = planned
         return planned
 
+    def open(self, node: Node, detail: str = "") -> Planned:
+        """Say what a node waits for, in words of the steps."""
+        unknown = node.upstream - self.manifests.keys()
+        facts = {name for name in unknown if self.graph.nodes[name].kind == "lookup"}
+        behind = {upstream for name in facts for upstream in self.graph.nodes[name].upstream}
+        steps = sorted((unknown - facts) | (behind - self.manifests.keys()))
+        what = next(iter(steps or sorted(unknown)), "")
+        reason = Reason(kind="upstream", what=what, detail=detail)
+        self.planned[node.name] = Planned(node=node, action="open", reason=reason)
+        return self.planned[node.name]
+
     def learn(self, name: str, manifest: bytes) -> None:
         """Take note of the output of a node."""
         self.manifests[name] = manifest
 
     def arguments(self, node: Node) -> dict[str, Manifests]:
         """Return the manifests that a step is called with."""
-        return {name: self._manifest(value) for name, value in node.arguments.items()}
+        return {
+            name: self._manifest(value, _place(node, name))
+            for name, value in node.arguments.items()
+        }
 
     def output(self, ref: Ref) -> tuple[str, bytes]:
         """Return digest and manifest of what a reference stands for; KeyError if not known."""
-        return self.ports.codec.field(self.manifests[ref.node], ref.path)
+        return self.ports.codec.field(self.manifests[node_of(ref)], path_of(ref))
+
+    def is_as_planned(self, planned: Planned) -> bool:
+        """Say whether the code and the environment that a step was decided by are still there."""
+        assert planned.node.step is not None
+        assert planned.explanation is not None
+        now = self.ports.reread(planned.node.step.target, self._also(planned.node))
+        environment = self.ports.environment(planned.node.step.options.depends_on)
+        return (
+            now.digest == planned.explanation.fingerprint
+            and dict(environment) == planned.explanation.environment
+        )
 
     # --- what is kept ---------------------------------------------------------------------------
 
@@ -124,11 +168,12 @@ class Planner:
         explanation = self._explain(node, fingerprint)
         key = key_of(explanation)
         result = self.ports.ledger.live_results([key], self.ports.now()).get(key)
-        whole = result is not None and all(map(self._is_intact, result.artifacts))
-        reason = self._why_not(node, options.cache, result, whole)
+        manifest = None if result is None else self._read(result)
+        reason = self._why_not(node, options.cache, result, manifest is not None)
         if reason is None:
             assert result is not None
-            self.learn(node.name, self.ports.artifacts.read(result.root))
+            assert manifest is not None
+            self.learn(node.name, manifest)
             return Planned(
                 node=node,
                 action="hit",
@@ -163,6 +208,15 @@ class Planner:
             return Reason(kind="new")
         return None if whole else Reason(kind="lost artifact", detail="gone or torn")
 
+    def _read(self, result: Result) -> bytes | None:
+        """Return the manifest of a result that is whole; None where a part is gone or torn."""
+        if not all(map(self._is_intact, result.artifacts)):
+            return None
+        try:
+            return self.ports.artifacts.read(result.root)
+        except StoreError:
+            return None
+
     def _is_intact(self, stat: Any) -> bool:
         if stat.digest not in self._intact and self.ports.artifacts.intact(stat):
             self._intact.add(stat.digest)
@@ -178,28 +232,45 @@ class Planner:
         if before.explanation == explanation and before.expires is not None:
             return Reason(kind="expired", detail=f"after {before.expires - before.created:g} s")
         known = ledger.fingerprint(before.explanation.fingerprint)
+        if known is not None and not _is_of(node, known):
+            return Reason(kind="new", detail="the step of this name was another")
         return difference(before.explanation, explanation, known, fingerprint)
 
     def _while_open(self, node: Node) -> str:
         """Say what is known of an open step: what it is given by itself is new, or as before."""
         ledger = self.ports.ledger
         before = ledger.latest_result(self.ports.project, self.graph.pipeline, node.name)
-        if before is None:
-            return "new, runs in any case"
-        if before.explanation.fingerprint != self._fingerprint(node).digest:
-            return "its code changed, runs in any case"
+        why = "new" if before is None else self._differs_in_any_case(node, before)
+        return f"{why}, runs in any case" if why else "kept if that gives what it gave"
+
+    def _differs_in_any_case(self, node: Node, before: Result) -> str:
+        assert node.step is not None
+        options = node.step.options
+        if self.choices.force & {node.name, node.group}:
+            return "forced"
+        if not options.cache:
+            return "declared with cache=False"
+        if before.expires is not None and before.expires <= self.ports.now():
+            return "expired"
+        known = self.ports.ledger.fingerprint(before.explanation.fingerprint)
+        if known is not None and not _is_of(node, known):
+            return "new"
+        if known is None or _has_other_code(known, self._fingerprint(node)):
+            return "its code changed"
+        if dict(self.ports.environment(options.depends_on)) != before.explanation.environment:
+            return "its environment changed"
         for name, value in node.arguments.items():
-            known = before.explanation.parameters.get(name)
-            if known is None or not isinstance(value, Literal_):
+            digest = before.explanation.parameters.get(name)
+            if digest is None or not isinstance(value, Literal_):
                 continue
-            if self._encode(value.value).digest != known:
-                return f"{name} changed, runs in any case"
-        return "kept if that gives what it gave"
+            if self._encode(value, _place(node, name)).digest != digest:
+                return f"{name} changed"
+        return ""
 
     # --- reviews and lookups --------------------------------------------------------------------
 
     def _find_review(self, node: Node) -> Planned:
-        (digest, _) = self._digest_of(node.arguments["evidence"])
+        digest, _ = self._digest_of(node.arguments["evidence"], _place(node, "evidence"))
         found = self.ports.ledger.find_review(
             self.ports.project, self.graph.pipeline, node.name, digest
         )
@@ -224,7 +295,10 @@ class Planner:
         )
 
     def _look_up(self, node: Node) -> Planned:
-        digests = {name: self._digest_of(value)[0] for name, value in node.arguments.items()}
+        digests = {
+            name: self._digest_of(value, _place(node, name))[0]
+            for name, value in node.arguments.items()
+        }
         found = self.ports.lookups[node.asks](digests)
         if found is None:
             encoded = self.ports.codec.encode(None)
@@ -241,35 +315,61 @@ class Planner:
     # --- keys -----------------------------------------------------------------------------------
 
     def check_code(self) -> None:
-        """Raise CodeReferenceError where settings or steps name code that is not there."""
+        """Raise CodeReferenceError or PipelineError where a name is nothing, or something else."""
         for node in self.graph.nodes.values():
             if node.step is not None:
+                node.step.check_found()
                 self._fingerprint(node)
 
     def _fingerprint(self, node: Node) -> Fingerprint:
         assert node.step is not None
-        also = tuple(sorted(set(_code_references(node.arguments))))
-        asked = (node.step.target, also)
+        asked = (node.step.target, self._also(node))
         if asked not in self._fingerprints:
             self._fingerprints[asked] = self.ports.fingerprint(*asked)
         return self._fingerprints[asked]
 
+    def _also(self, node: Node) -> tuple[str, ...]:
+        """Return the code that a step can reach by what it is given.
+
+        What settings name, and the classes of values, whose methods it may call without naming
+        them. Of an input that is not known yet there is nothing to say.
+        """
+        found = set(_code_references(node.arguments))
+        for name, value in self._counted(node).items():
+            for _, part in leaves("", value):
+                if isinstance(part, Literal_) or node_of(part) in self.manifests:
+                    found |= self._classes_of(self._digest_of(part, _place(node, name))[1])
+        return tuple(sorted(found))
+
+    def _classes_of(self, manifest: bytes) -> frozenset[str]:
+        known = self._classes.get(manifest)
+        if known is None:
+            classes = self.ports.codec.classes(manifest)
+            known = frozenset(c for c in classes if not is_neutral(c.partition(":")[0]))
+            self._classes[manifest] = known
+        return known
+
+    def _counted(self, node: Node) -> dict[str, Argument]:
+        assert node.step is not None
+        uncounted = node.step.options.uncounted
+        return {name: value for name, value in node.arguments.items() if name not in uncounted}
+
     def _explain(self, node: Node, fingerprint: Fingerprint) -> Explanation:
         assert node.step is not None
-        counted = {
-            name: value
-            for name, value in node.arguments.items()
-            if name not in node.step.options.uncounted
-        }
         parameters: dict[str, str] = {}
         inputs: dict[str, str] = {}
         shown: dict[str, str] = {}
-        for name, value in counted.items():
+        for name, value in self._counted(node).items():
+            where = _place(node, name)
             if isinstance(value, Literal_):
-                parameters[name] = self._encode(value.value).digest
-                shown[name] = _short(value.value)
+                parameters[name] = self._encode(value, where).digest
+                shown |= _shown(name, value.value)
             else:
-                inputs |= {place: self._digest_of(part)[0] for place, part in _leaves(name, value)}
+                parameters |= {
+                    at: digest_bytes(kind.encode()) for at, kind in containers(name, value)
+                }
+                shown |= containers(name, value)
+                inputs |= {at: self._digest_of(part, where)[0] for at, part in leaves(name, value)}
         return Explanation(
             fingerprint=fingerprint.digest,
             parameters=parameters,
@@ -278,30 +378,53 @@ class Planner:
             shown=shown,
         )
 
-    def _digest_of(self, value: Argument) -> tuple[str, bytes]:
+    def _digest_of(self, value: Argument, where: str) -> tuple[str, bytes]:
         match value:
             case Ref():
-                return self.output(value)
+                return self._output_for(value, where)
             case Literal_():
-                encoded = self._encode(value.value)
+                encoded = self._encode(value, where)
                 return encoded.digest, encoded.manifest
             case _:
-                digests = [(place, self._digest_of(part)[0]) for place, part in _leaves("", value)]
-                return digest_bytes(json.dumps(digests).encode()), b""
+                form = list(containers("", value))
+                digests = [(at, self._digest_of(part, where)[0]) for at, part in leaves("", value)]
+                return digest_bytes(json.dumps([form, digests]).encode()), b""
 
-    def _manifest(self, value: Argument) -> Manifests:
+    def _output_for(self, ref: Ref, where: str) -> tuple[str, bytes]:
+        try:
+            return self.output(ref)
+        except PipelineError as error:
+            raise PipelineError(f"{where} is given {ref!s}: {error}", hint=error.hint) from None
+
+    def _manifest(self, value: Argument, where: str) -> Manifests:
         match value:
             case list():
-                return [self._manifest(item) for item in value]
+                return [self._manifest(item, where) for item in value]
+            case tuple():
+                return tuple(self._manifest(item, where) for item in value)
             case dict():
-                return {key: self._manifest(item) for key, item in value.items()}
+                return {key: self._manifest(item, where) for key, item in value.items()}
             case _:
-                return self._digest_of(value)[1]
+                return self._digest_of(value, where)[1]
 
-    def _encode(self, value: Any) -> Encoded:
-        known = self._literals.get(id(value))
+    def _encode(self, literal: Literal_, where: str) -> Encoded:
+        known = self._literals.get(id(literal))
         if known is None:
-            known = self._literals[id(value)] = (value, self.ports.codec.encode(value))
+            try:
+                encoded = self.ports.codec.encode(literal.value)
+            except TypeError as error:
+                raise PipelineError(
+                    f"{where} is given what cannot be kept: {error}",
+                    hint="give scalars, lists, dicts, dataclasses, pydantic models, Arrow tables, "
+                    "numpy arrays, torch tensors or pathlib.Path",
+                ) from None
+            except NotFound as error:
+                raise NotFound(
+                    f"{where}: {error}",
+                    hint="make it, or give another path; for a pipeline's parameter with "
+                    "--set NAME=PATH",
+                ) from None
+            known = self._literals[id(literal)] = (literal, encoded)
         return known[1]
 
     def literal_blobs(self, node: Node) -> Iterator[Encoded]:
@@ -309,10 +432,32 @@ class Planner:
 
         They must be published before it runs.
         """
-        for value in node.arguments.values():
-            for _, part in _leaves("", value):
-                if isinstance(part, Literal_) and (encoded := self._encode(part.value)).blobs:
-                    yield encoded
+        for name, value in node.arguments.items():
+            for _, part in leaves("", value):
+                if isinstance(part, Literal_):
+                    encoded = self._encode(part, _place(node, name))
+                    if encoded.blobs:
+                        yield encoded
+
+
+def _place(node: Node, parameter: str) -> str:
+    kind = node.kind if node.kind != "lookup" else "fact"
+    return f"{kind} {node.name!r}, parameter {parameter!r}"
+
+
+def _is_of(node: Node, fingerprint: Fingerprint) -> bool:
+    """Say whether a fingerprint is of a node's function, rather than of one of the same name."""
+    assert node.step is not None
+    target = node.step.target
+    module, _, qualname = target.partition(":")
+    return bool({target, f"{module}:{qualname.partition('.')[0]}"} & fingerprint.symbols.keys())
+
+
+def _has_other_code(before: Fingerprint, now: Fingerprint) -> bool:
+    """Say whether code differs that is reached now; what an unknown input adds is left out."""
+    return any(before.symbols.get(name) != digest for name, digest in now.symbols.items()) or any(
+        before.packages.get(name) != version for name, version in now.packages.items()
+    )
 
 
 def key_of(explanation: Explanation) -> str:
@@ -340,15 +485,30 @@ def difference(
     for name, how in _changes(given_before, given_now):
         if name in now.inputs or name in before.inputs:
             return Reason(kind="input", what=name, detail=how)
-        return Reason(kind="parameter", what=name, detail=_old_and_new(name, before, now) or how)
+        return _parameter_difference(name, before, now, how)
     for name, how in _changes(before.environment, now.environment):
         return Reason(kind="environment", what=name, detail=how)
     return Reason(kind="new", detail="same key, no result")
 
 
-def _old_and_new(name: str, before: Explanation, now: Explanation) -> str:
-    old, new = before.shown.get(name), now.shown.get(name)
-    return f"{old} → {new}" if old and new and old != new else ""
+def _parameter_difference(name: str, before: Explanation, now: Explanation, how: str) -> Reason:
+    """Say which part of a parameter differs, as far as its parts were kept as text."""
+    old, new = _parts(name, before), _parts(name, now)
+    parts = list(_changes(old, new))
+    if not parts:
+        return Reason(kind="parameter", what=name, detail=how)
+    part, how = parts[0]
+    said = f"{old[part]} → {new[part]}" if part in old and part in new else how
+    more = f", and {len(parts) - 1} more" if len(parts) > 1 else ""
+    return Reason(kind="parameter", what=part, detail=said + more)
+
+
+def _parts(name: str, explanation: Explanation) -> dict[str, str]:
+    return {
+        part: text
+        for part, text in explanation.shown.items()
+        if part == name or part.startswith((f"{name}.", f"{name}["))
+    }
 
 
 def _code_difference(before: Fingerprint | None, now: Fingerprint) -> Reason:
@@ -374,19 +534,10 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tupl
             yield name, "changed"
 
 
-def _leaves(place: str, value: Argument) -> Iterator[tuple[str, Ref | Literal_]]:
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(f"{place}[{index}]", item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(f"{place}.{key}", item)
-    else:
-        yield place, value
-
-
 def _code_references(value: Any) -> Iterator[str]:
     """Yield each code reference in a value: settings that name code."""
+    if isinstance(value, Ref):
+        return
     if isinstance(reference := getattr(value, "code_reference", None), str):
         yield reference
     elif isinstance(value, Literal_):
@@ -404,11 +555,32 @@ def _each(values: Any) -> Iterator[str]:
         yield from _code_references(item)
 
 
+def _shown(name: str, value: Any) -> dict[str, str]:
+    """Return short texts of a parameter's parts, for people; of one without parts, its own."""
+    found = dict(islice(_texts(name, value), SHOWN + 1))
+    return found if len(found) <= SHOWN else {name: _short(value)}
+
+
+def _texts(place: str, value: Any) -> Iterator[tuple[str, str]]:
+    held: Any = None
+    if isinstance(value, dict):
+        held = {key: item for key, item in value.items() if isinstance(key, str)}
+    elif hasattr(value, "model_fields_set") or hasattr(value, "__dataclass_fields__"):
+        held = getattr(value, "__dict__", None)
+    if not held:
+        yield place, _short(value)
+        return
+    for key, item in held.items():
+        yield from _texts(f"{place}.{key}", item)
+
+
 def _short(value: Any) -> str:
+    if isinstance(value, str):
+        value = value[:80]
     few = isinstance(value, Sequence) and len(value) <= 8
     plain = isinstance(value, int | float | bool | str | None)
     text = repr(value) if plain or few else type(value).__name__
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-__all__ = ["Choices", "Planned", "Planner", "difference", "key_of", "references"]
+__all__ = ["Choices", "Planned", "Planner", "difference", "key_of"]

@@ -52,6 +52,14 @@ class Artifacts(Protocol):
         """
         ...
 
+    def stat(self, digest: str) -> ArtifactStat:
+        """Return what an artifact looks like now; OSError if it is gone."""
+        ...
+
+    def verify(self, digest: str) -> bool:
+        """Say whether what lies under a digest has that digest; reads all of it."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
@@ -81,6 +89,10 @@ class Codec(Protocol):
 
         A dataclass field, a dict's key, a sequence's index.
         """
+        ...
+
+    def classes(self, manifest: bytes) -> frozenset[str]:
+        """Return `module:qualname` of each class that a value holds values of."""
         ...
 
 
@@ -141,8 +153,8 @@ class Ledger(Protocol):
         ...
 
 
-Argument = bytes | list["Argument"] | dict[str, "Argument"]
-"""A manifest, or a list or dict of manifests."""
+Argument = bytes | list["Argument"] | tuple["Argument", ...] | dict[Any, "Argument"]
+"""A manifest, or a list, tuple or dict of manifests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +258,8 @@ class Ports:
     """From a step's `module:qualname` and the code references in its parameters to the
     fingerprint.
     """
+    reread: Callable[[str, tuple[str, ...]], Fingerprint]
+    """The same, of the files as they are now."""
     environment: Callable[[tuple[str, ...]], Mapping[str, str]]
     """From a step's `depends_on` to the digests of what it names."""
     lookups: Mapping[str, Callable[[Mapping[str, str]], str | None]]

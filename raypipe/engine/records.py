@@ -91,7 +91,7 @@ class ArtifactStat:
     digest: str
     size: int
     mtime_ns: int
-    """Of the file, or of the newest file of a folder."""
+    """Of the file, or of the newest file or folder in a folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,11 @@ Decorators that make functions into nodes of a graph.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from functools import cached_property, update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -46,6 +48,34 @@ class StepOptions:
     """Parameters that are handed over, but do not count in the key."""
     driver: bool = False
     """Run in the driver's process: for steps too light for a cluster, or that read the ledger."""
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with the options, each in a few words."""
+        amounts = {
+            name: getattr(self, name)
+            for name in ("num_cpus", "num_gpus", "memory", "retries", "timeout", "expires")
+        }
+        amounts |= {f"resources[{name!r}]": amount for name, amount in self.resources.items()}
+        found = [
+            f"{name} must not be negative, it is {amount!r}"
+            for name, amount in amounts.items()
+            if amount is not None and not amount >= 0
+        ]
+        found += [
+            f"{name} must be a tuple: ({value!r},)"
+            for name in ("depends_on", "uncounted")
+            if isinstance(value := getattr(self, name), str)
+        ]
+        if found:
+            return found
+        found += [
+            f"depends_on {entry!r} must be env:NAME or file:PATH"
+            for entry in self.depends_on
+            if entry.partition(":")[0] not in {"env", "file"} or not entry.partition(":")[2]
+        ]
+        if self.batch in self.uncounted:
+            found.append(f"{self.batch!r} is what each item is found by: it must be counted")
+        return found
 
 
 class Builder(Protocol):
@@ -100,24 +130,52 @@ class Step(Generic[P, R]):
         return dict(bound.arguments)
 
     def _check(self) -> None:
-        names = set(self.signature.parameters)
-        kinds = {p.kind for p in self.signature.parameters.values()}
+        parameters = self.signature.parameters
+        kinds = {p.kind for p in parameters.values()}
         if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
             raise PipelineError(
                 f"step {self.name!r} takes *args or **kwargs; name each parameter, "
                 "so that each can be kept"
             )
+        if inspect.Parameter.POSITIONAL_ONLY in kinds:
+            raise PipelineError(
+                f"step {self.name!r} has parameters before a `/`, which cannot be given by name; "
+                "take the `/` away"
+            )
+        if faults := self.options.faults():
+            raise PipelineError(f"step {self.name!r}: {faults[0]}")
         named = {*self.options.uncounted, *filter(None, [self.options.batch])}
-        if unknown := sorted(named - names):
+        if unknown := sorted(named - set(parameters)):
             raise PipelineError(
                 f"step {self.name!r} has no parameter {unknown[0]!r}; "
-                f"it has {', '.join(sorted(names))}"
+                f"it has {', '.join(sorted(parameters))}"
             )
-        for entry in self.options.depends_on:
-            if entry.partition(":")[0] not in {"env", "file"}:
+
+    def check_found(self) -> None:
+        """Raise PipelineError unless the function is what its name means in its module.
+
+        Code is read, and results are found, by that name alone: a function that a factory made
+        would be taken for another with the same name.
+        """
+        qualname = self.function.__qualname__
+        if "<locals>" in qualname:
+            if free := self.function.__code__.co_freevars:
                 raise PipelineError(
-                    f"step {self.name!r}: depends_on {entry!r} must be env:NAME or file:PATH"
+                    f"step {self.name!r} uses {free[0]!r} of the function that it is defined in, "
+                    "which its key cannot tell",
+                    hint=f"make {free[0]!r} a parameter, or define both at the top of the module",
                 )
+            return
+        found: Any = sys.modules.get(self.function.__module__)
+        for part in qualname.split("."):
+            found = getattr(found, part, None)
+        if found is not self and found is not self.function:
+            raise PipelineError(
+                f"step {self.name!r} is not what {self.target} means, so that its code cannot "
+                "be told from another's",
+                hint=f"give it the name of its function: `{self.name} = step(…)`, "
+                f"or put the decorators over `def {self.name}`",
+            )
 
 
 main_module: list[str] = []
@@ -152,10 +210,48 @@ def step(
     driver: bool = False,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
-    """Make a function a step; the options are those of `StepOptions`."""
+    """Make a function a step; the options are those of `StepOptions`.
+
+    PipelineError names what cannot be a step, an option that there is not, and what does not fit.
+    """
     if options.get("resources", ...) is None:
         del options["resources"]
+    known = [option.name for option in fields(StepOptions)]
+    if unknown := sorted(options.keys() - set(known)):
+        close = get_close_matches(unknown[0], known, n=1)
+        raise PipelineError(
+            f"@step has no option {unknown[0]!r}",
+            hint=f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}",
+        )
     chosen = StepOptions(**options)
     if function is not None:
-        return Step(function, chosen)
-    return lambda decorated: Step(decorated, chosen)
+        return Step(_plain_function(function), chosen)
+    return lambda decorated: Step(_plain_function(decorated), chosen)
+
+
+def _plain_function(thing: Any) -> Any:
+    """Return a function that can be a step; PipelineError says why another thing cannot."""
+    if isinstance(thing, Step):
+        raise PipelineError(f"{thing.name!r} is a step already; give all options in one @step(…)")
+    if not inspect.isfunction(thing):
+        raise PipelineError(
+            f"@step is for a function, not for {type(thing).__name__} {_called(thing)}".rstrip(),
+            hint="write a function with `def` that calls it",
+        )
+    if thing.__name__ == "<lambda>":
+        raise PipelineError(
+            "@step is for a function with a name, not for a lambda", hint="write it with `def`"
+        )
+    unfit = inspect.iscoroutinefunction(thing) or inspect.isasyncgenfunction(thing)
+    if unfit or inspect.isgeneratorfunction(thing):
+        kind = "async function" if unfit else "generator"
+        raise PipelineError(
+            f"step {thing.__name__!r} is {'an' if unfit else 'a'} {kind}, "
+            "whose value is not there when it returns",
+            hint="write a plain function that returns a value, such as a list",
+        )
+    return thing
+
+
+def _called(thing: Any) -> str:
+    return repr(name) if (name := getattr(thing, "__name__", "")) else ""

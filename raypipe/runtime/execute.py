@@ -1,6 +1,7 @@
 """One call of a step, wherever it runs: read what it is given, run it, publish what it gives."""
 
 import importlib
+import os
 import signal
 import threading
 import time
@@ -12,8 +13,16 @@ from typing import Any
 
 from raypipe.engine.context import RuntimeKind, StepContext, append_event, within
 from raypipe.engine.ports import Argument, Artifacts, CallOutcome, Codec, Published, StepCall
+from raypipe.engine.records import ArtifactStat
 from raypipe.engine.step import Step
-from raypipe.errors import ClusterError, PipelineError, RaypipeError, StepFailed, StoreError
+from raypipe.errors import (
+    ClusterError,
+    NotFound,
+    PipelineError,
+    RaypipeError,
+    StepFailed,
+    StoreError,
+)
 from raypipe.runtime.imports import importing_from
 from raypipe.runtime.printed import log_file, printing_to
 
@@ -28,13 +37,19 @@ def execute(
     What raypipe says on purpose, such as that the data breaks its schema, is true at once.
     """
     started = time.perf_counter()
+    process = os.getpid()
     error: Exception | None = None
     for attempt in range(call.retries + 1):
         try:
             outputs = _attempt(call, codec, artifacts, runtime)
             return CallOutcome(id=call.id, outputs=outputs, seconds=time.perf_counter() - started)
-        except (Exception, SystemExit) as raised:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:
             error = _as_failure(call, raised)
+        finally:
+            if os.getpid() != process:  # the step forked, and its child came back from it
+                os._exit(1)
         if not isinstance(error, StepFailed | StoreError | ClusterError):
             break
         if attempt < call.retries:
@@ -46,6 +61,7 @@ def execute(
 def _attempt(
     call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind
 ) -> tuple[Published, ...]:
+    handed = _Handed(artifacts)
     context = StepContext(
         run=call.run,
         step=call.step,
@@ -59,7 +75,7 @@ def _attempt(
     with importing_from(context.paths):
         function = call.function or find_function(call.target)
         arguments = {
-            name: _value(argument, codec, artifacts) for name, argument in call.arguments.items()
+            name: _value(argument, codec, handed) for name, argument in call.arguments.items()
         }
         printed = log_file(call.home, call.run, call.step)
         with (
@@ -68,6 +84,7 @@ def _attempt(
             _time_limit(call),
         ):
             returned = function(**arguments)
+    handed.check(call)
     return tuple(_publish(call, value, codec, artifacts) for value in _outputs(call, returned))
 
 
@@ -118,10 +135,47 @@ def find_function(target: str) -> Any:
     return found.function if isinstance(found, Step) else found
 
 
-def _value(argument: Argument, codec: Codec, artifacts: Artifacts) -> Any:
+class _Handed:
+    """Artifacts as a call is given them, to see whether it left its files and folders alone."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+        self._stats: dict[str, ArtifactStat] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._artifacts, name)
+
+    def path(self, digest: str) -> Path:
+        """Return where a file or folder lies, and take note of what it looks like."""
+        path = self._artifacts.path(digest)
+        self._stats[digest] = self._artifacts.stat(digest)
+        return path
+
+    def check(self, call: StepCall) -> None:
+        """Raise StepFailed if the call changed what it was given: others are given it too."""
+        for digest, before in self._stats.items():
+            if not self._artifacts.intact(before):
+                raise StepFailed(
+                    f"step {call.step!r} changed {self._name(digest)!r}, which it was given",
+                    step=call.step,
+                    kind="InputChanged",
+                    hint="copy it (shutil.copy, shutil.copytree) and change the copy; "
+                    "the changed one is made anew",
+                )
+
+    def _name(self, digest: str) -> str:
+        try:
+            return self._artifacts.path(digest).name
+        except StoreError:
+            return digest[:12]
+
+
+def _value(argument: Argument, codec: Codec, artifacts: Any) -> Any:
     match argument:
         case list():
             return [_value(item, codec, artifacts) for item in argument]
+        case tuple():
+            return tuple(_value(item, codec, artifacts) for item in argument)
         case dict():
             return {key: _value(item, codec, artifacts) for key, item in argument.items()}
         case _:
@@ -146,11 +200,11 @@ def _outputs(call: StepCall, returned: Any) -> list[Any]:
 def _publish(call: StepCall, value: Any, codec: Codec, artifacts: Artifacts) -> Published:
     try:
         encoded = codec.encode(value)
-    except TypeError as error:
+    except (TypeError, NotFound) as error:
         raise StepFailed(
             f"step {call.step!r} returned what cannot be kept: {error}",
             step=call.step,
-            kind="TypeError",
+            kind=type(error).__name__,
             hint="return scalars, lists, dicts, dataclasses, pydantic models, Arrow tables, "
             "numpy arrays, torch tensors or pathlib.Path",
         ) from error
@@ -162,15 +216,22 @@ def _publish(call: StepCall, value: Any, codec: Codec, artifacts: Artifacts) -> 
     return Published(root=encoded.digest, artifacts=(root, *stats))
 
 
-def _as_failure(call: StepCall, raised: Exception | SystemExit) -> Exception:
+def _as_failure(call: StepCall, raised: BaseException) -> Exception:
     if isinstance(raised, RaypipeError):
         return raised
     return StepFailed(
-        f"step {call.step!r} raised {type(raised).__name__}: {raised}",
+        f"step {call.step!r} raised {type(raised).__name__}: {_said(raised)}",
         step=call.step,
         kind=type(raised).__name__,
         frames=_own_frames(raised),
     )
+
+
+def _said(raised: BaseException) -> str:
+    try:
+        return str(raised)
+    except Exception as error:
+        return f"(its text cannot be had: {type(error).__name__})"
 
 
 def _own_frames(raised: BaseException) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING
 
 from raypipe.engine.digest import digest_bytes, digest_tree
@@ -79,6 +80,10 @@ class FolderArtifacts:
         except ValueError as error:
             raise _lost(digest, "its folder does not hold one entry") from error
         return entry
+
+    def stat(self, digest: str) -> ArtifactStat:
+        """Return what an artifact looks like now; OSError if it is gone."""
+        return _stat_of(digest, self._place(digest))
 
     def intact(self, stat: ArtifactStat) -> bool:
         """Say whether an artifact is whole: its size and time are as recorded, or its digest is."""
@@ -214,29 +219,30 @@ def _stat_of(digest: str, target: Path) -> ArtifactStat:
     stat = target.stat()
     if not target.is_dir():
         return ArtifactStat(digest=digest, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
-    stats = [file.stat() for file in _files(target)]
+    stats = [entry.stat() for entry in _entries(target)]
     return ArtifactStat(
         digest=digest,
-        size=sum(one.st_size for one in stats),
+        size=sum(one.st_size for one in stats if not S_ISDIR(one.st_mode)),
         mtime_ns=max((one.st_mtime_ns for one in stats), default=0),
     )
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for above, _, names in os.walk(folder):
-        yield from (Path(above, name) for name in names)
+def _entries(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and the folders in it, whose times tell what was added."""
+    for above, folders, names in os.walk(folder):
+        yield from (Path(above, name) for name in (*names, *folders))
 
 
 def _set_time(target: Path, mtime_ns: int) -> None:
     """Give a whole artifact the time that it was recorded with, so that it is not read again."""
     with suppress(OSError):
-        for file in _files(target) if target.is_dir() else (target,):
-            os.utime(file, ns=(mtime_ns, mtime_ns))
+        for entry in _entries(target) if target.is_dir() else (target,):
+            os.utime(entry, ns=(mtime_ns, mtime_ns))
 
 
 def _newest(path: Path) -> float:
-    files: Iterator[Path] = _files(path) if path.is_dir() else iter(())
-    return max(file.stat().st_mtime for file in (path, *files))
+    inside: Iterator[Path] = _entries(path) if path.is_dir() else iter(())
+    return max(entry.stat().st_mtime for entry in (path, *inside))
 
 
 def _link(aside: Path, target: Path) -> None:

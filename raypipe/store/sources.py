@@ -45,6 +45,7 @@ class FileSources:
         self._index = index and index / "sources.json"
         self._tables: dict[str, ModuleTable | None] = {}
         self._files: dict[str, Path] = {}
+        self._seals: dict[Path, list[int]] = {}
         self._kept: dict[str, Any] | None = None
         self._fresh: dict[str, Any] = {}
         self._versions: dict[str, tuple[str, str] | None] = {}
@@ -97,6 +98,10 @@ class FileSources:
         self._fresh[entry] = found[0]
         return found
 
+    def is_stale(self) -> bool:
+        """Say whether a file that was read has changed since, or is gone."""
+        return any(_seal(file) != seal for file, seal in self._seals.items())
+
     def save(self) -> None:
         """Write what was parsed to the index; another process' index is replaced whole."""
         if not self._fresh or self._index is None:
@@ -138,8 +143,8 @@ class FileSources:
     def _table(self, name: str, file: Path) -> ModuleTable:
         if file.is_dir():
             return ModuleTable(name=name, is_package=True, pieces=(), imports={}, stars=())
-        stat = file.stat()
-        seal = [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_size]
+        seal = _seal(file)
+        self._seals[file] = seal
         entry = self._read_index().get(f"{name} {file}")
         if entry is not None and entry["seal"] == seal:
             try:
@@ -149,7 +154,7 @@ class FileSources:
         table = parse_module(
             name, _read(file), is_package=file.name == "__init__.py", shown=self._shown(file)
         )
-        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > YOUNG:
+        if time.time_ns() - max(seal[:2]) > YOUNG:
             self._fresh[f"{name} {file}"] = {"seal": seal, "table": table.to_json()}
         return table
 
@@ -160,6 +165,15 @@ class FileSources:
         if self._kept is None:
             self._kept = _load(self._index)
         return self._kept
+
+
+def _seal(file: Path) -> list[int]:
+    """Return what tells that a file was written: times, inode and size; zeros if it is gone."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return [0, 0, 0, 0]
+    return [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_size]
 
 
 def _load(index: Path | None) -> dict[str, Any]:

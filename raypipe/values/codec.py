@@ -1,7 +1,7 @@
 """How values are written down as manifests, and read back; never pickle."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,8 @@ class TreeCodec:
     """Writes scalars, containers, records, enums, times, paths, arrays, tables and tensors.
 
     A record is a dataclass or a pydantic model. A value's digest depends on its content and the
-    names of its classes alone: a dict's order, a file's name and fields that are `aside()` are kept
-    but do not count.
+    names of its classes alone: a file's name and fields that are `aside()` are kept but do not
+    count. A dict's order is content: what reads it may well depend on it.
     """
 
     def __init__(self, digest_path: Callable[[Path], str], main_module: str | None = None) -> None:
@@ -59,6 +59,12 @@ class TreeCodec:
             tree = _part(tree, part)
         return digest_tree(tree), _dump(tree).encode() if path else manifest
 
+    def classes(self, manifest: bytes) -> frozenset[str]:
+        """Return `module:qualname` of each class whose values count in a value."""
+        if b'"t":' not in manifest:
+            return frozenset()
+        return frozenset(_classes(_parse(manifest)))
+
 
 def _parse(manifest: bytes) -> Json:
     try:
@@ -77,6 +83,18 @@ def _part(tree: Json, part: str | int) -> Json:
             f"a {_kind_of(tree)} has no part {part!r}",
             hint="look at what the step returns: its fields, keys or indices",
         ) from None
+
+
+def _classes(tree: Json) -> Iterator[str]:
+    """Yield the classes of a tree; a dict's own keys stand under its `v`, and are no tags."""
+    if isinstance(tree, list):
+        for item in tree:
+            yield from _classes(item)
+    elif isinstance(tree, dict):
+        if tree["k"] in {"record", "enum", "flag", "code"}:
+            yield tree["t"]
+        for part in (tree.get("f"), tree.get("v")):
+            yield from _classes([*part.values()] if isinstance(part, dict) else part)
 
 
 def _parts_of(tree: Json) -> Any:

@@ -4,7 +4,7 @@ The ledger is the real one, on a file of the test's own.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,12 @@ class MemoryArtifacts:
     def intact(self, stat: ArtifactStat) -> bool:
         return stat.digest in self.kept
 
+    def stat(self, digest: str) -> ArtifactStat:
+        return ArtifactStat(digest=digest, size=len(self.kept[digest]), mtime_ns=1)
+
+    def verify(self, digest: str) -> bool:
+        return digest in self.kept
+
 
 @dataclass
 class MemoryClaim:
@@ -97,6 +103,8 @@ class Bench:
     def _value(self, argument: Any) -> Any:
         if isinstance(argument, list):
             return [self._value(item) for item in argument]
+        if isinstance(argument, tuple):
+            return tuple(self._value(item) for item in argument)
         if isinstance(argument, dict):
             return {key: self._value(item) for key, item in argument.items()}
         return self.world.codec.decode(argument, self.world.artifacts)
@@ -142,6 +150,7 @@ class World:
             artifacts=self.artifacts,
             codec=self.codec,
             fingerprint=self._fingerprint,
+            reread=self._fingerprint,
             environment=lambda names: {
                 name: digest_bytes(self.environment.get(name, "").encode()) for name in names
             },
@@ -245,5 +254,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.ledger.close()

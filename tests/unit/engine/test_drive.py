@@ -9,8 +9,9 @@ from raypipe import review, step
 from raypipe.engine.context import append_event
 from raypipe.engine.events import MetricLogged, StepEnded, StepProgress, StepStarted
 from raypipe.engine.graph import lookup
+from raypipe.engine.ports import CallOutcome
 from raypipe.engine.records import Actor, RunStatus
-from raypipe.errors import Rejected, StepFailed
+from raypipe.errors import Rejected, StepFailed, StoreError
 
 BOB = Actor(user="bob", host="tower")
 
@@ -1104,3 +1105,177 @@ def test_of_a_failure_and_a_rejection_the_first_is_told(world, reviewed):
     assert (driven.status, driven.failed) == (RunStatus.REJECTED, "review")
     assert world.attempts() == [("flaky", "failed")]
     assert ended(world, failed=True) == ["review", "flaky"]
+
+
+# --- what goes wrong while it runs --------------------------------------------------------------
+
+
+def test_what_ran_beside_a_change_of_its_code_is_not_kept(world, flow):
+    drive = world.drive(flow)
+    run = world.runtime._run
+
+    def edited(call):
+        if call.step == "double":
+            world.code["double"] = "edited meanwhile"
+        return run(call)
+
+    world.runtime._run = edited
+    driven = drive.go()
+    assert driven.status == "failed"
+    assert driven.failed == "double"
+    assert "changed while it ran: its result is not kept" in str(driven.error)
+    assert ("double", "failed") in world.attempts()
+    world.runtime._run = run
+    assert world.run(flow).status == "succeeded"
+    assert "double" in world.ran
+    assert "load" not in world.ran
+
+
+def test_what_a_step_depends_on_may_not_change_while_it_runs(world):
+    @step(depends_on=("env:A",))
+    def load():
+        world.environment["env:A"] = "another"
+        return 1
+
+    assert "changed while it ran" in str(world.run(load).error)
+    assert world.run(load).status == "succeeded"
+
+
+def test_a_part_that_is_not_there_fails_the_step_that_asks_for_it(world):
+    @step
+    def load():
+        return {"rows": 1}
+
+    @step
+    def use(row):
+        return row
+
+    @step
+    def beside():
+        return 1
+
+    def pipeline():
+        use(load().nope)
+        beside()
+
+    driven = world.run(pipeline)
+    assert driven.status == "failed"
+    assert driven.failed == "use"
+    assert "step 'use', parameter 'row' is given load.nope" in str(driven.error)
+    assert world.attempts() == [("load", "succeeded"), ("beside", "succeeded")]
+
+
+def test_an_earlier_failure_is_told_before_a_part_that_is_not_there(world):
+    @step
+    def load():
+        return {"rows": 1}
+
+    @step
+    def broken():
+        raise ValueError("broken")
+
+    @step
+    def use(row):
+        return row
+
+    def pipeline():
+        broken()
+        use(load().nope)
+
+    driven = world.run(pipeline)
+    assert driven.failed == "broken"
+    assert [item.action for item in driven.planned] == ["execute", "execute", "open"]
+
+
+def test_an_item_held_for_its_fellows_does_not_stop_its_like(world):
+    """An item is claimed and held; its like waits for that claim; a fellow waits for both."""
+
+    @step
+    def load(n):
+        return n
+
+    @step(batch="items")
+    def each(items, by=1):
+        return [by * item for item in items]
+
+    @step
+    def join(parts):
+        return parts
+
+    def pipeline():
+        one = load(1)
+        first = each([one, 5])
+        second = each([one, load(join(first)[0])])
+        join(second)
+
+    assert world.run(pipeline).status == "succeeded"
+
+
+def test_each_item_of_a_batch_that_fails_is_told(world):
+    @step(batch="items")
+    def each(items):
+        raise ValueError("broken")
+
+    world.run(lambda: each([1, 2]))
+    ended = [event.state.name for event in world.events if isinstance(event, StepEnded)]
+    assert ended == ["each[0]", "each[1]"]
+
+
+def test_an_attempt_whose_result_cannot_be_recorded_failed(world, monkeypatch):
+    @step
+    def load():
+        return 1
+
+    def record(*args, **kwargs):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(world.ledger, "record", record)
+    driven = world.run(load)
+    assert str(driven.error) == "the disk is full"
+    assert world.attempts() == [("load", "failed")]
+
+
+def test_a_torn_blob_that_looks_whole_is_made_anew_by_the_next_run(world, flow, monkeypatch):
+    world.run(flow, n=1)
+    broken = {
+        result.root
+        for result in world.ledger.live_results(
+            [item.key for item in world.plan(flow, n=1).values()], world.time
+        ).values()
+        if result.step == "load"
+    }
+    run = world.runtime._run
+
+    def torn(call):
+        error = StoreError("artifact is gone or torn")
+        return CallOutcome(id=call.id, error=error) if call.step == "total" else run(call)
+
+    monkeypatch.setattr(world.runtime, "_run", torn)
+    monkeypatch.setattr(world.artifacts, "verify", lambda digest: False)
+    assert world.run(flow, n=1, by=3).status == "failed"
+    monkeypatch.undo()
+    assert broken
+    assert world.run(flow, n=1, by=3).status == "succeeded"
+    assert world.ran == ["double", "total"]
+
+
+def test_a_review_that_is_decided_while_it_is_asked_for_goes_on(world, monkeypatch):
+    @step
+    def load():
+        return 1
+
+    @step
+    def after(decision):
+        return decision.by
+
+    def pipeline():
+        after(review(load()))
+
+    asking = world.ledger.open_review
+
+    def decided_meanwhile(asked):
+        opened = asking(asked)
+        return world.ledger.decide_review(opened.id, "approved", BOB, "")
+
+    monkeypatch.setattr(world.ledger, "open_review", decided_meanwhile)
+    assert world.run(pipeline).status == "succeeded"

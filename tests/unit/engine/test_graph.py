@@ -1,11 +1,14 @@
 """A pipeline function makes a graph: who is given what, and what may not be done with outputs."""
 
 import operator
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from raypipe import review, step
-from raypipe.engine.graph import Literal_, Ref, build, lookup, references, to_argument
+from raypipe.engine.graph import Literal_, Ref, build, containers, leaves, lookup, to_argument
 from raypipe.engine.step import building
 from raypipe.errors import PipelineError
 
@@ -94,23 +97,80 @@ def test_a_container_without_outputs_is_one_literal():
     value = {"a": [1, (2, 3)], "b": {}}
     argument = to_argument(value)
     assert isinstance(argument, Literal_)
-    assert argument.value is value
+    assert argument.value == value
 
 
 def test_a_container_with_outputs_tells_them_from_literals():
     assert to_argument({"a": (Ref("x"), [1, 2]), "b": {"c": 3}}) == {
-        "a": [Ref("x"), Literal_([1, 2])],
+        "a": (Ref("x"), Literal_([1, 2])),
         "b": Literal_({"c": 3}),
     }
 
 
-def test_references_are_named_by_the_place_where_they_stand():
-    arguments = {"a": Ref("x"), "b": [Literal_(1), {"c": Ref("y"), "d": [Ref("z", ("e",))]}]}
-    assert list(references(arguments)) == [
-        ("a", Ref("x")),
+def test_leaves_are_named_by_the_place_where_they_stand():
+    argument = [Literal_(1), {"c": Ref("y"), "d e": (Ref("z", ("e",)),), 3: Ref("x")}]
+    assert list(leaves("b", argument)) == [
+        ("b[0]", Literal_(1)),
         ("b[1].c", Ref("y")),
-        ("b[1].d[0]", Ref("z", ("e",))),
+        ("b[1]['d e'][0]", Ref("z", ("e",))),
+        ("b[1][3]", Ref("x")),
     ]
+    assert list(containers("b", argument)) == [
+        ("b[1]", "dict of 'c', 'd e', 3"),
+        ("b[1]['d e']", "tuple"),
+    ]
+
+
+ALIKE = [
+    ({"a.b": Ref("x")}, {"a": {"b": Ref("x")}}),
+    ([Ref("x")], (Ref("x"),)),
+    ([Ref("x")], {0: Ref("x")}),
+    ({1: Ref("x")}, {"1": Ref("x")}),
+    ({"a": Ref("x"), "b": Ref("y")}, {"b": Ref("y"), "a": Ref("x")}),
+    ({1: Ref("x"), "1": 7}, {1: Ref("x")}),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE, ids=[str(pair) for pair in ALIKE])
+def test_containers_that_differ_have_different_places(one, other):
+    def form(value):
+        argument = to_argument(value)
+        return [*leaves("x", argument), *containers("x", argument)]
+
+    assert form(one) != form(other)
+
+
+def test_a_literal_is_what_it_was_when_the_step_was_called():
+    def pipeline():
+        values = [1]
+        load(values)
+        values.append(2)
+        load(values)
+
+    nodes = graph(pipeline).nodes
+    assert nodes["load"].arguments["n"] == Literal_([1])
+    assert nodes["load#2"].arguments["n"] == Literal_([1, 2])
+
+
+@dataclass
+class Holder:
+    part: Any
+
+
+HIDDEN = {
+    "in a dataclass": lambda ref: Holder(ref),
+    "deep in a dataclass": lambda ref: [1, {"a": Holder([ref])}],
+    "in a set": lambda ref: {ref},
+    "as a key": lambda ref: {ref: 1},
+    "in a key": lambda ref: {("a", ref): ref},
+    "in a dict of a kind": lambda ref: OrderedDict(a=ref),
+}
+
+
+@pytest.mark.parametrize("hide", HIDDEN.values(), ids=HIDDEN)
+def test_an_output_where_it_is_not_seen_is_refused(hide):
+    with pytest.raises(PipelineError, match="holds load, the output of a step, where it is not"):
+        graph(lambda: load(hide(load())))
 
 
 def test_calls_of_one_step_are_numbered_from_the_second():
@@ -192,6 +252,11 @@ def test_parts_of_an_output_are_references_too():
     assert str(ref) == "load"
 
 
+@pytest.mark.parametrize("name", ["node", "path", "value", "index", "count"])
+def test_no_part_is_hidden_by_what_a_reference_is_itself(name):
+    assert getattr(Ref("load"), name) == Ref("load", (name,))
+
+
 USES = {
     "bool": bool,
     "not": operator.not_,
@@ -209,7 +274,24 @@ USES = {
     ">": lambda ref: ref > 1,
     "call": lambda ref: ref(),
     "method": lambda ref: ref.rows.sum(),
+    "==": lambda ref: ref == 1,
+    "!=": lambda ref: ref != 1,
+    "<=": lambda ref: ref <= 1,
+    "/": lambda ref: ref / 2,
+    "%": lambda ref: ref % 2,
+    "in front": lambda ref: 2**ref,
+    "minus": operator.neg,
+    "f-string": lambda ref: f"{ref}",
+    "format": lambda ref: "{}".format(ref),  # noqa: UP032
+    "round": round,
+    "range": range,
 }
+
+
+@pytest.mark.parametrize("key", [slice(1, 2), (1, 2), 1.5, None])
+def test_a_part_is_named_by_a_name_or_a_number(key):
+    with pytest.raises(PipelineError, match="load has parts by name and by number"):
+        graph(lambda: load(load()[key]))
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)

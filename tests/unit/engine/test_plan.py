@@ -11,7 +11,7 @@ from raypipe import review, step
 from raypipe.engine.graph import lookup
 from raypipe.engine.plan import difference, key_of
 from raypipe.engine.records import Actor, Explanation, Fingerprint, Reason
-from raypipe.errors import CodeReferenceError, PipelineError
+from raypipe.errors import CodeReferenceError, NotFound, PipelineError, StoreError
 
 BOB = Actor(user="bob", host="tower")
 
@@ -378,7 +378,7 @@ def test_a_lookup_whose_arguments_are_not_known_is_not_asked(world):
         return champion
 
     plan = world.plan(lambda: compare(lookup("champion", candidate=train())))
-    assert said(plan)["compare"] == ("open", "upstream: champion: new, runs in any case")
+    assert said(plan)["compare"] == ("open", "upstream: train: new, runs in any case")
 
 
 # --- keys ---------------------------------------------------------------------------------------
@@ -418,13 +418,14 @@ def test_values_that_are_equal_and_of_other_types_make_other_keys(world):
     assert len(set(made)) == len(made)
 
 
-def test_the_order_of_parameters_and_of_a_dict_does_not_count(world):
+def test_the_order_of_parameters_does_not_count_and_that_of_a_dict_does(world):
     @step
     def f(a, b):
         return 1
 
     one = keys(world, lambda: f(a={"x": 1, "y": 2}, b=3))
-    assert keys(world, lambda: f(b=3, a={"y": 2, "x": 1})) == one
+    assert keys(world, lambda: f(b=3, a={"x": 1, "y": 2})) == one
+    assert keys(world, lambda: f(a={"y": 2, "x": 1}, b=3)) != one
 
 
 def test_a_default_counts_like_the_same_value_given(world):
@@ -485,8 +486,11 @@ def test_a_part_that_an_output_lacks_is_an_error_of_its_own(world):
         return row
 
     world.run(load)
-    with pytest.raises(PipelineError, match="a dict has no part 'colums'"):
+    with pytest.raises(PipelineError) as failed:
         world.plan(lambda: f(load().colums))
+    assert str(failed.value) == (
+        "step 'f', parameter 'row' is given load.colums: a dict has no part 'colums'"
+    )
 
 
 def test_what_cannot_be_kept_is_refused_as_an_argument(world):
@@ -494,8 +498,17 @@ def test_what_cannot_be_kept_is_refused_as_an_argument(world):
     def f(given):
         return 1
 
-    with pytest.raises(TypeError, match="object"):
+    with pytest.raises(PipelineError, match="step 'f', parameter 'given' is given what cannot"):
         world.plan(f, given=object())
+
+
+def test_a_path_where_there_is_nothing_is_named_with_its_parameter(world):
+    @step
+    def f(given):
+        return 1
+
+    with pytest.raises(NotFound, match=r"step 'f', parameter 'given': .*nowhere.csv"):
+        world.plan(f, given=world.folder / "nowhere.csv")
 
 
 def test_uncounted_parameters_are_not_in_the_explanation(world):
@@ -551,7 +564,144 @@ def test_code_that_settings_name_is_asked_for_with_the_step(world):
     planner = world.planner(lambda: f(settings, Named("m:c")))
     planner.ports = replace(ports, fingerprint=fingerprint)
     planner.plan()
-    assert asked == [(f.target, ("m:a", "m:b", "m:c"))]
+    assert asked == [(f.target, ("m:a", "m:b", "m:c", f"{__name__}:Named", f"{__name__}:Settings"))]
+
+
+@dataclass(frozen=True)
+class Point:
+    x: int
+
+    def shifted(self):
+        return self.x + 1
+
+
+@pytest.mark.parametrize(
+    "give",
+    [lambda load: load(), lambda load: Point(1), lambda load: [load()]],
+    ids=["output", "literal", "in a list"],
+)
+def test_the_classes_of_what_a_step_is_given_are_asked_for_with_it(world, give):
+    @step
+    def load():
+        return Point(1)
+
+    @step
+    def f(point):
+        return 1
+
+    asked = {}
+    ports = world.ports()
+
+    def fingerprint(target, also):
+        asked[target.rpartition(".")[2]] = also
+        return ports.fingerprint(target, also)
+
+    world.run(load)
+    planner = world.planner(lambda: f(give(load)))
+    planner.ports = replace(ports, fingerprint=fingerprint)
+    planner.plan()
+    assert asked["f"] == (f"{__name__}:Point",)
+
+
+def test_an_uncounted_value_brings_no_class_with_it(world):
+    @step(uncounted=("point",))
+    def f(n, point):
+        return n
+
+    key = world.plan(f, n=1, point=Point(1))["f"].key
+    assert world.plan(f, n=1, point=None)["f"].key == key
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (lambda world: world.environment.update({"env:A": "2"}), "its environment changed"),
+        (lambda world: setattr(world, "time", world.time + 100), "expired"),
+    ],
+)
+def test_an_open_step_that_runs_in_any_case_says_why(world, edit, why):
+    @step
+    def load(n):
+        return n
+
+    @step(depends_on=("env:A",), expires=50)
+    def f(n):
+        return n
+
+    def pipeline(n):
+        f(load(n))
+
+    world.run(pipeline, n=1)
+    edit(world)
+    assert str(world.plan(pipeline, n=2)["f"].reason) == f"upstream: load: {why}, runs in any case"
+
+
+def test_an_open_step_that_is_forced_or_never_kept_runs_in_any_case(world):
+    @step
+    def load(n):
+        return n
+
+    @step(cache=False)
+    def never(n):
+        return n
+
+    @step
+    def f(n):
+        return n
+
+    def pipeline(n):
+        f(load(n))
+        never(load(n))
+
+    world.run(pipeline, n=1)
+    plan = world.plan(pipeline, force=["f"], n=2)
+    assert plan["f"].reason.detail == "forced, runs in any case"
+    assert plan["never"].reason.detail == "declared with cache=False, runs in any case"
+
+
+def test_the_part_of_a_parameter_that_differs_is_named(world):
+    @step
+    def f(settings):
+        return 1
+
+    before = {"train": {"epochs": 8, "rate": 0.1}, "name": "a"}
+    world.run(f, settings=before)
+    plan = world.plan(f, settings={"train": {"epochs": 12, "rate": 0.1}, "name": "a"})
+    assert str(plan["f"].reason) == "parameter: settings.train.epochs: 8 → 12"
+    plan = world.plan(f, settings={"train": {"epochs": 8}, "name": "b"})
+    assert str(plan["f"].reason) == "parameter: settings.name: 'a' → 'b', and 1 more"
+    plan = world.plan(f, settings=3)
+    assert plan["f"].reason.what.startswith("settings")
+
+
+def test_a_step_of_the_same_name_in_another_script_is_another(world):
+    def first():
+        @step
+        def load():
+            return 1
+
+        return load
+
+    def second():
+        @step
+        def load():
+            return 2
+
+        return load
+
+    world.run(first())
+    reason = world.plan(second())["load"].reason
+    assert str(reason) == "new: the step of this name was another"
+
+
+def test_a_torn_manifest_that_looks_whole_is_a_lost_artifact(world, one, monkeypatch):
+    world.run(one, n=1)
+
+    def read(digest):
+        raise StoreError("torn")
+
+    monkeypatch.setattr(world.artifacts, "read", read)
+    assert world.plan(one, n=1)["g"].reason.kind == "lost artifact"
 
 
 def test_a_step_is_looked_into_once_a_plan(world):

@@ -1,6 +1,7 @@
 """A step is a function with options; what does not fit is said where it is declared."""
 
 import inspect
+from functools import partial, wraps
 
 import pytest
 
@@ -114,8 +115,9 @@ def test_resources_may_be_none():
 
 
 def test_an_option_that_there_is_not_is_refused():
-    with pytest.raises(TypeError, match="'num_cpu'"):
+    with pytest.raises(PipelineError, match="@step has no option 'num_cpu'") as failed:
         step(num_cpu=1)
+    assert failed.value.hint == "did you mean 'num_cpus'?"
 
 
 @pytest.mark.parametrize("options", [{"batch": "items"}, {"uncounted": ("a", "items")}])
@@ -138,14 +140,135 @@ def test_a_step_depends_on_variables_and_files_alone(entry):
     assert str(failed.value) == expected
 
 
-@pytest.mark.parametrize(
-    "function",
-    [lambda *args: 1, lambda **kwargs: 1, lambda a, *args, b=1, **kwargs: 1],
-    ids=["*args", "**kwargs", "both"],
-)
+def many(*args):
+    return args
+
+
+def named(**kwargs):
+    return kwargs
+
+
+def both(a, *args, b=1, **kwargs):
+    return a
+
+
+@pytest.mark.parametrize("function", [many, named, both])
 def test_a_step_names_each_of_its_parameters(function):
     with pytest.raises(PipelineError, match=r"takes \*args or \*\*kwargs; name each parameter"):
         step(function)
+
+
+def before_a_slash(a, /):
+    return a
+
+
+def test_a_step_is_called_by_name():
+    with pytest.raises(PipelineError, match="parameters before a `/`"):
+        step(before_a_slash)
+
+
+async def later():
+    return 1
+
+
+def each():
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("thing", "why"),
+    [
+        (partial(add, 1), "not for partial"),
+        (lambda: 1, "not for a lambda"),
+        (int, "not for type 'int'"),
+        (len, "not for builtin_function_or_method 'len'"),
+        (3, "not for int"),
+        (step(add), "'add' is a step already"),
+        (later, "'later' is an async function"),
+        (each, "'each' is a generator"),
+    ],
+)
+def test_a_step_is_a_plain_function_with_a_name(thing, why):
+    with pytest.raises(PipelineError, match=why):
+        step(thing)
+    with pytest.raises(PipelineError, match=why):
+        step(num_cpus=1)(thing)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"retries": -1}, "retries must not be negative, it is -1"),
+        ({"timeout": -0.5}, "timeout must not be negative, it is -0.5"),
+        ({"num_cpus": float("nan")}, "num_cpus must not be negative, it is nan"),
+        ({"resources": {"tpu": -1}}, r"resources\['tpu'\] must not be negative"),
+        ({"uncounted": "a"}, r"uncounted must be a tuple: \('a',\)"),
+        ({"depends_on": "env:HOME"}, r"depends_on must be a tuple: \('env:HOME',\)"),
+        ({"depends_on": ("env:",)}, "depends_on 'env:' must be env:NAME"),
+        ({"batch": "a", "uncounted": ("a",)}, "'a' is what each item is found by"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_refused(options, why):
+    with pytest.raises(PipelineError, match=f"step 'add': {why}"):
+        step(**options)(add)
+
+
+# --- what a step's name means -------------------------------------------------------------------
+
+
+def scaled(by):
+    @step
+    def scale(x):
+        return by * x
+
+    return scale
+
+
+def times(by):
+    def wrap(function):
+        @wraps(function)
+        def wrapped(x):
+            return by * function(x)
+
+        return wrapped
+
+    return wrap
+
+
+def plain(x):
+    return x
+
+
+@step
+@times(2)
+def decorated(x):
+    return x
+
+
+tripled = step(times(3)(plain))
+same = step(plain)
+
+
+class Holder:
+    @staticmethod
+    @step
+    def inside(x):
+        return x
+
+
+@pytest.mark.parametrize("made", [decorated, same, Holder.inside], ids=["def", "plain", "class"])
+def test_a_step_is_found_by_its_name(made):
+    made.check_found()
+
+
+def test_a_step_that_a_factory_makes_is_refused():
+    with pytest.raises(PipelineError, match="'scale' uses 'by' of the function"):
+        scaled(2).check_found()
+
+
+def test_a_step_under_the_name_of_another_function_is_refused():
+    with pytest.raises(PipelineError, match=r"step 'plain' is not what .*:plain means"):
+        tripled.check_found()
 
 
 def test_what_is_wrong_with_a_step_is_an_error_of_usage():

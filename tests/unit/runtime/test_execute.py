@@ -1,11 +1,13 @@
 """One call of a step: tried as often as it may be, within its time, told in the user's words."""
 
 import json
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -360,3 +362,96 @@ def test_a_file_that_is_there_no_more_when_it_is_published_is_an_error_of_its_ow
         return Path("/nowhere/at/all")
 
     assert run(load).error is not None
+
+
+# --- what a step may not do ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path, artifacts, codec):
+    """A folder with a file in it, published; and its manifest."""
+    source = tmp_path / "given"
+    source.mkdir()
+    (source / "a.csv").write_text("1\n")
+    artifacts.put_path(source)
+    return codec.encode(source).manifest
+
+
+def write(path):
+    (path / "a.csv").write_text("2\n")
+
+
+def add(path):
+    (path / "b.csv").touch()
+
+
+def take_away(path):
+    (path / "a.csv").unlink()
+
+
+@pytest.mark.parametrize("change", [write, add, take_away])
+def test_a_step_may_not_change_the_folder_that_it_was_given(
+    call_of, codec, artifacts, folder, change
+):
+    call = replace(call_of(change), arguments={"path": folder})
+    outcome = execute(call, codec, artifacts, "inline")
+    assert isinstance(outcome.error, StepFailed)
+    assert outcome.error.kind == "InputChanged"
+    assert "changed 'given', which it was given" in str(outcome.error)
+
+
+def test_a_step_may_read_the_folder_that_it_was_given(call_of, codec, artifacts, folder):
+    def read(path):
+        return (path / "a.csv").read_text()
+
+    call = replace(call_of(read), arguments={"path": folder})
+    assert value(execute(call, codec, artifacts, "inline"), codec, artifacts) == "1\n"
+
+
+def test_a_path_that_a_step_returns_is_there(run, tmp_path):
+    outcome = run(lambda: tmp_path / "nothing")
+    assert isinstance(outcome.error, StepFailed)
+    assert "returned what cannot be kept" in str(outcome.error)
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Mute(), "raised Mute: (its text cannot be had: RuntimeError)"),
+        (GeneratorExit("gone"), "raised GeneratorExit: gone"),
+        (BaseExceptionGroup("many", [SystemExit(1)]), "raised BaseExceptionGroup: many"),
+    ],
+    ids=["mute", "generator", "group"],
+)
+def test_whatever_a_step_raises_is_its_failure(run, error, said):
+    def broken():
+        raise error
+
+    outcome = run(broken)
+    assert isinstance(outcome.error, StepFailed)
+    assert said in str(outcome.error)
+
+
+def test_an_interruption_is_none_of_the_step(run):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupted)
+
+
+def test_a_child_that_a_step_forks_does_not_go_on_as_the_driver(run, tmp_path, codec, artifacts):
+    def forks():
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return None
+
+    outcome = run(forks)
+    (tmp_path / "came back").touch()
+    assert value(outcome, codec, artifacts) == 1
