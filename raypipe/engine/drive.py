@@ -19,7 +19,7 @@ from raypipe.engine.events import (
 from raypipe.engine.graph import Graph, Node
 from raypipe.engine.plan import Planned, Planner
 from raypipe.engine.ports import CallOutcome, Claim, Ports, Published, Runtime, StepCall
-from raypipe.engine.records import Json, Metric, Result, Review, RunStatus
+from raypipe.engine.records import ArtifactStat, Json, Metric, Result, Review, RunStatus
 from raypipe.engine.step import Step
 from raypipe.errors import RaypipeError, Rejected, StepFailed, StoreError
 
@@ -221,12 +221,16 @@ class Drive:
     # --- executing ------------------------------------------------------------------------------
 
     def _submit(self, batch: tuple[Planned, ...]) -> None:
-        call = self._call(batch)
+        stats: dict[str, ArtifactStat] = {}
         for planned in batch:
             if planned.reason.kind == "lost artifact" and planned.key:
                 self.ports.ledger.supersede(planned.key, "lost artifact")
             for encoded in self.planner.literal_blobs(planned.node):
-                _publish(self.ports, encoded.blobs)
+                stats |= {stat.digest: stat for stat in _publish(self.ports, encoded.blobs)}
+            for name in planned.node.upstream:
+                if made := self.planner.planned[name].result:
+                    stats |= {stat.digest: stat for stat in made.artifacts}
+        call = replace(self._call(batch), stats=stats)
         attempts = [self._start_attempt(planned) for planned in batch]
         self._running[call.id] = _Running(nodes=batch, call=call, executions=attempts)
         in_driver = _step_of(batch[0].node).options.driver
@@ -454,9 +458,6 @@ def _step_of(node: Node) -> Step[..., Any]:
     return node.step
 
 
-def _publish(ports: Ports, blobs: Sequence[bytes | Path]) -> None:
-    for blob in blobs:
-        if isinstance(blob, Path):
-            ports.artifacts.put_path(blob)
-        else:
-            ports.artifacts.put_bytes(blob)
+def _publish(ports: Ports, blobs: Sequence[bytes | Path]) -> list[ArtifactStat]:
+    put_path, put_bytes = ports.artifacts.put_path, ports.artifacts.put_bytes
+    return [put_path(blob) if isinstance(blob, Path) else put_bytes(blob) for blob in blobs]

@@ -60,6 +60,10 @@ class Artifacts(Protocol):
         """Say whether what lies under a digest has that digest; reads all of it."""
         ...
 
+    def remove(self, digest: str) -> None:
+        """Remove an artifact; one that is not there is no error."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
@@ -190,6 +194,8 @@ class StepCall:
     """JSON lines of progress and metrics that the step appends to."""
     run: str
     home: Path
+    stats: Mapping[str, ArtifactStat] = field(default_factory=dict)
+    """What the artifacts that it is given looked like when they were published, by digest."""
     function: Callable[..., Any] | None = field(default=None, compare=False)
     """The function itself, for a runtime in this process."""
 

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def execute(
 def _attempt(
     call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind
 ) -> tuple[Published, ...]:
-    handed = _Handed(artifacts)
+    handed = _Handed(artifacts, call.stats)
     context = StepContext(
         run=call.run,
         step=call.step,
@@ -83,8 +83,10 @@ def _attempt(
             printing_to(printed, aloud=runtime == "inline"),
             _time_limit(call),
         ):
-            returned = function(**arguments)
-    handed.check(call)
+            try:
+                returned = function(**arguments)
+            finally:
+                handed.check(call)
     return tuple(_publish(call, value, codec, artifacts) for value in _outputs(call, returned))
 
 
@@ -138,36 +140,39 @@ def find_function(target: str) -> Any:
 class _Handed:
     """Artifacts as a call is given them, to see whether it left its files and folders alone."""
 
-    def __init__(self, artifacts: Artifacts) -> None:
+    def __init__(self, artifacts: Artifacts, known: Mapping[str, ArtifactStat]) -> None:
         self._artifacts = artifacts
-        self._stats: dict[str, ArtifactStat] = {}
+        self._known = known
+        self._given: dict[str, tuple[Path, ArtifactStat]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._artifacts, name)
 
     def path(self, digest: str) -> Path:
-        """Return where a file or folder lies, and take note of what it looks like."""
+        """Return where a file or folder lies; StoreError if it is not as it was published."""
         path = self._artifacts.path(digest)
-        self._stats[digest] = self._artifacts.stat(digest)
+        stat = self._known.get(digest) or self._artifacts.stat(digest)
+        if not self._artifacts.intact(stat):
+            self._artifacts.remove(digest)
+            raise StoreError(
+                f"{path.name!r} ({digest[:12]}) was changed after it was published",
+                hint="a step wrote into what it was given; run again: it is made anew",
+            )
+        self._given[digest] = path, stat
         return path
 
     def check(self, call: StepCall) -> None:
-        """Raise StepFailed if the call changed what it was given: others are given it too."""
-        for digest, before in self._stats.items():
+        """Raise StepFailed if what the call was given has changed, and let nobody else have it."""
+        for digest, (path, before) in self._given.items():
             if not self._artifacts.intact(before):
+                self._artifacts.remove(digest)
                 raise StepFailed(
-                    f"step {call.step!r} changed {self._name(digest)!r}, which it was given",
+                    f"step {call.step!r} changed {path.name!r}, which it was given",
                     step=call.step,
                     kind="InputChanged",
                     hint="copy it (shutil.copy, shutil.copytree) and change the copy; "
-                    "the changed one is made anew",
+                    "what was changed is made anew",
                 )
-
-    def _name(self, digest: str) -> str:
-        try:
-            return self._artifacts.path(digest).name
-        except StoreError:
-            return digest[:12]
 
 
 def _value(argument: Argument, codec: Codec, artifacts: Any) -> Any:

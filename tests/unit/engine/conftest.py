@@ -58,6 +58,9 @@ class MemoryArtifacts:
     def verify(self, digest: str) -> bool:
         return digest in self.kept
 
+    def remove(self, digest: str) -> None:
+        self.kept.pop(digest, None)
+
 
 @dataclass
 class MemoryClaim:
