@@ -45,19 +45,27 @@ class Workshop:
         """Name of the project in the ledger's tables: its folder's."""
         return self.root.name
 
-    def ports(self, lookups: Mapping[str, object] | None = None) -> Ports:
-        """Return the world as the engine is given it."""
+    def ports(
+        self, lookups: Mapping[str, object] | None = None, imported: tuple[str, ...] = ()
+    ) -> Ports:
+        """Return the world as the engine is given it; `imported` as of `fingerprint`."""
 
         @cache
         def of(target: str, also: tuple[str, ...]) -> Fingerprint:
-            return fingerprint(target, self.sources, also=also)
+            return fingerprint(target, self.sources, also=also, imported=imported)
+
+        def reread(target: str, also: tuple[str, ...]) -> Fingerprint:
+            if not self.sources.is_stale():
+                return of(target, also)
+            fresh = FileSources(self.root, None, main=_main())
+            return fingerprint(target, fresh, also=also, imported=imported)
 
         return Ports(
             ledger=self.ledger,
             artifacts=self.artifacts,
             codec=self.codec,
             fingerprint=of,
-            reread=lambda target, also: self._reread(of, target, also),
+            reread=reread,
             environment=lambda names: declared_environment(names, self.root),
             lookups=lookups or {},  # type: ignore[arg-type]
             claim=FileClaims(self.paths.claims).claim,
@@ -71,17 +79,6 @@ class Workshop:
             pause=time.sleep,
         )
 
-    def _reread(
-        self,
-        known: Callable[[str, tuple[str, ...]], Fingerprint],
-        target: str,
-        also: tuple[str, ...],
-    ) -> Fingerprint:
-        """Read code again only if a file is not what it was when it was read first."""
-        if not self.sources.is_stale():
-            return known(target, also)
-        return fingerprint(target, FileSources(self.root, None), also=also)
-
 
 def open_workshop(root: Path, home: Path, *, write: bool, by: str | None = None) -> Workshop:
     """Open a home's parts; with `write` false nothing is made, so that a look leaves no trace."""
@@ -94,10 +91,14 @@ def open_workshop(root: Path, home: Path, *, write: bool, by: str | None = None)
         paths=paths,
         ledger=SqliteLedger.open(paths.ledger, create=write),
         artifacts=FolderArtifacts(paths.artifacts),
-        codec=TreeCodec(digest_path, main_module[-1] if main_module else None),
-        sources=FileSources(root, index),
+        codec=TreeCodec(digest_path, _main()),
+        sources=FileSources(root, index, main=_main()),
         actor=who(by),
     )
+
+
+def _main() -> str | None:
+    return main_module[-1] if main_module else None
 
 
 def who(by: str | None = None) -> Actor:

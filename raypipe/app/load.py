@@ -41,7 +41,7 @@ def run_pipeline(
     from raypipe.app.assemble import open_workshop
     from raypipe.app.home import find_home
     from raypipe.app.run import Prepared, run_prepared
-    from raypipe.engine.step import main_module
+    from raypipe.engine.step import main_module, module_of
     from raypipe.store.sources import module_name, project_root
 
     request = RunRequest(**options)
@@ -54,6 +54,7 @@ def run_pipeline(
         workshop=open_workshop(root, find_home(request.home, root), write=True, by=request.by),
         parameters={name: repr(value) for name, value in parameters.items()},
         target=f"{file}:{made.name}",
+        imported=(module_of(made.function),),
         runtime=request.runtime or ("ray" if request.address else "inline"),
         address=request.address,
     )

@@ -16,6 +16,7 @@ from raypipe.engine.drive import Drive, Driven, Listener
 from raypipe.engine.graph import Graph
 from raypipe.engine.plan import Choices, Planner
 from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
+from raypipe.engine.step import module_of
 from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
 
 AfterRun = Callable[[Driven, Planner], None]
@@ -33,6 +34,8 @@ class Prepared:
     settings: Json = None
     commits: Mapping[str, str] = field(default_factory=dict)
     target: str = ""
+    imported: tuple[str, ...] = ()
+    """Modules that were imported to make the graph."""
     runtime: Literal["inline", "ray"] = "inline"
     address: str | None = None
     cpus: int | None = None
@@ -64,6 +67,7 @@ def _prepare_script(request: RunRequest, target: Target, home: Path, write: bool
         workshop=workshop,
         parameters={name: repr(value) for name, value in parameters.items()},
         target=str(target),
+        imported=(module_of(made.function),),
         runtime=request.runtime or ("ray" if request.address else "inline"),
         address=request.address,
     )
@@ -155,7 +159,7 @@ def _planner(prepared: Prepared, request: RunRequest) -> Planner:
     made.append(
         Planner(
             graph=prepared.graph,
-            ports=prepared.workshop.ports(lookups),
+            ports=prepared.workshop.ports(lookups, prepared.imported),
             choices=Choices(force=force),
         )
     )

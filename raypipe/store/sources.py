@@ -19,7 +19,7 @@ from raypipe.errors import PipelineError
 
 PACKAGE = Path(__file__).parent.parent
 """raypipe's own folder."""
-FORMAT = 5
+FORMAT = 6
 """Number of the index's form, and of what parsing finds; another number is another index."""
 UNKNOWN_VERSION = "unknown"
 """Stands for the version of a module that no distribution brought."""
@@ -39,7 +39,15 @@ _FROM_ANOTHER_NAME = {
 class FileSources:
     """The modules of a project, of raypipe, and of editable installs, from their files."""
 
-    def __init__(self, root: Path, index: Path | None, extra: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        index: Path | None,
+        extra: Iterable[Path] = (),
+        main: str | None = None,
+    ) -> None:
+        """`main` is the module that runs as `__main__`, where that is a file of the project's."""
+        self._main = main
         self._roots = [*code_folders(root), *extra, *_other_roots(root)]
         self._root = root
         self._index = index and index / "sources.json"
@@ -74,6 +82,15 @@ class FileSources:
                 parts = parts[:-1] if parts[-1] == "__init__" else parts
                 found.append(".".join((package, *parts)))
         return found
+
+    def everything(self) -> Iterable[str]:
+        """Return the names of all modules under the root, but for other environments' in it."""
+        for above, folders, files in os.walk(self._root):
+            folders[:] = sorted(name for name in folders if _is_of_project(Path(above, name)))
+            for file in sorted(files):
+                path = Path(above, file).relative_to(self._root).with_suffix("")
+                if file.endswith(".py") and not any("." in part for part in path.parts):
+                    yield ".".join(path.parts).removesuffix(".__init__")
 
     def lines(self, name: str) -> list[str]:
         """Return the lines of a module's source; none for a folder without `__init__.py`."""
@@ -145,17 +162,23 @@ class FileSources:
             return ModuleTable(name=name, is_package=True, pieces=(), imports={}, stars=())
         seal = _seal(file)
         self._seals[file] = seal
-        entry = self._read_index().get(f"{name} {file}")
+        is_main = name == self._main
+        known_as = f"{name} {file}{' as main' if is_main else ''}"
+        entry = self._read_index().get(known_as)
         if entry is not None and entry["seal"] == seal:
             try:
                 return ModuleTable.from_json(entry["table"])
             except (KeyError, TypeError, ValueError):
                 pass
         table = parse_module(
-            name, _read(file), is_package=file.name == "__init__.py", shown=self._shown(file)
+            name,
+            _read(file),
+            is_package=file.name == "__init__.py",
+            shown=self._shown(file),
+            is_main=is_main,
         )
         if time.time_ns() - max(seal[:2]) > YOUNG:
-            self._fresh[f"{name} {file}"] = {"seal": seal, "table": table.to_json()}
+            self._fresh[known_as] = {"seal": seal, "table": table.to_json()}
         return table
 
     def _shown(self, file: Path) -> str:
@@ -165,6 +188,12 @@ class FileSources:
         if self._kept is None:
             self._kept = _load(self._index)
         return self._kept
+
+
+def _is_of_project(folder: Path) -> bool:
+    other = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
+    hidden = folder.name.startswith(".") or folder.name in other
+    return not hidden and not (folder / "pyvenv.cfg").exists()
 
 
 def _seal(file: Path) -> list[int]:

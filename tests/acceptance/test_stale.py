@@ -1,5 +1,9 @@
 """Ways to an old or a wrong result that a key must tell apart, each with real files and runs."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tests.conftest import Project
@@ -219,3 +223,96 @@ def flow():
 """,
     )
     assert answer(project) == [1, 3]
+
+
+def test_what_a_script_binds_where_it_is_started_counts(project: Project) -> None:
+    project.write(
+        "flow.py",
+        TOP
+        + """
+SCALE = 1
+
+
+@step
+def scale(x):
+    return SCALE * x
+
+
+@pipeline
+def flow():
+    return scale(1)
+
+
+if __name__ == "__main__":
+    SCALE = 2
+    print(flow.run().outputs["result"])
+""",
+    )
+    assert python(project) == "2"
+    assert answer(project) == 1, "nothing is bound where it is not started as a script"
+    project.edit("flow.py", "SCALE = 2", "SCALE = 3")
+    assert python(project) == "3"
+    assert answer(project) == 1
+
+
+def test_code_that_is_loaded_from_a_file_counts(project: Project) -> None:
+    project.write("plugins/scale.py", "SCALE = 2\n")
+    project.write(
+        "flow.py",
+        TOP
+        + """
+import runpy
+
+
+@step
+def scale(x):
+    return runpy.run_path(str(Path(__file__).parent / "plugins" / "scale.py"))["SCALE"] * x
+
+
+@pipeline
+def flow():
+    return scale(1)
+""",
+    )
+    assert answer(project) == 2
+    project.edit("plugins/scale.py", "2", "3")
+    assert answer(project) == 3
+
+
+def test_what_the_script_changes_of_other_modules_counts(project: Project) -> None:
+    project.write("helpers.py", "SCALE = 1\n")
+    project.write(
+        "steps.py", TOP + "import helpers\n@step\ndef scale(x):\n    return helpers.SCALE * x\n"
+    )
+    project.write(
+        "flow.py",
+        TOP
+        + """
+import helpers
+from steps import scale
+
+helpers.SCALE = 2
+
+
+@pipeline
+def flow():
+    return scale(1)
+""",
+    )
+    assert answer(project) == 2
+    project.edit("flow.py", "SCALE = 2", "SCALE = 3")
+    assert answer(project) == 3
+
+
+def python(project: Project) -> str:
+    """Run the flow with Python itself; return the last line that it prints."""
+    said = subprocess.run(
+        [sys.executable, "flow.py"],
+        cwd=project.folder,
+        env={**os.environ, "HOME": str(project.folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return said.stdout.strip().splitlines()[-1]

@@ -28,7 +28,8 @@ class Mentions:
     widens: set[str] = field(default_factory=set)
     """What a name that is computed at run time may mean.
 
-    "module", "package", "methods" (of any class), or "under NAME": the modules of a package.
+    "module", "package", "methods" (of any class), "files" (any of the project's), or "under NAME":
+    the modules of a package.
     """
     sets: set[str] = field(default_factory=set)
     """Global names, with attributes, that are bound, or changed in a part: `helpers.TABLE`."""
@@ -218,6 +219,8 @@ class _Visitor(ast.NodeVisitor):
             self._by_name(first)
         elif dotted(node.func) == "vars" and first is None:
             self.found.widens.add("module")
+        elif dotted(node.func) == "exec" and not isinstance(first, ast.Constant):
+            self.found.widens.add("files")
         self.generic_visit(node)
 
     def _by_name(self, name: ast.expr) -> None:

@@ -14,12 +14,19 @@ from raypipe.errors import CodeReferenceError
 
 FOLLOWED = ("raypipe.stages", "raypipe.model", "raypipe.values")
 """Parts of raypipe that count like a project's own code; the others change no result."""
-DYNAMIC = frozenset(
-    {"importlib.import_module", "importlib.reload", "importlib.util.spec_from_file_location",
-     "importlib.util.find_spec", "runpy.run_path", "runpy.run_module", "pkgutil.iter_modules",
-     "pkgutil.walk_packages", "pkgutil.resolve_name"}
-)  # fmt: skip
-"""What imports a module by a name that is computed."""
+DYNAMIC = {
+    "importlib.import_module": "package",
+    "importlib.reload": "package",
+    "importlib.util.find_spec": "package",
+    "importlib.util.spec_from_file_location": "files",
+    "importlib.machinery.SourceFileLoader": "files",
+    "runpy.run_path": "files",
+    "runpy.run_module": "package",
+    "pkgutil.iter_modules": "package",
+    "pkgutil.walk_packages": "package",
+    "pkgutil.resolve_name": "package",
+}
+"""What finds code by a name or a file that is computed: among the package's, or all there is."""
 CONSTRUCTING = frozenset(
     {"__init__", "__new__", "__post_init__", "__init_subclass__", "__class_getitem__",
      "__set_name__", "__slots__", "__match_args__", "__doc__", "__module__", "__all__"}
@@ -29,17 +36,21 @@ MODULE = "<module>"
 """Stands for the statements of a module that bind no name."""
 
 
-def fingerprint(target: str, sources: Sources, *, also: Iterable[str] = ()) -> Fingerprint:
+def fingerprint(
+    target: str, sources: Sources, *, also: Iterable[str] = (), imported: Iterable[str] = ()
+) -> Fingerprint:
     """Return the fingerprint of the code that `module:qualname`, and each of `also`, can reach.
 
-    CodeReferenceError names what is not there. A name that cannot be resolved widens to the whole
-    module.
+    `imported` are modules that are imported before it runs, such as the pipeline's: what they
+    change of what is reached counts too. CodeReferenceError names what is not there. A name that
+    cannot be resolved widens to the whole module.
     """
-    walk = _Walk(sources)
+    also = sorted(also)
+    walk = _Walk(sources, imported)
     for reference in (target, *also):
         walk.start(reference)
     walk.go()
-    return walk.fingerprint()
+    return walk.fingerprint((target, *also))
 
 
 def is_neutral(module: str) -> bool:
@@ -50,8 +61,9 @@ def is_neutral(module: str) -> bool:
 
 
 class _Walk:
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, imported: Iterable[str] = ()) -> None:
         self.sources = sources
+        self.imported = tuple(imported)
         self.symbols: dict[str, tuple[str, list[Piece]]] = {}
         self.modules: set[str] = set()
         self.attributes: set[str] = set()
@@ -180,8 +192,8 @@ class _Walk:
             return
         if self.sources.module(other) is None:
             self._package(other)
-            if ".".join(filter(None, (other, name, *chain))) in DYNAMIC:
-                self._widen(module, "package")
+            if width := DYNAMIC.get(".".join(filter(None, (other, name, *chain)))):
+                self._widen(module, width)
             return
         if not name:
             self._reach_module(other, chain)
@@ -222,11 +234,15 @@ class _Walk:
     def _widen(self, module: str, width: str) -> None:
         if module.startswith("raypipe."):
             return  # what raypipe finds by name at run time is code references, which count
-        self.widened.add(f"{module}: a name is computed at run time")
+        what = "a file of code" if width == "files" else "a name"
+        self.widened.add(f"{module}: {what} is computed at run time")
         kind, _, package = width.partition(" ")
         self._whole_module(module)
         if kind == "methods":
             self.every_method = True
+        elif kind == "files":
+            for other in self.sources.everything():
+                self._whole_module(other)
         elif kind in {"package", "under"}:
             is_named = package and not package.startswith(".")
             where = package if is_named else module.partition(".")[0]
@@ -251,7 +267,7 @@ class _Walk:
 
     def _reach_methods(self) -> None:
         """Reach each method of the import closure whose name is taken from some value."""
-        for module in self._import_closure():
+        for module in self._import_closure(self.modules):
             table = self.sources.module(module)
             assert table is not None
             for piece in table.pieces:
@@ -298,7 +314,7 @@ class _Walk:
         """
         reached = {top_symbol(module, symbol) for symbol, (module, _) in self.symbols.items()}
         reached |= {f"{module}:*" for module in self.whole}
-        for module in self._import_closure():
+        for module in self._import_closure({*self.modules, *self.imported}):
             table = self.sources.module(module)
             assert table is not None
             for index, piece in enumerate(table.pieces):
@@ -314,9 +330,9 @@ class _Walk:
 
     # --- the import closure
 
-    def _import_closure(self) -> list[str]:
+    def _import_closure(self, modules: Iterable[str]) -> list[str]:
         seen: set[str] = set()
-        waiting = list(self.modules)
+        waiting = list(modules)
         while waiting:
             module = waiting.pop()
             if module in seen or is_neutral(module) or self.sources.module(module) is None:
@@ -362,7 +378,7 @@ class _Walk:
             self.packages.add(top)
         return bool(top)
 
-    def fingerprint(self) -> Fingerprint:
+    def fingerprint(self, started: tuple[str, ...]) -> Fingerprint:
         symbols: dict[str, str] = {}
         texts: dict[str, str] = {}
         for symbol, (module, pieces) in sorted(self.symbols.items()):
@@ -373,7 +389,8 @@ class _Walk:
             sorted(found for top in self.packages if (found := self.sources.distribution(top)))
         )
         widened = tuple(sorted(self.widened))
-        counted = ["fingerprint 1", sorted(symbols.items()), sorted(packages.items())]
+        reached = [sorted(symbols.items()), sorted(packages.items())]
+        counted = ["fingerprint 2", started, *reached]
         return Fingerprint(
             digest=digest_bytes(json.dumps(counted, separators=(",", ":")).encode()),
             symbols=symbols,

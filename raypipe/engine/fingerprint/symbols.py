@@ -129,6 +129,10 @@ class Sources(Protocol):
         """Return the project's modules in a package, at any depth."""
         ...
 
+    def everything(self) -> Iterable[str]:
+        """Return all the project's modules, imported by name or not."""
+        ...
+
     def lines(self, name: str) -> list[str]:
         """Return the lines of a module's source."""
         ...
@@ -141,8 +145,14 @@ class Sources(Protocol):
         ...
 
 
-def parse_module(name: str, text: str, *, is_package: bool, shown: str) -> ModuleTable:
-    """Parse a module's source; PipelineError names the file (as `shown`) and the line."""
+def parse_module(
+    name: str, text: str, *, is_package: bool, shown: str, is_main: bool = False
+) -> ModuleTable:
+    """Parse a module's source; PipelineError names the file (as `shown`) and the line.
+
+    `is_main` says that it runs as `__main__`: what its block for that binds counts then, and what
+    it calls does not, for that is how the pipeline is run.
+    """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
@@ -150,7 +160,26 @@ def parse_module(name: str, text: str, *, is_package: bool, shown: str) -> Modul
         raise PipelineError(
             f"{shown}, line {line}: {getattr(error, 'msg', error)}", hint="mend the syntax"
         ) from error
-    return _Parser(name, is_package).parse(tree)
+    return _Parser(name, is_package).parse(_as_main(tree) if is_main else tree)
+
+
+def _as_main(tree: ast.Module) -> ast.Module:
+    body: list[ast.stmt] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.If) and _is_start_of_script(statement.test):
+            inner = (one for one in statement.body if not isinstance(one, ast.Expr))
+            body.extend(one for one in inner if not _runs_something(one))
+        else:
+            body.append(statement)
+    return ast.Module(body=body, type_ignores=[])
+
+
+def _runs_something(statement: ast.stmt) -> bool:
+    """Say whether a statement keeps what a call by attribute gave: `outcome = flow.run()`."""
+    match statement:
+        case ast.Assign(value=ast.Call(func=ast.Attribute(attr="run"))):
+            return True
+    return False
 
 
 class _Parser:

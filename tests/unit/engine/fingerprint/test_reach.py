@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from raypipe.engine.fingerprint import ModuleTable, fingerprint, parse_module
 from raypipe.engine.fingerprint.reach import absolute, is_neutral
+from raypipe.engine.records import Fingerprint
 from raypipe.errors import CodeReferenceError
 
 
@@ -44,6 +45,11 @@ class Texts:
         paths = (path for path in self.files if path.startswith(f"{package}/"))
         return sorted(
             p.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for p in paths
+        )
+
+    def everything(self) -> Iterable[str]:
+        return sorted(
+            p.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for p in self.files
         )
 
     def lines(self, name: str) -> list[str]:
@@ -1669,6 +1675,62 @@ def test_code_that_a_setting_names_counts_too() -> None:
     assert fingerprint("flow:go", project, also=["flow:build"]) != fingerprint(
         "flow:go", edited, also=["flow:build"]
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def go(x):\n    return x == 0 or og(x - 1)\ndef og(x):\n    return x != 0 and go(x - 1)\n",
+        "def go(x):\n    return globals()['go']\ndef og(x):\n    return globals()['og']\n",
+    ],
+    ids=["mutual recursion", "the same whole module"],
+)
+def test_functions_that_reach_the_same_code_are_told_apart(text: str) -> None:
+    project = Texts({"flow.py": text})
+    go, og = (fingerprint(f"flow:{name}", project) for name in ("go", "og"))
+    assert go.symbols == og.symbols
+    assert go.digest != og.digest
+
+
+def test_what_else_is_reached_counts_by_name_too() -> None:
+    text = "class A:\n    b: 'B'\nclass B:\n    a: A\ndef go(x):\n    return x, A, B\n"
+    project = Texts({"flow.py": text})
+    one = fingerprint("flow:go", project, also=["flow:A"])
+    assert one.digest != fingerprint("flow:go", project, also=["flow:B"]).digest
+    both = ["flow:A", "flow:B"]
+    assert fingerprint("flow:go", project, also=both) == fingerprint(
+        "flow:go", project, also=both[::-1]
+    )
+
+
+def test_what_the_pipelines_module_changes_of_a_step_counts() -> None:
+    def of(script: str) -> str:
+        files = {
+            "steps.py": "import helpers\ndef go(x):\n    return x * helpers.SCALE\n",
+            "helpers.py": "SCALE = 1\n",
+            "script.py": f"import helpers\nfrom steps import go\n{script}\n",
+        }
+        return fingerprint("steps:go", Texts(files), imported=["script"]).digest
+
+    assert of("") == of("other = 3") == of("def flow():\n    return go(1)")
+    assert len({of(""), of("helpers.SCALE = 2"), of("helpers.SCALE = 3")}) == 3
+
+
+LOADERS = {
+    "run_path": "import runpy\ndef go(x):\n    return runpy.run_path(x + '.py')",
+    "spec": "from importlib.util import spec_from_file_location as by\n"
+    "def go(x):\n    return by('m', x + '.py')",
+    "exec": "def go(x):\n    exec(open(x + '.py').read())",
+}
+
+
+@pytest.mark.parametrize("text", LOADERS.values(), ids=LOADERS)
+def test_code_that_is_loaded_from_a_file_may_be_any_of_the_projects(text: str) -> None:
+    def of(other: str) -> Fingerprint:
+        return fingerprint("flow:go", Texts({"flow.py": text, "scripts/other.py": other}))
+
+    assert of("A = 1").digest != of("A = 2").digest
+    assert "flow: a file of code is computed at run time" in of("A = 1").widened
 
 
 @pytest.mark.parametrize("target", ["flow:og", "flows:go"])

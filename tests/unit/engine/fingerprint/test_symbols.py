@@ -153,3 +153,31 @@ def test_a_table_of_another_form_is_refused() -> None:
 def test_a_fault_of_syntax_names_file_and_line() -> None:
     with pytest.raises(PipelineError, match=r"flow\.py, line 2"):
         parse("a = 1\ndef f(:\n")
+
+
+MAIN = """
+RATE = 1
+
+
+def go():
+    return RATE
+
+
+if __name__ == "__main__":
+    RATE = 2
+    helpers.SCALE = 3
+    outcome = flow.run(rate=3)
+    flow.run()
+"""
+
+
+def test_what_the_start_of_a_script_binds_counts_where_it_runs_as_one() -> None:
+    plain = parse(MAIN)
+    as_main = parse_module("flow", MAIN, is_package=False, shown="flow.py", is_main=True)
+    assert [piece.binds for piece in plain.pieces] == [("RATE",), ("go",)]
+    assert [piece.binds for piece in as_main.pieces] == [
+        ("RATE",),
+        ("go",),
+        ("RATE",),
+        ("helpers",),
+    ]
