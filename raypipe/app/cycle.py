@@ -15,6 +15,7 @@ from raypipe.stages.training import train
 from raypipe.stages.validation import admit, infer, validate
 from raypipe.values.dataset import Dataset
 from raypipe.values.schema import Schema
+from raypipe.values.uri import parse_uri
 
 
 def cycle(
@@ -56,6 +57,8 @@ def cycle(
         config.preprocessing,
         data.label,
         config.training.task,
+        rule,
+        parse_uri(dataset.uri).repository,
         profile,
         refit_on=profile if config.preprocessing.refit == "always" else None,
     )

@@ -26,6 +26,11 @@ class DatasetUri:
         return f"{whole}/{self.path}" if self.path else whole
 
     @property
+    def repository(self) -> str:
+        """The reference without its ref: where the data is, whatever the commit."""
+        return f"{self.scheme}://{self.repo}/{self.path}".rstrip("/")
+
+    @property
     def prefix(self) -> str:
         """What the paths of its objects start with."""
         return f"{self.path}/" if self.path else ""

@@ -1,5 +1,6 @@
 """The cycle of a model, from data to a reviewed version, as a person runs it."""
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -50,6 +51,29 @@ def test_new_data_makes_a_patch_and_transforms_only_what_is_new(registered: Proj
     assert shown["version"] == "1.0.1"
     assert "400 rows added (1,600 in all)" in shown["changelog"]["data"]
     assert "shard part-part3.parquet added" in shown["changelog"]["data"]
+
+
+def test_another_split_fits_the_recipe_anew(trained: Project) -> None:
+    plan = trained.raypipe("plan", "tiny.yaml", "--set", "data.split.salt=zzz", "--json")
+    assert "hit" not in stages(plan) or "fit" not in stages(plan)["hit"]
+    assert tiny.run(trained, "--set", "data.split.salt=zzz").actions["fit"] == "execute"
+
+
+def test_a_schema_file_that_was_deleted_is_inferred_from_the_rows_of_now(trained: Project) -> None:
+    project = trained
+    schema = project.folder / ".raypipe" / "schemas" / "tiny.yaml"
+    schema.unlink()
+    assert tiny.run(project).executed == []
+    before = schema.read_text()
+
+    other = tiny.rows(60)
+    carriers = pa.array(["ZZ"] * other.num_rows)
+    other = other.set_column(other.schema.get_field_index("carrier"), "carrier", carriers)
+    schema.unlink()
+    tiny.import_shards(project, tiny.write_shard(project, "part3", other))
+    assert "infer" in tiny.run(project).executed
+    assert schema.read_text() != before
+    assert "ZZ" in schema.read_text()
 
 
 def test_a_rejected_candidate_ends_the_run_and_says_who_and_why(trained: Project) -> None:

@@ -25,12 +25,16 @@ def fit(
     settings: PreprocessingConfig,
     label: str,
     task: Literal["binary", "multiclass", "regression"],
+    rule: SplitRule,
+    repository: str,
     profiles: SplitProfiles,
     refit_on: SplitProfiles | None = None,
 ) -> Transform:
-    """Fit the recipe to the train profile; again only if recipe, schema or code changed.
+    """Fit the recipe to the train profile; again only if recipe, schema, split or code changed.
 
-    `refit_on` is given where every change of the data should count.
+    `rule` and `repository` say which rows the profile is of, whatever the commit: with another
+    split, rows that it was fitted to would be among those it is judged by. `refit_on` is given
+    where every change of the data should count.
     """
     from raypipe.stages.preprocessing.fitting import fit_transform
 

@@ -20,11 +20,11 @@ SHOWN = 10
 """Reasons that the message of a stop lists."""
 
 
-@step(driver=True, uncounted=("profiles",))
+@step(driver=True)
 def infer(
     name: str, profiles: SplitProfiles, data: DataConfig, settings: ValidationConfig, task: Task
 ) -> Schema:
-    """Return the schema that the rows at hand keep; later rows do not change it.
+    """Return the schema that the rows at hand keep; later rows are held against its file.
 
     UsageError if the label is none for the task: a schema made with a wrong label would stay. (A
     constant one is a fault of the rows, and `validate` says so.)
