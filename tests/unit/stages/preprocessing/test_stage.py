@@ -59,13 +59,13 @@ def test_progress_says_how_many_shards_are_done(
     assert made[0].train.file.parent == context.scratch
 
 
-def test_it_is_fitted_to_what_counts_where_every_change_counts(profiles, schema, recipe):
+def test_it_is_fitted_to_what_counts_where_every_change_counts(profiles, schema, recipe, rule):
     empty = SplitProfiles.merge_all([])
     fitted = fit("f", schema, recipe, "late", "binary", rule, "local://f", empty, refit_on=profiles)
     assert fitted == fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles)
 
 
-def test_an_edit_of_a_users_function_makes_another_transform(profiles, schema, context):
+def test_an_edit_of_a_users_function_makes_another_transform(profiles, schema, rule, context):
     """The transform holds no code: without a digest of it, what follows would stay as it was."""
     recipe = PreprocessingConfig.model_validate(
         {"groups": [{"kind": "function", "columns": "miles", "function": "mine_here:f"}]}
