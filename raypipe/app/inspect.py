@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from raypipe.app.alive import as_it_is
 from raypipe.app.look import look
 from raypipe.app.models import find_version
 from raypipe.engine.records import Json, RunRecord
@@ -10,13 +11,15 @@ from raypipe.engine.records import Json, RunRecord
 
 def runs(home: Path | None, last: int = 20) -> list[RunRecord]:
     """Return the newest runs, newest first."""
-    return list(look(home).ledger.list_runs(limit=last))
+    workshop = look(home)
+    return [as_it_is(workshop, run) for run in workshop.ledger.list_runs(limit=last)]
 
 
 def run(name: str, home: Path | None) -> Json:
     """Return one run with its steps, every attempt at one, and where each of its curves ended."""
-    ledger = look(home).ledger
-    record = ledger.get_run(name)
+    workshop = look(home)
+    ledger = workshop.ledger
+    record = as_it_is(workshop, ledger.get_run(name))
     steps = ledger.run_steps(record.id)
     last = {metric.name: metric.value for metric in ledger.metrics(record.id)}
     return {
@@ -42,8 +45,11 @@ def lineage(model: str, home: Path | None) -> Json:
     workshop = look(home)
     row = find_version(workshop.ledger, model)
     record = workshop.ledger.get_run(row.run)
-    reviews = [r for r in workshop.ledger.list_reviews() if r.pipeline == record.pipeline]
-    decided = [asdict(r) for r in reviews if r.status == "approved" and r.run == record.id]
+    decided = [
+        asdict(review)
+        for review in workshop.ledger.list_reviews("approved")
+        if review.evidence == row.evaluation
+    ]
     return {
         "model": row.model,
         "version": row.version,

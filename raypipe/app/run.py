@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
 from raypipe.app.home import find_home
 from raypipe.app.outcome import Outcome, error_json
@@ -111,9 +112,16 @@ def run_prepared(
     prepared: Prepared, request: RunRequest, listen: Listener = lambda event: None
 ) -> Outcome:
     """Run a graph, keep what became of it in the ledger, and return it."""
+    record = _record(prepared)
+    with under_way(prepared.workshop, record.id):
+        return _run(prepared, record, request, listen)
+
+
+def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Listener) -> Outcome:
     workshop = prepared.workshop
     planner = _planner(prepared, request)
-    record = _start(prepared)
+    end_lost_runs(workshop)
+    workshop.ledger.start_run(record)
     runtime = make_runtime(
         prepared.runtime,
         workshop.paths.home,
@@ -175,10 +183,10 @@ def _no_step(name: str, graph: Graph) -> NotFound:
     return NotFound(f"pipeline {graph.pipeline!r} has no step {name!r}", hint=hint)
 
 
-def _start(prepared: Prepared) -> RunRecord:
+def _record(prepared: Prepared) -> RunRecord:
     now = time.time()
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
-    record = RunRecord(
+    return RunRecord(
         id=f"{stamp}-{os.urandom(3).hex()}",
         project=prepared.workshop.project,
         pipeline=prepared.graph.pipeline,
@@ -189,8 +197,6 @@ def _start(prepared: Prepared) -> RunRecord:
         settings=prepared.settings,
         commits=prepared.commits,
     )
-    prepared.workshop.ledger.start_run(record)
-    return record
 
 
 def _snapshot(prepared: Prepared) -> Callable[[], Path] | None:
@@ -210,7 +216,7 @@ def _snapshot(prepared: Prepared) -> Callable[[], Path] | None:
 def _stop(
     workshop: Workshop, run: str, planner: Planner, status: RunStatus, error: RaypipeError | None
 ) -> None:
-    workshop.ledger.save_steps(run, [item.state for item in planner.planned.values()])
+    workshop.ledger.save_steps(run, _states(planner))
     workshop.ledger.end_run(run, status, None if error is None else error_json(error))
 
 
@@ -220,9 +226,15 @@ def _cancelled(prepared: Prepared, run: str, planner: Planner, error: Interrupte
         run=run,
         pipeline=prepared.graph.pipeline,
         status=RunStatus.CANCELLED,
-        steps=tuple(item.state for item in planner.planned.values()),
+        steps=_states(planner),
         error=error,
     )
+
+
+def _states(planner: Planner) -> tuple[StepState, ...]:
+    """Return what became of the steps that were decided; lookups are no steps."""
+    decided = planner.planned.values()
+    return tuple(item.state for item in decided if item.node.kind != "lookup")
 
 
 def _end(prepared: Prepared, run: str, driven: Driven, planner: Planner) -> Outcome:

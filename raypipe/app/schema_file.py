@@ -4,8 +4,12 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.config.cycle import CycleConfig
+from raypipe.errors import StoreError, UsageError
 from raypipe.stages.validation import schema_from_yaml, schema_to_yaml
+from raypipe.store.faults import disk_faults
 from raypipe.values.schema import Schema
+
+MEND = "mend it, or delete it: the next run infers it again"
 
 
 def schema_path(config: CycleConfig, settings: Path, workshop: Workshop) -> Path:
@@ -18,12 +22,20 @@ def schema_path(config: CycleConfig, settings: Path, workshop: Workshop) -> Path
 
 def read_schema(file: Path) -> Schema | None:
     """Return the schema that a person keeps; None until the first run has written it."""
-    return schema_from_yaml(file.read_text()) if file.exists() else None
+    if not file.exists():
+        return None
+    try:
+        return schema_from_yaml(file.read_text())
+    except UsageError as error:
+        raise type(error)(f"{file}: {error}", hint=error.hint) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"the schema {file} cannot be read: {error}", hint=MEND) from error
 
 
 def write_schema(schema: Schema, file: Path) -> None:
     """Write a schema where there is none; whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(".tmp")
-    aside.write_text(schema_to_yaml(schema))
-    aside.rename(file)
+    with disk_faults(f"the schema {file} cannot be written"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_suffix(".tmp")
+        aside.write_text(schema_to_yaml(schema))
+        aside.rename(file)

@@ -47,10 +47,32 @@ def plain(value: Any) -> Json:
     return str(value)
 
 
+_told: list[bool] = []
+
+
+def conclude_json(result: Json) -> None:
+    """Print the result object, the last line of a command with --json."""
+    _told.append(True)
+    write(dump(result))
+
+
+def begin() -> None:
+    """Start a command, of which nothing has been told yet."""
+    _told.clear()
+
+
+def has_told() -> bool:
+    """Say whether the result object has been printed: there is one a command."""
+    return bool(_told)
+
+
 def show(name: str, record: Any, *, as_json: bool, text: Callable[[Json], str]) -> None:
     """Print one record: as the last JSON line, or as text."""
     data = plain(record)
-    write(dump({"event": "result", name: data, "error": None}) if as_json else text(data))
+    if as_json:
+        conclude_json({"event": "result", name: data, "error": None})
+    else:
+        write(text(data))
 
 
 def dump(data: Json) -> str:

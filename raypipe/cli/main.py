@@ -11,7 +11,7 @@ import typer
 
 import raypipe
 from raypipe.cli import commands, commands_config, commands_data, commands_models, commands_runs
-from raypipe.cli.face import dump, error_record, fault, note, silence, write
+from raypipe.cli.face import begin, dump, error_record, fault, has_told, note, silence, write
 from raypipe.errors import Interrupted, RaypipeError
 
 PATIENCE = 2.0
@@ -64,6 +64,7 @@ def main() -> NoReturn:
 
 def execute(arguments: Sequence[str]) -> int:
     """Run one command; return its exit code. Every fault has been told when this returns."""
+    begin()
     try:
         code = app(args=list(arguments), prog_name="raypipe", standalone_mode=False) or 0
         if code == Interrupted.exit_code:  # how newer versions of Typer hand an interrupt on
@@ -83,7 +84,7 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def _interrupt_once() -> None:
-    """Let the first Ctrl-C end the command; those that follow at once do not disturb its end."""
+    """Let the first Ctrl-C or SIGTERM end the command; what follows at once is not heard."""
     first: list[float] = []
 
     def interrupt(*_: object) -> None:
@@ -95,6 +96,8 @@ def _interrupt_once() -> None:
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupt)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 def _tell(error: BaseException, code: int, text: str, arguments: Sequence[str]) -> int:
@@ -104,7 +107,7 @@ def _tell(error: BaseException, code: int, text: str, arguments: Sequence[str]) 
         note("".join(traceback.format_exception(error)).rstrip())
     if text:
         note(text)
-    if "--json" in arguments:
+    if "--json" in arguments and not has_told():
         write(dump(error_record(error, code)))
     return code
 

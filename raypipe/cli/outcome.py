@@ -1,7 +1,7 @@
 """How a run or a plan ends on the command line: what is said of it, and the exit code."""
 
 from raypipe.app.outcome import Outcome
-from raypipe.cli.face import dump, fault, note, plain, write
+from raypipe.cli.face import conclude_json, fault, note, plain, write
 from raypipe.cli.render import plan, summary
 
 REVIEW_WANTED = 3
@@ -12,7 +12,7 @@ def conclude(outcome: Outcome, *, as_json: bool, require_done: bool = False) -> 
     """Print what a run or a plan came to; return the exit code."""
     data = plain(outcome)
     if as_json:
-        write(dump(data))
+        conclude_json(data)
     else:
         write(plan(data) if outcome.run is None else summary(data))
         if outcome.error is not None:

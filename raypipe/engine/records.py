@@ -172,8 +172,6 @@ class RunRecord:
     """The resolved settings, for a cycle."""
     commits: Mapping[str, str] = field(default_factory=dict)
     """Dataset reference to the commit that it was resolved to."""
-    code: str | None = None
-    """Digest of the snapshot of the project's code."""
     error: Json = None
 
 

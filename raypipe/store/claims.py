@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raypipe.engine.ports import Claim
+from raypipe.store.faults import disk_faults
 
 
 @dataclass(frozen=True)
@@ -14,10 +15,12 @@ class FileClaim:
 
     path: Path
     descriptor: int
+    shared: bool = False
 
     def release(self) -> None:
         """Let others have the key."""
-        self.path.unlink(missing_ok=True)
+        if not self.shared:
+            self.path.unlink(missing_ok=True)
         os.close(self.descriptor)
 
 
@@ -32,18 +35,44 @@ class FileClaims:
 
     def claim(self, key: str) -> Claim | None:
         """Return a claim on a key; None while another process, or this one, holds it."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._lock(key, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def share(self, key: str) -> Claim:
+        """Return a claim that others may hold too, as long as nobody has it for himself."""
+        claim = self._lock(key, fcntl.LOCK_SH)
+        assert claim is not None
+        return claim
+
+    def is_held(self, key: str) -> bool:
+        """Say whether a process on this machine holds a claim; nothing is made."""
+        try:
+            descriptor = os.open(self._folder / key, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def _lock(self, key: str, how: int) -> Claim | None:
         path = self._folder / key
-        while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                return None
-            if _is_at(descriptor, path):
-                return FileClaim(path, descriptor)
-            os.close(descriptor)  # its holder let go, and removed it, between the two calls
+        with disk_faults(f"{str(path)!r} cannot be locked"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            while True:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                try:
+                    fcntl.flock(descriptor, how)
+                except BlockingIOError:
+                    os.close(descriptor)
+                    return None
+                if _is_at(descriptor, path):
+                    return FileClaim(path, descriptor, shared=bool(how & fcntl.LOCK_SH))
+                os.close(descriptor)  # its holder let go, and removed it, between the two calls
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -10,9 +10,12 @@ from threading import RLock
 from typing import Any, Self
 
 from raypipe.errors import StoreError
+from raypipe.store.faults import is_full
 
 SCHEMA = 1
 """Number of the schema that this code writes."""
+BEING_MADE = 10.0
+"""Seconds for which a file without a byte may be one that another process is making."""
 BUSY = 30.0
 """Seconds that a locked database is waited for."""
 
@@ -29,6 +32,7 @@ class Database:
     def open(cls, path: Path, *, create: bool, busy: float = BUSY) -> Self:
         """Open a file to write; with `create` false to read, an empty one where there is none."""
         with faults(path):
+            _refuse_emptied(path)
             if create:
                 connection = _connect(path, "rwc", busy)
             elif path.exists():
@@ -86,6 +90,19 @@ def queries() -> Mapping[str, str]:
 # --- opening ------------------------------------------------------------------------------------
 
 
+def _refuse_emptied(path: Path) -> None:
+    """Raise StoreError for a file without a byte that nobody is about to write to."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return
+    if stat.st_size == 0 and time.time() - stat.st_mtime > BEING_MADE:
+        raise StoreError(
+            f"the ledger {str(path)!r} is empty: it has lost what was in it",
+            hint="restore it from a copy; or remove it to begin anew, artifacts are not lost",
+        )
+
+
 def _connect(path: Path | None, mode: str, busy: float) -> sqlite3.Connection:
     where = "file::memory:" if path is None else f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(
@@ -107,7 +124,7 @@ def _connect_to_read(path: Path, busy: float) -> sqlite3.Connection:
     try:
         return _connect(path, "rw", busy)
     except sqlite3.OperationalError as error:
-        if not any(text in str(error) for text in ("readonly", "unable to open")):
+        if not any(text in str(error) for text in ("readonly", "unable to open", "I/O", "full")):
             raise
         return _connect(path, "ro&immutable=1", busy)
 
@@ -179,7 +196,7 @@ def faults(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise StoreError(
-            f"the ledger {str(path)!r} cannot be used: {error}", hint=_hint(str(error))
+            f"the ledger {str(path)!r} cannot be used: {error}", hint=_hint(str(error), path)
         ) from error
     except sqlite3.DatabaseError as error:
         raise StoreError(
@@ -188,7 +205,9 @@ def faults(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _hint(text: str) -> str:
+def _hint(text: str, path: Path) -> str:
+    if "I/O" in text and is_full(path):
+        text = "full"
     hints = {
         "locked": "another process holds it; look which, then run again",
         "full": "free some space, then run again: what was recorded is kept",

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from raypipe.engine.ports import Artifacts
 from raypipe.engine.records import ArtifactStat
 from raypipe.errors import StoreError
 from raypipe.store.content import copy_path, digest_path, sync_folder, write_file
+from raypipe.store.faults import disk_faults
 
 STALE = 3600.0
 """Seconds after which what a writer left aside is taken for abandoned."""
@@ -178,25 +179,8 @@ class FolderArtifacts:
                 if time.time() - _newest(entry) > STALE:
                     _discard(entry)
 
-    @contextmanager
-    def _faults(self, digest: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(
-                f"artifact {digest[:12]} cannot be written in {str(self.folder)!r}: "
-                f"{error.strerror}",
-                hint=_HINTS.get(error.errno or 0, "look at the home's disk"),
-            ) from error
-
-
-_HINTS = {
-    errno.ENOSPC: "free some space, then run again: what was recorded is kept",
-    errno.EDQUOT: "free some of your quota, then run again: what was recorded is kept",
-    errno.EACCES: "mend the folder's permissions, or choose another home with --home",
-    errno.EPERM: "mend the folder's permissions, or choose another home with --home",
-    errno.EROFS: "the disk is read-only; choose another home with --home",
-}
+    def _faults(self, digest: str) -> AbstractContextManager[None]:
+        return disk_faults(f"artifact {digest[:12]} cannot be written in {str(self.folder)!r}")
 
 
 def _base_name(path: Path) -> str:

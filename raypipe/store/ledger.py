@@ -79,6 +79,18 @@ class SqliteLedger:
         if not ended.rowcount:
             self.get_run(run)
 
+    def running(self) -> list[RunRecord]:
+        """Return the runs that did not come to rest, oldest first."""
+        return [rows.read_run(row) for row in self._db.all("running")]
+
+    def end_lost(self, run: str, error: Json) -> None:
+        """Record that the process of a run ended without a word, and its attempts with it."""
+        told = dump(error)
+        values = {"status": "failed", "ended": self._now(), "error": told}
+        with self._db.writing():
+            self._db.do("end_run", id=run, **values)
+            self._db.do("end_executions", run=run, **values)
+
     def save_steps(self, run: str, steps: Iterable[StepState]) -> None:
         """Upsert what became of steps of a run; new ones follow those that are known."""
         with self._db.writing():
@@ -150,9 +162,9 @@ class SqliteLedger:
     def used_results(
         self, project: str, pipeline: str, step: str, limit: int = 100
     ) -> list[tuple[Result, str]]:
-        """Return the results of a step that runs of a pipeline used or made, with the run's id.
+        """Return the results of a step that runs of a pipeline used or made, last used first.
 
-        Newest run first; a result is there once for each run that used it.
+        Each with the id of the run that used it last.
         """
         values = {"project": project, "pipeline": pipeline, "step": step}
         found = self._db.all("used_results", **values, limit=limit)

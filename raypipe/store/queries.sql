@@ -24,15 +24,18 @@ SELECT state FROM run_steps WHERE run = :run ORDER BY position;
 -- live_result: the result that a key finds
 SELECT * FROM results WHERE key = :key AND live = 1;
 
--- used_results: results of a step that runs of a pipeline used or made, newest run first
+-- used_results: results of a step that runs of a pipeline used or made, once each, last used first
 WITH uses AS (
-    SELECT run_steps.run AS used_by, key FROM run_steps JOIN runs ON runs.id = run_steps.run
+    SELECT run_steps.run AS run, key, runs.created AS at
+    FROM run_steps JOIN runs ON runs.id = run_steps.run
     WHERE name = :step AND project = :project AND pipeline = :pipeline
-    UNION
-    SELECT run, key FROM results WHERE step = :step AND project = :project AND pipeline = :pipeline
+    UNION ALL
+    SELECT results.run, key, runs.created FROM results JOIN runs ON runs.id = results.run
+    WHERE results.step = :step AND results.project = :project AND results.pipeline = :pipeline
 )
-SELECT results.*, used_by FROM uses JOIN results ON results.key = uses.key
-ORDER BY used_by DESC, results.id DESC LIMIT :limit;
+SELECT results.*, uses.run AS used_by, max(uses.at) AS used_at
+FROM uses JOIN results ON results.key = uses.key
+GROUP BY results.id ORDER BY used_at DESC, results.id DESC LIMIT :limit;
 
 -- add_execution: an attempt at a step begins
 INSERT INTO executions (run, step, key, attempt, status, started, host, reason)
@@ -40,6 +43,12 @@ SELECT :run, :step, :key, 1 + count(*), 'running', :started, :host, :reason FROM
 
 -- end_execution: how an attempt ended, if that is not known
 UPDATE executions SET status = :status, ended = :ended, error = :error WHERE id = :id AND status = 'running';
+
+-- end_executions: the attempts of a run that ended without a word
+UPDATE executions SET status = :status, ended = :ended, error = :error WHERE run = :run AND status = 'running';
+
+-- running: runs that did not come to rest
+SELECT * FROM runs WHERE status = 'running' ORDER BY created;
 
 -- executions: the attempts of a run
 SELECT * FROM executions WHERE run = :run ORDER BY id;

@@ -9,6 +9,8 @@ from pathlib import Path
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.ports import Scratch
 from raypipe.engine.records import Json
+from raypipe.errors import StoreError
+from raypipe.store.faults import disk_faults, hint_of
 
 EVENTS = "events.jsonl"
 
@@ -23,7 +25,8 @@ class FolderScratch:
         """Make the folder of a key, or of those of a batch; what is in it already stays."""
         name = keys[0] if len(keys) == 1 else digest_bytes(" ".join(keys).encode())
         folder = self._folder / name[:32]
-        folder.mkdir(parents=True, exist_ok=True)
+        with disk_faults(f"the scratch folder {str(folder)!r} cannot be made"):
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def events(self, folder: Path, since: int) -> tuple[list[Json], int]:
@@ -37,6 +40,10 @@ class FolderScratch:
                 text = file.read()
         except FileNotFoundError:
             return [], since
+        except OSError as error:
+            raise StoreError(
+                f"{str(folder / EVENTS)!r} cannot be read: {error.strerror}", hint=hint_of(error)
+            ) from error
         whole = text.rfind(b"\n") + 1
         return list(_parse(text[:whole])), since + whole
 

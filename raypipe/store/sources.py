@@ -16,6 +16,7 @@ from typing import Any
 from raypipe.engine.fingerprint import ModuleTable, Sources, parse_module
 from raypipe.engine.fingerprint.symbols import NOT_INSTALLED
 from raypipe.errors import PipelineError
+from raypipe.store.faults import disk_faults
 
 PACKAGE = Path(__file__).parent.parent
 """raypipe's own folder."""
@@ -124,11 +125,13 @@ class FileSources:
         if not self._fresh or self._index is None:
             return
         entries = {**self._read_index(), **self._fresh}
-        self._index.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, aside = tempfile.mkstemp(dir=self._index.parent)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({"format": FORMAT, "entries": entries}, file, separators=(",", ":"))
-        Path(aside).rename(self._index)
+        text = json.dumps({"format": FORMAT, "entries": entries}, separators=(",", ":"))
+        with disk_faults(f"the index {str(self._index)!r} cannot be written"):
+            self._index.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, aside = tempfile.mkstemp(dir=self._index.parent)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+            Path(aside).rename(self._index)
         self._kept, self._fresh = entries, {}
 
     # --- files

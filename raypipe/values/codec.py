@@ -65,6 +65,12 @@ class TreeCodec:
             return frozenset()
         return frozenset(_classes(_parse(manifest)))
 
+    def blobs(self, manifest: bytes) -> frozenset[str]:
+        """Return the digests of the artifacts that a value is made of, beside its manifest."""
+        if b'"b":' not in manifest:
+            return frozenset()
+        return frozenset(_blobs(_parse(manifest)))
+
 
 def _parse(manifest: bytes) -> Json:
     try:
@@ -95,6 +101,24 @@ def _classes(tree: Json) -> Iterator[str]:
             yield tree["t"]
         for part in (tree.get("f"), tree.get("v")):
             yield from _classes([*part.values()] if isinstance(part, dict) else part)
+
+
+def _blobs(tree: Json, *, names: bool = False) -> Iterator[str]:
+    """Yield what is named under a `b`; `names` says that an object's keys are a user's own."""
+    if isinstance(tree, list):
+        for item in tree:
+            yield from _blobs(item)
+    elif isinstance(tree, dict):
+        for key, part in tree.items():
+            if key == "b" and isinstance(part, str) and not names:
+                yield part
+            else:
+                own = not names and key in {"v", "f", "aside"} and tree.get("k") in _NAMED
+                yield from _blobs(part, names=own)
+
+
+_NAMED = frozenset({"dict", "record"})
+"""Kinds of node whose parts have names."""
 
 
 def _parts_of(tree: Json) -> Any:

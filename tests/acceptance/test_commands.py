@@ -130,7 +130,7 @@ def test_set_takes_yaml_and_parts_of_a_parameter(flow: Project) -> None:
     assert other.result["outputs"]["lines"] == 0
     steps = {step["name"]: step["reason"] for step in other.result["steps"]}
     assert steps["lines"]["kind"] == "parameter"
-    assert steps["lines"]["what"] == "options"
+    assert steps["lines"]["what"] == "options.rate"
     again = flow.run("flow.py", "--set", "options={rate: 0.5, name: a}")
     assert again.executed == []
 

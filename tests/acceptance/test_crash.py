@@ -1,5 +1,8 @@
 """kill -9 in the middle of a run loses nothing that was recorded; a torn artifact is made again."""
 
+import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -94,3 +97,68 @@ def test_a_missing_artifact_is_made_again(flow: Project) -> None:
 
     assert flow.run("flow.py").executed == ["first"]
     assert flow.run("flow.py").executed == []
+
+
+def started(flow: Project, wait_until) -> subprocess.Popen[str]:
+    """Start a run that holds in its second step."""
+    flow.write("hold", "")
+    process = flow.start("run", "flow.py", "--json")
+    wait_until(lambda: counts(flow.folder / "log.txt", STEPS)["second"] == 1)
+    return process
+
+
+def runs_of(flow: Project) -> list[dict]:
+    return flow.raypipe("runs", "list", "--json").result["runs"]
+
+
+def test_a_run_that_was_killed_is_no_longer_under_way(flow: Project, wait_until) -> None:
+    process = started(flow, wait_until)
+    assert runs_of(flow)[0]["status"] == "running"
+    kill_group(process)
+
+    (lost,) = runs_of(flow)
+    assert lost["status"] == "failed"
+    assert "process ended before" in lost["error"]["message"]
+
+    (flow.folder / "hold").unlink()
+    flow.run("flow.py")
+    assert [one["status"] for one in runs_of(flow)] == ["succeeded", "failed"]
+    shown = flow.raypipe("runs", "show", lost["id"], "--json").result["run"]
+    assert {one["status"] for one in shown["executions"]} == {"succeeded", "failed"}
+
+
+def test_sigterm_ends_a_run_like_ctrl_c(flow: Project, wait_until) -> None:
+    process = started(flow, wait_until)
+    process.terminate()
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130, err
+    results = [line for line in map(json.loads, out.splitlines()) if line["event"] == "result"]
+    assert [one["status"] for one in results] == ["cancelled"]
+    assert runs_of(flow)[0]["status"] == "cancelled"
+
+
+def test_what_a_run_under_way_needs_is_not_cleaned_away(flow: Project, wait_until) -> None:
+    process = started(flow, wait_until)
+    said = flow.raypipe("clean", "--yes")
+    assert said.code == 7
+    assert "is under way in this home" in said.err
+    (flow.folder / "hold").unlink()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+    assert flow.raypipe("clean", "--yes").code == 0
+    assert flow.run("flow.py").executed == []
+
+
+def test_a_ledger_that_lost_its_content_is_no_new_home(flow: Project) -> None:
+    flow.run("flow.py")
+    ledger = flow.folder / ".raypipe" / "ledger.db"
+    for file in ledger.parent.glob("ledger.db*"):
+        file.unlink()
+    ledger.touch()
+    os.utime(ledger, (1, 1))
+    for command in (["run", "flow.py"], ["runs", "list"]):
+        said = flow.raypipe(*command)
+        assert said.code == 7
+        assert "is empty: it has lost what was in it" in said.err

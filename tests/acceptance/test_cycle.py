@@ -37,6 +37,12 @@ def test_a_run_waits_for_the_review_and_goes_on_after_it(imported: Project) -> N
     assert tiny.run(project).executed == []
 
 
+def test_the_lineage_of_a_version_names_its_review(registered: Project) -> None:
+    lineage = registered.raypipe("lineage", "tiny", "--json").result["lineage"]
+    assert lineage["review"]["status"] == "approved"
+    assert lineage["review"]["step"] == "review_model"
+
+
 def test_new_data_makes_a_patch_and_transforms_only_what_is_new(registered: Project) -> None:
     project = registered
     tiny.import_shards(project, tiny.write_shard(project, "part3", tiny.rows(60)))

@@ -112,7 +112,6 @@ def test_a_run_is_found_again_as_it_was_started(ledger, open_ledger):
         parameters={"target": "a.py"},
         settings={"seed": 7},
         commits={"local://a/main": "c1"},
-        code="snapshot",
     )
     ledger.start_run(started)
     assert open_ledger().get_run(started.id) == started
@@ -271,8 +270,30 @@ def test_the_latest_result_of_a_step_is_that_of_the_newest_run_that_used_it(ledg
     assert ledger.used_results("mine", "flow", "load") == [
         (old, "20260101-000003-cccccc"),
         (new, "20260101-000002-bbbbbb"),
-        (old, "20260101-000001-aaaaaa"),
     ]
+
+
+def test_what_many_runs_used_again_does_not_hide_what_was_used_before(ledger):
+    old = ledger.record(result("old"), FINGERPRINT)
+    for number in range(2, 9):
+        name = f"20260101-00000{number}-bbbbbb"
+        ledger.start_run(run(name))
+        if number == 2:
+            new = ledger.record(result("new", of=name), FINGERPRINT)
+        ledger.save_steps(name, [state("load", key="new", action="hit")])
+    found = ledger.used_results("mine", "flow", "load", limit=2)
+    assert [one for one, _ in found] == [new, old]
+
+
+def test_a_run_whose_process_is_gone_ends_with_its_attempts(ledger):
+    ledger.start_execution("20260101-000001-aaaaaa", "load", key="k", host="h")
+    assert [one.id for one in ledger.running()] == ["20260101-000001-aaaaaa"]
+    ledger.end_lost("20260101-000001-aaaaaa", {"message": "gone"})
+    assert ledger.running() == []
+    ended = ledger.get_run("20260101-000001-aaaaaa")
+    assert (ended.status, ended.error) == ("failed", {"message": "gone"})
+    (attempt,) = ledger.executions("20260101-000001-aaaaaa")
+    assert (attempt.status, attempt.error) == ("failed", {"message": "gone"})
 
 
 def test_a_run_that_made_a_result_has_used_it_once(ledger):

@@ -120,3 +120,26 @@ def test_a_claim_on_a_file_that_its_holder_removes_meanwhile_is_made_on_the_new_
     monkeypatch.setattr(fcntl, "flock", lock_late)
     assert claims.claim("k") is not None
     assert claims.claim("k") is None
+
+
+def test_a_shared_claim_keeps_out_who_wants_it_for_himself(folder):
+    claims = FileClaims(folder)
+    one, other = claims.share("home"), claims.share("home")
+    assert claims.claim("home") is None
+    one.release()
+    assert claims.claim("home") is None
+    other.release()
+    alone = claims.claim("home")
+    assert alone is not None
+    alone.release()
+
+
+def test_whether_a_claim_is_held_can_be_seen_without_a_trace(folder):
+    claims = FileClaims(folder)
+    assert not claims.is_held("a")
+    assert not folder.exists()
+    with another_process(folder, "a") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert claims.is_held("a")
+    assert not claims.is_held("a")

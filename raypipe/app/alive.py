@@ -1,0 +1,75 @@
+"""Which runs are under way: each holds a lock, which the system takes from a process that ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from raypipe.app.assemble import Workshop
+from raypipe.app.outcome import error_json
+from raypipe.engine.records import RunRecord, RunStatus
+from raypipe.errors import Interrupted, StoreError
+from raypipe.store.claims import FileClaims
+
+HOME = "home"
+"""Claimed by each run together with others, and by `clean` alone."""
+
+
+@contextmanager
+def under_way(workshop: Workshop, run: str) -> Iterator[None]:
+    """Hold the locks of a run in the body."""
+    claims = FileClaims(workshop.paths.claims)
+    shared = claims.share(HOME)
+    own = claims.claim(_key(run))
+    try:
+        yield
+    finally:
+        if own is not None:
+            own.release()
+        shared.release()
+
+
+@contextmanager
+def nothing_under_way(workshop: Workshop) -> Iterator[None]:
+    """Keep runs from starting in the body; StoreError while one is under way."""
+    claim = FileClaims(workshop.paths.claims).claim(HOME)
+    if claim is None:
+        names = [run.id for run in workshop.ledger.running() if is_alive(workshop, run)]
+        raise StoreError(
+            f"{'run ' + names[0] if names else 'a run'} is under way in this home",
+            hint="wait until it has ended: what it needs could not be told from what is left over",
+        )
+    try:
+        yield
+    finally:
+        claim.release()
+
+
+def is_alive(workshop: Workshop, run: RunRecord) -> bool:
+    """Say whether a process works on a run; on another machine, it is taken for alive."""
+    if run.actor.host != workshop.actor.host:
+        return True
+    return FileClaims(workshop.paths.claims).is_held(_key(run.id))
+
+
+def end_lost_runs(workshop: Workshop) -> None:
+    """Record as failed what says that it is running, and whose process is gone."""
+    for run in workshop.ledger.running():
+        if not is_alive(workshop, run):
+            workshop.ledger.end_lost(run.id, error_json(_lost()))
+
+
+def as_it_is(workshop: Workshop, run: RunRecord) -> RunRecord:
+    """Return a run as it is: a lost one failed, whether or not that has been recorded yet."""
+    if run.status != RunStatus.RUNNING or is_alive(workshop, run):
+        return run
+    return replace(run, status=RunStatus.FAILED, error=error_json(_lost()))
+
+
+def _lost() -> Interrupted:
+    return Interrupted(
+        "its process ended before the run did", hint="run again: what was recorded is kept"
+    )
+
+
+def _key(run: str) -> str:
+    return f"run-{run}"
