@@ -63,7 +63,8 @@ def import_files(
         )
     else:
         said["validation"] = "no schema to hold the rows to: give --config"
-    said["commit"] = importing.publish(imported, uri, versions, workshop.actor)
+    checked = settings is not None
+    said["commit"] = importing.publish(imported, uri, versions, workshop.actor, accepted=checked)
     return {**said, "merged": str(uri)}
 
 
@@ -208,7 +209,13 @@ def merge(dataset: str, source: str, *, home: Path | None = None, by: str | None
     """Bring another branch's changes into the reference's branch."""
     uri, versions = _open(dataset, home)
     actor = workshop_of(home, by=by).actor
-    return {"branch": uri.ref, "commit": versions.merge(source, uri.ref, actor)}
+    before = versions.branches().get(uri.ref)
+    commit = versions.merge(source, uri.ref, actor)
+    said = {"branch": uri.ref, "commit": commit}
+    if commit == before:
+        return {**said, "note": f"{uri.ref} holds all of {source} already"}
+    undo = f"raypipe data revert {dataset} {commit[:12]}"
+    return {**said, "note": f"merged without validation; `{undo}` undoes it"}
 
 
 def tag(dataset: str, name: str, *, home: Path | None = None) -> Json:

@@ -40,7 +40,7 @@ def run_pipeline(
     """Run a pipeline that a script holds, in the home of the script's project."""
     from raypipe.app.assemble import open_workshop
     from raypipe.app.home import find_home
-    from raypipe.app.run import Prepared, run_prepared
+    from raypipe.app.run import Prepared, run_prepared, shown
     from raypipe.engine.step import main_module, module_of
     from raypipe.store.sources import module_name, project_root
 
@@ -54,6 +54,7 @@ def run_pipeline(
         workshop=open_workshop(root, find_home(request.home, root), write=True, by=request.by),
         parameters={name: repr(value) for name, value in parameters.items()},
         target=f"{file}:{made.name}",
+        command=f"python {shown(file)}",
         imported=(module_of(made.function),),
         runtime=request.runtime or ("ray" if request.address else "inline"),
         address=request.address,
@@ -62,6 +63,9 @@ def run_pipeline(
 
 
 def _or_raise(outcome: Outcome) -> Outcome:
-    if outcome.error is not None:
-        raise outcome.error
+    if (error := outcome.error) is not None:
+        for note in (getattr(error, "frames", "").rstrip(), error.hint and f"→ {error.hint}"):
+            if note:
+                error.add_note(note)
+        raise error
     return outcome

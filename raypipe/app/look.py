@@ -1,14 +1,19 @@
 """A home opened by commands that have no target: reviews, models, runs, data."""
 
+import os
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop, open_workshop
 from raypipe.app.home import find_home
+from raypipe.errors import NotFound
 from raypipe.store.sources import project_root
 
 
 def look(home: Path | None) -> Workshop:
-    """Open a home to read; nothing is made, a home that is not there yet is an empty one."""
+    """Open a home to read; nothing is made.
+
+    A home that is not there yet is an empty one, and one that was named and is not there NotFound.
+    """
     return workshop_of(home, write=False)
 
 
@@ -17,4 +22,11 @@ def workshop_of(
 ) -> Workshop:
     """Open a home from the working folder, or from the project of the file `near`."""
     root = project_root(near or Path.cwd() / "here")
-    return open_workshop(root, find_home(home, root), write=write, by=by)
+    found = find_home(home, root)
+    named = home is not None or "RAYPIPE_HOME" in os.environ
+    if named and not write and not found.is_dir():
+        raise NotFound(
+            f"there is no home {str(found)!r}",
+            hint="look for a slip in --home or RAYPIPE_HOME; `raypipe run` makes a new one",
+        )
+    return open_workshop(root, found, write=write, by=by)

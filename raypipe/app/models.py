@@ -9,14 +9,19 @@ from raypipe.app.assemble import Workshop
 from raypipe.app.look import look
 from raypipe.engine.records import Json
 from raypipe.errors import NotFound, UsageError
+from raypipe.store.faults import disk_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
 
     from raypipe.store.ledger import SqliteLedger
     from raypipe.store.rows import ModelVersionRow
 
 CHAMPION = "champion"
+SHOWN = 20
+"""Answers that are shown where no file is named for them."""
 
 
 def list_models(home: Path | None) -> list[Json]:
@@ -70,6 +75,11 @@ def find_version(ledger: "SqliteLedger", name: str) -> "ModelVersionRow":
             f"did you mean {close[0]!r}?" if close else f"there is {', '.join(known) or 'none yet'}"
         )
         raise NotFound(f"there is no model {model!r}", hint=hint)
+    if name.endswith("@"):
+        raise UsageError(
+            f"{name!r} names no version after the @",
+            hint=f"leave the @ away for the champion, or name one: {model}@1.0.0",
+        )
     return ledger.version(model, version or CHAMPION)
 
 
@@ -78,18 +88,37 @@ def score(name: str, file: Path, out: Path | None, home: Path | None) -> Json:
 
     Returns where the answers lie, or the first of them.
     """
+    write = None if out is None else _writer(out)
     table = read_rows(file)
     workshop = look(home)
     row = find_version(workshop.ledger, name)
     answered = load(workshop, row).score(table)
     said: dict[str, Any] = {"model": row.model, "version": row.version, "rows": answered.num_rows}
-    if out is None:
-        added = [c for c in answered.column_names if c not in table.column_names]
-        return {**said, "answers": answered.select(added).slice(0, 20).to_pylist()}
-    import pyarrow.parquet as pq
+    if write is not None:
+        with disk_faults(f"{str(out)!r} cannot be written"):
+            write(answered)
+        return {**said, "out": str(out)}
+    added = [c for c in answered.column_names if c not in table.column_names]
+    said["answers"] = answered.select(added).slice(0, SHOWN).to_pylist()
+    if answered.num_rows > SHOWN:
+        said["note"] = f"the first {SHOWN} of {answered.num_rows:,} rows; --out FILE keeps all"
+    return said
 
-    pq.write_table(answered, out)
-    return {**said, "out": str(out)}
+
+def _writer(out: Path) -> "Callable[[pa.Table], None]":
+    """Return what writes a table to a file; UsageError says why none can, before any work."""
+    if out.suffix not in {".parquet", ".csv"}:
+        raise UsageError(f"--out {str(out)!r} is neither .parquet nor .csv", hint="name it so")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(
+            f"--out {str(out)!r}: there is no folder {str(out.parent)!r}", hint="make it first"
+        )
+    if out.is_dir():
+        raise UsageError(f"--out {str(out)!r} is a folder", hint="name a file in it")
+    from pyarrow import csv, parquet
+
+    write = parquet.write_table if out.suffix == ".parquet" else csv.write_csv
+    return lambda table: write(table, str(out))
 
 
 def load(workshop: Workshop, row: "ModelVersionRow") -> Any:

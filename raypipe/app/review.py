@@ -4,8 +4,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
+from raypipe.app.assemble import Workshop
 from raypipe.app.look import look, workshop_of
 from raypipe.engine.records import Json, Review
+from raypipe.errors import UsageError
 
 
 def list_reviews(home: Path | None) -> list[Review]:
@@ -24,6 +26,7 @@ def show_review(name: str, home: Path | None) -> Json:
     report = states.get("report")
     return {
         **asdict(review),
+        "command": _command_of(workshop, review),
         "shown": shown,
         "report": None
         if report is None or report.digest is None
@@ -33,8 +36,23 @@ def show_review(name: str, home: Path | None) -> Json:
 
 def decide(
     name: str, status: Literal["approved", "rejected"], *, by: str, note: str, home: Path | None
-) -> Review:
-    """Decide on a review, once; deciding the same again changes nothing."""
+) -> Json:
+    """Decide on a review, once; deciding the same again changes nothing, and is said.
+
+    Returns the review, with the command that goes on from there.
+    """
+    if not by.strip():
+        raise UsageError("a review is decided by somebody", hint="name them: --by NAME")
+    look(home).ledger.get_review(name)
     workshop = workshop_of(home, by=by)
-    review = workshop.ledger.get_review(name)
-    return workshop.ledger.decide_review(review.id, status, workshop.actor, note)
+    before = workshop.ledger.get_review(name)
+    decided = workshop.ledger.decide_review(before.id, status, workshop.actor, note)
+    return {
+        **asdict(decided),
+        "already": before.status != "open",
+        "command": _command_of(workshop, decided),
+    }
+
+
+def _command_of(workshop: Workshop, review: Review) -> str:
+    return str((workshop.ledger.get_run(review.run).parameters or {}).get("command", ""))

@@ -1,9 +1,10 @@
 """Plan a target, run it, and say why a step would run."""
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +36,8 @@ class Prepared:
     settings: Json = None
     commits: Mapping[str, str] = field(default_factory=dict)
     target: str = ""
+    command: str = ""
+    """What a person types to run it again."""
     imported: tuple[str, ...] = ()
     """Modules that were imported to make the graph."""
     runtime: Literal["inline", "ray"] = "inline"
@@ -52,10 +55,25 @@ def prepare(request: RunRequest, *, write: bool) -> Prepared:
     target = _target_of(request)
     home = find_home(request.home, target.root)
     if target.is_script:
-        return _prepare_script(request, target, home, write)
-    from raypipe.app.cycle_setup import prepare_cycle
+        prepared = _prepare_script(request, target, home, write)
+    else:
+        from raypipe.app.cycle_setup import prepare_cycle
 
-    return prepare_cycle(request, target, home, write)
+        prepared = prepare_cycle(request, target, home, write)
+    return replace(prepared, command=_command(request, target))
+
+
+def _command(request: RunRequest, target: Target) -> str:
+    name = f":{target.name}" if target.name else ""
+    sets = [word for one in request.sets for word in ("--set", one)]
+    home = [] if request.home is None else ["--home", shown(request.home)]
+    return shlex.join(["raypipe", "run", shown(target.path) + name, *sets, *home])
+
+
+def shown(file: Path) -> str:
+    """Return a path as a person in the working folder would type it."""
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
 def _prepare_script(request: RunRequest, target: Target, home: Path, write: bool) -> Prepared:
@@ -193,7 +211,11 @@ def _record(prepared: Prepared) -> RunRecord:
         status=RunStatus.RUNNING,
         created=now,
         actor=prepared.workshop.actor,
-        parameters={"target": prepared.target, "parameters": prepared.parameters},
+        parameters={
+            "target": prepared.target,
+            "parameters": prepared.parameters,
+            "command": prepared.command,
+        },
         settings=prepared.settings,
         commits=prepared.commits,
     )

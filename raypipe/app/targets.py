@@ -48,6 +48,11 @@ def parse_target(text: str) -> Target:
         close = get_close_matches(path.name, here, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "give a settings file or a Python script"
         raise NotFound(f"there is no file {file!r}", hint=hint)
+    if path.is_dir() or file.endswith("/"):
+        raise UsageError(
+            f"{file!r} names a folder, not a script or a settings file",
+            hint="give the file in it: my_flow.py, my_flow.py:PIPELINE or settings.yaml",
+        )
     if path.suffix not in {".py", ".yaml", ".yml"}:
         raise UsageError(
             f"{file!r} is neither a script (.py) nor settings (.yaml)",
@@ -108,6 +113,12 @@ def _import(target: Target) -> Any:
     except UsageError:
         sys.modules.pop(name, None)
         raise
+    except SystemExit as error:
+        sys.modules.pop(name, None)
+        raise PipelineError(
+            f"{target.path.name} ends the process when it is imported: SystemExit({error})",
+            hint='put what it does as a script under `if __name__ == "__main__":`',
+        ) from error
     except Exception as error:
         sys.modules.pop(name, None)
         raise PipelineError(

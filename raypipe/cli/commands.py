@@ -82,12 +82,18 @@ def clean(
     show("clean", clean_home(home, dry_run=not yes), as_json=as_json, text=cleaning)
 
 
-def doctor(home: options.Home = None, as_json: options.AsJson = False) -> int:
+def doctor(
+    home: options.Home = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Also read every artifact, whole.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> int:
     """Look whether all that raypipe needs is there. Exits with 7 if something is not."""
-    from raypipe.app.doctor import doctor as examine
+    from raypipe.app import doctor as examine
     from raypipe.cli.render import checks
 
-    found = examine(home)
+    found = examine.doctor(home) + (examine.verify(home) if verify else [])
     show("checks", found, as_json=as_json, text=checks)
     return 0 if all(check.ok for check in found) else 7
 

@@ -47,7 +47,8 @@ def score(
     model: ModelName,
     file: Annotated[Path, typer.Argument(help="Rows: Parquet, CSV or JSON lines.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Parquet file for rows and predictions.")
+        Path | None,
+        typer.Option("--out", help="File for all rows and predictions: .parquet or .csv."),
     ] = None,
     home: options.Home = None,
     as_json: options.AsJson = False,
@@ -64,4 +65,4 @@ def lineage(model: ModelName, home: options.Home = None, as_json: options.AsJson
     from raypipe.app import inspect
     from raypipe.cli import render
 
-    show("lineage", inspect.lineage(model, home), as_json=as_json, text=render.lines)
+    show("lineage", inspect.lineage(model, home), as_json=as_json, text=render.lineage)

@@ -44,7 +44,7 @@ def list_runs(
 
 
 def show_run(run: RunName, home: options.Home = None, as_json: options.AsJson = False) -> None:
-    """Show one run. Its steps, outputs, metrics and what it came to."""
+    """Show one run. Its steps, the attempts that failed, where its curves ended."""
     from raypipe.app import inspect
     from raypipe.cli import render
 
@@ -52,7 +52,7 @@ def show_run(run: RunName, home: options.Home = None, as_json: options.AsJson = 
 
 
 def logs(run: RunName, home: options.Home = None, as_json: options.AsJson = False) -> None:
-    """Print the curves that the steps of a run logged."""
+    """Print what the steps of a run printed, and the curves that they logged."""
     from raypipe.app import inspect
     from raypipe.cli import render
 
@@ -74,7 +74,7 @@ def show_review(
     from raypipe.app import review as reviews
     from raypipe.cli import render
 
-    show("review", reviews.show_review(review, home), as_json=as_json, text=render.lines)
+    show("review", reviews.show_review(review, home), as_json=as_json, text=render.review)
 
 
 def approve(
@@ -84,7 +84,7 @@ def approve(
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Approve. The next `raypipe run` goes on from there."""
+    """Approve. The next run of the same target and settings goes on from there."""
     _decide(review, "approved", by, note, home, as_json)
 
 
@@ -95,7 +95,7 @@ def reject(
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Reject. The next `raypipe run` ends there, and names who and why."""
+    """Reject. The next run of the same ends there, and names who and why."""
     _decide(review, "rejected", by, note, home, as_json)
 
 

@@ -10,7 +10,7 @@ Target = Annotated[
     typer.Argument(
         metavar="[TARGET]",
         help="A settings file (flights.yaml) or a script (my_flow.py or my_flow.py:pipeline). "
-        "Left out: that of the last run in this home.",
+        "Left out: that of the last run in this home, without its --set.",
     ),
 ]
 

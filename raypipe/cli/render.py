@@ -239,13 +239,48 @@ def reviews(data: Json) -> str:
     return table(("review", "status", "pipeline", "step", "run", "asked", "by", "note"), rows)
 
 
+def review(data: Json) -> str:
+    """Return a review with what it decides on, and how it is decided."""
+    about = {
+        "review": data["id"],
+        "of": f"{data['step']} in run {data['run']} of {data['pipeline']}",
+        "status": data["status"],
+        "asked": moment(data["created"]),
+    }
+    if data["status"] != "open":
+        about |= {"by": _who(data), "decided": moment(data["decided"]), "note": data["note"]}
+    parts = [lines(about), lines(data["shown"])]
+    if data["report"]:
+        parts.append(f"report: {data['report']}")
+    if data["status"] == "open":
+        parts.append("\n".join(_asked(data)))
+    return "\n\n".join(parts)
+
+
 def decided(data: Json) -> str:
     """Return what a decision means for what comes next."""
     note = f": {data['note']}" if data.get("note") else ""
-    first = f"review {data['id']} is {data['status']} by {_who(data)}{note}"
-    if data["status"] == "approved":
-        return f"{first}\nNow `raypipe run` goes on from here."
+    already = "already " if data["already"] else ""
+    first = f"review {data['id']} is {already}{data['status']} by {_who(data)}{note}"
+    if data["status"] == "approved" and data["command"]:
+        return f"{first}\nIt goes on with: {data['command']}"
     return first
+
+
+def lineage(data: Json) -> str:
+    """Return what a version was made of, in a line for each thing; --json has every digest."""
+    made = data["lineage"]
+    asked = data["review"]
+    about = {
+        "model": f"{data['model']}@{data['version']}",
+        "run": data["run"],
+        "commits": data["commits"],
+        "shards": several(len(made["shards"]), "shard"),
+        "code": several(len(made["code"]), "function and class"),
+        "review": f"{asked['id']} approved by {_who(asked)}" if asked else "-",
+        **{name: value for name, value in made.items() if name not in {"shards", "code"}},
+    }
+    return lines(about)
 
 
 # --- data and models ----------------------------------------------------------------------------

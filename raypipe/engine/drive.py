@@ -48,7 +48,6 @@ class _Running:
     executions: list[int]
     """Numbers of the attempts under way, in the order of the nodes."""
     read: int = 0
-    metrics: list[Metric] = field(default_factory=list)
 
 
 @dataclass
@@ -294,6 +293,7 @@ class Drive:
 
     def _read_events(self, running: _Running) -> None:
         events, running.read = self.ports.scratch.events(running.call.scratch, running.read)
+        metrics: list[Metric] = []
         for event in events:
             for planned in running.nodes:
                 if event["event"] == "progress":
@@ -308,7 +308,7 @@ class Drive:
                 self._end_attempts(running, "failed", {"message": event["why"]})
                 running.executions = [self._start_attempt(planned) for planned in running.nodes]
             if event["event"] == "metric":
-                running.metrics.append(
+                metrics.append(
                     Metric(
                         name=event["name"],
                         value=event["value"],
@@ -324,6 +324,8 @@ class Drive:
                         at=event["step"],
                     )
                 )
+        if metrics:
+            self.ports.ledger.record_metrics(self.run, running.call.step, metrics)
 
     # --- recording ------------------------------------------------------------------------------
 
@@ -347,7 +349,7 @@ class Drive:
 
     def _keep(self, running: _Running, outcome: CallOutcome) -> None:
         for planned, published in zip(running.nodes, outcome.outputs, strict=True):
-            self._record(planned, published, outcome.seconds / len(running.nodes), running.metrics)
+            self._record(planned, published, outcome.seconds / len(running.nodes))
         self._end_attempts(running, "succeeded")
         self.ports.scratch.drop(running.call.scratch)
 
@@ -383,9 +385,7 @@ class Drive:
         for execution in running.executions:
             self.ports.ledger.end_execution(execution, status, error)
 
-    def _record(
-        self, planned: Planned, published: Published, seconds: float, metrics: Sequence[Metric]
-    ) -> None:
+    def _record(self, planned: Planned, published: Published, seconds: float) -> None:
         assert planned.key is not None
         assert planned.explanation is not None
         assert planned.fingerprint is not None
@@ -404,7 +404,6 @@ class Drive:
                 expires=None if options.expires is None else now + options.expires,
             ),
             planned.fingerprint,
-            metrics,
             forced=planned.reason.kind in {"forced", "uncached"},
         )
         self.planner.learn(planned.node.name, self.ports.artifacts.read(recorded.root))

@@ -134,7 +134,6 @@ class Ledger(Protocol):
         self,
         result: Result,
         fingerprint: Fingerprint,
-        metrics: Sequence[Metric] = (),
         *,
         forced: bool = False,
     ) -> Result:
@@ -142,6 +141,10 @@ class Ledger(Protocol):
 
         Unless forced, which supersedes it.
         """
+        ...
+
+    def record_metrics(self, run: str, step: str, metrics: Sequence[Metric]) -> None:
+        """Add points to the curves of a run; a point that is there is replaced."""
         ...
 
     def supersede(self, key: str, why: str) -> None:

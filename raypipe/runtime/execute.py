@@ -1,13 +1,14 @@
 """One call of a step, wherever it runs: read what it is given, run it, publish what it gives."""
 
 import importlib
+import json
 import os
 import signal
 import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def execute(
     started = time.perf_counter()
     process = os.getpid()
     error: Exception | None = None
-    for attempt in range(call.retries + 1):
+    for attempt in range(_attempts_before(call), call.retries + 1):
+        append_event(call.events, {"event": "attempt", "run": call.run})
         try:
             outputs = _attempt(call, codec, artifacts, runtime)
             return CallOutcome(id=call.id, outputs=outputs, seconds=time.perf_counter() - started)
@@ -55,7 +57,30 @@ def execute(
         if attempt < call.retries:
             append_event(call.events, {"event": "retry", "run": call.run, "why": str(error)})
             time.sleep(min(30.0, 0.5 * 2**attempt))
+    if error is None:
+        error = StepFailed(
+            f"step {call.step!r} lost its worker in each of its {call.retries + 1} attempts",
+            step=call.step,
+            kind="WorkerLost",
+            hint="look at the machine's memory; give the step `memory=`",
+        )
     return CallOutcome(id=call.id, error=error, seconds=time.perf_counter() - started)
+
+
+def _attempts_before(call: StepCall) -> int:
+    """Return how often this run has tried: a worker that is lost takes its count with it."""
+    try:
+        text = call.events.read_bytes()
+    except FileNotFoundError:
+        return 0
+    begun = {"event": "attempt", "run": call.run}
+    return sum(begun.items() <= one.items() for one in _events_in(text))
+
+
+def _events_in(text: bytes) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        with suppress(ValueError):
+            yield json.loads(line)
 
 
 def _attempt(

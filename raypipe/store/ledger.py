@@ -174,7 +174,6 @@ class SqliteLedger:
         self,
         result: Result,
         fingerprint: Fingerprint,
-        metrics: Sequence[Metric] = (),
         *,
         forced: bool = False,
     ) -> Result:
@@ -188,9 +187,7 @@ class SqliteLedger:
                 why = "expired" if expired else "forced"
                 self._db.do("supersede", key=result.key, why=why)
             self._keep_fingerprint(fingerprint)
-            recorded = self._insert(result)
-            self._add_metrics(result.run, result.step, metrics)
-        return recorded
+            return self._insert(result)
 
     def supersede(self, key: str, why: str) -> None:
         """Take the live result of a key out of use; it stays for lineage."""
@@ -253,23 +250,20 @@ class SqliteLedger:
     def record_metrics(self, run: str, step: str, metrics: Sequence[Metric]) -> None:
         """Add points to the curves of a run; a point that is there is replaced."""
         with self._db.writing():
-            self._add_metrics(run, step, metrics)
+            for metric in metrics:
+                self._db.do(
+                    "add_metric",
+                    run=run,
+                    step=step,
+                    name=metric.name,
+                    at=metric.step,
+                    value=metric.value,
+                    time=metric.time,
+                )
 
     def metrics(self, run: str, step: str | None = None) -> list[Metric]:
         """Return the points of a run's curves, or of those of one of its steps, curve by curve."""
         return [rows.read_metric(row) for row in self._db.all("metrics", run=run, step=step)]
-
-    def _add_metrics(self, run: str, step: str, metrics: Sequence[Metric]) -> None:
-        for metric in metrics:
-            self._db.do(
-                "add_metric",
-                run=run,
-                step=step,
-                name=metric.name,
-                at=metric.step,
-                value=metric.value,
-                time=metric.time,
-            )
 
     # --- reviews --------------------------------------------------------------------------------
 

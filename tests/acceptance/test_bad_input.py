@@ -43,6 +43,11 @@ def breaks(start: int = 0):
 
 
 @pipeline
+def hands():
+    return boom(open)
+
+
+@pipeline
 def leaks():
     return odd(given())
 """
@@ -170,7 +175,7 @@ CASES = {
         f"{RUN} --set preprocessing.groups.2.function=my_features:ad", 2, ("'ad'", "'add'")
     ),
     "a pipeline that does not exist": Case("run flow.py:braks", 9, ("'braks'", "'breaks'")),
-    "several pipelines": Case("run flow.py", 2, ("2 pipelines", "flow.py:breaks")),
+    "several pipelines": Case("run flow.py", 2, ("3 pipelines", "flow.py:breaks")),
     "a parameter that does not exist": Case(
         "run flow.py:breaks --set strat=1", 2, ("'strat'", "'start'")
     ),
@@ -179,6 +184,24 @@ CASES = {
     ),
     "a step that does not exist": Case("why bom flow.py:breaks", 9, ("'bom'", "'boom'")),
     "a review that does not exist": Case("review approve nix --by ada", 9, ("nix",)),
+    "a home that is not there": Case("runs list --home nowhere", 9, ("nowhere",)),
+    "a review that nobody decides": Case("review approve nix --by ", 2, ("by somebody",)),
+    "answers into no folder": Case(
+        "score tiny incoming/part1.parquet --out nowhere/a.csv", 2, ("'nowhere'",)
+    ),
+    "answers of no kind": Case(
+        "score tiny incoming/part1.parquet --out a.xlsx", 2, (".parquet nor .csv",)
+    ),
+    "a version without its name": Case("score tiny@ incoming/part1.parquet", 2, ("tiny@1.0.0",)),
+    "a folder for a script": Case("run incoming", 2, ("names a folder",)),
+    "a script with a slash": Case("run flow.py/", 2, ("names a folder",)),
+    "a script that ends the process": Case(
+        "run ends.py", 2, ("SystemExit(3)", "__main__"),
+        lambda p: p.write("ends.py", "import sys\nsys.exit(3)\n"),
+    ),
+    "a value that cannot be kept": Case(
+        "run flow.py:hands", 2, ("step 'boom', parameter 'x'", "what cannot be kept")
+    ),
     "a store that is not built yet": Case(
         f"{RUN} --set data.dataset=lakefs://tiny/main", 2, ("lakefs",)
     ),
@@ -194,11 +217,11 @@ def test_bad_input_is_refused_and_loses_nothing(registered: Project, case: str) 
         (project.folder / ".raypipe" / "schemas" / "tiny.yaml").unlink()
     before = kept(project)
 
-    said = project.raypipe(*asked.command.split())
+    said = project.raypipe(*asked.command.split(" "))
 
     refused(said, asked.code, *asked.words)
     assert kept(project) == before
-    as_json = project.raypipe(*asked.command.split(), "--json")
+    as_json = project.raypipe(*asked.command.split(" "), "--json")
     last = json.loads(as_json.out.splitlines()[-1])
     assert (last["event"], last["error"]["exit"]) == ("result", asked.code)
     assert last["error"]["message"]

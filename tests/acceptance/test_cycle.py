@@ -28,7 +28,10 @@ def test_a_run_waits_for_the_review_and_goes_on_after_it(imported: Project) -> N
 
     shown = project.raypipe("review", "show", waiting.result["reviews"][0]["id"])
     assert "auc" in shown.out
-    tiny.approve(project)
+    assert f"raypipe review approve {waiting.result['reviews'][0]['id']}" in shown.out
+    approved = tiny.approve(project)
+    assert "It goes on with: raypipe run tiny.yaml" in approved.out
+    assert "is already approved" in tiny.approve(project).out
 
     done = tiny.run(project)
     assert done.result["status"] == "succeeded"

@@ -365,7 +365,8 @@ def test_processes_that_make_the_ledger_at_once_all_succeed(tmp_path):
 def test_a_ledger_can_be_used_by_several_threads(ledger):
     def record(name: str) -> None:
         for number in range(20):
-            ledger.record(result(f"{name}{number}"), FINGERPRINT, [metric("loss", number, 0.5)])
+            made = ledger.record(result(f"{name}{number}"), FINGERPRINT)
+            ledger.record_metrics(made.run, name, [metric("loss", number, 0.5)])
 
     threads = [Thread(target=record, args=(name,)) for name in "abc"]
     for thread in threads:
@@ -385,7 +386,7 @@ def metric(name: str, at: int, value: float) -> Metric:
 
 def test_metrics_come_back_curve_by_curve(ledger, open_ledger):
     of = "20260101-000001-aaaaaa"
-    ledger.record(result(), FINGERPRINT, [metric("loss", 1, 0.5), metric("auc", 0, 0.6)])
+    ledger.record_metrics(of, "load", [metric("loss", 1, 0.5), metric("auc", 0, 0.6)])
     ledger.record_metrics(of, "load", [metric("loss", 0, math.inf), metric("auc", 0, 0.7)])
     ledger.record_metrics(of, "train", [metric("loss", 0, 0.1)])
     points = [metric("auc", 0, 0.7), metric("loss", 0, math.inf), metric("loss", 1, 0.5)]

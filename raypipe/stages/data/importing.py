@@ -117,7 +117,8 @@ def publish(
 ) -> str:
     """Merge an audited branch into the reference's and forget it; return the new head.
 
-    ValidationStopped where columns differ from those that are there, unless a person accepted that.
+    ValidationStopped where columns differ from those that are there, unless they were `accepted`:
+    by validation against a schema, which has a say of its own on new and missing columns.
     """
     if imported.unchanged:
         return imported.commit
@@ -125,7 +126,8 @@ def publish(
         raise ValidationStopped(
             f"{imported.branch} does not have the columns of {uri}: "
             + "; ".join(imported.differences),
-            hint=f"Mend the files and import them again; the branch {imported.branch} stays.",
+            hint="Mend the files and import them again, or hold them to a schema with --config; "
+            f"the branch {imported.branch} stays.",
         )
     message = f"Import {len(imported.shards)} shards, {imported.rows} rows"
     commit = versions.merge(imported.branch, uri.ref, actor, message)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from raypipe.engine.context import current
+from raypipe.engine.context import append_event, current
 from raypipe.engine.ports import CallOutcome
 from raypipe.errors import (
     PipelineError,
@@ -243,8 +243,22 @@ def test_a_failure_is_tried_again_with_longer_pauses_and_told(
     assert attempts == [1, 2, 3]
     assert slept == [0.5, 1.0]
     events = [json.loads(line) for line in call.events.read_text().splitlines()]
+    begun = {"event": "attempt", "run": "r1"}
     said = {"event": "retry", "run": "r1", "why": "step 'flaky' raised OSError: not yet"}
-    assert events == [said, said]
+    assert events == [begun, said, begun, said, begun]
+
+
+def test_attempts_whose_worker_was_lost_are_counted(call_of, codec, artifacts, slept):
+    flaky, attempts = failing(9, OSError("not yet"))
+    call = call_of(flaky, _retries=3)
+    append_event(call.events, {"event": "attempt", "run": "an earlier run"})
+    for _ in range(2):
+        append_event(call.events, {"event": "attempt", "run": "r1"})
+    execute(call, codec, artifacts, "ray")
+    assert attempts == [1, 2]
+    lost = execute(call, codec, artifacts, "ray")
+    assert attempts == [1, 2]
+    assert "lost its worker in each of its 4 attempts" in str(lost.error)
 
 
 def test_the_last_failure_is_told_once_attempts_are_used_up(run, slept):
