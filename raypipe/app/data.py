@@ -5,6 +5,7 @@ Import, log, diff, show, profile, branch, merge, tag, revert.
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -186,17 +187,28 @@ def profile(dataset: str, *, config: Path | None = None, home: Path | None = Non
 
 
 def _facts(column: Any) -> Json:
+    """Return what is known of a column; `approximate` names what is not counted or sorted out."""
+    exact = column.values is not None
     facts = {
         "type": column.type,
-        "nulls": f"{column.null_share:.1%}",
+        "nulls": column.null_share,
         "distinct": column.distinct,
-        "min": column.min,
-        "median": column.quantile(0.5),
-        "max": column.max,
-        "mean": column.mean,
-        "top": ", ".join(f"{value} ({count:,})" for value, count in column.top[:5]),
+        "min": _moment(column.type, column.min),
+        "median": _moment(column.type, column.quantile(0.5)),
+        "max": _moment(column.type, column.max),
+        "mean": _moment(column.type, column.mean),
+        "top": [{"value": value, "count": count} for value, count in column.top[:5]],
+        "approximate": ["median"] if exact else ["median", "distinct", "top"],
     }
-    return {name: value for name, value in facts.items() if value not in (None, "")}
+    return {name: value for name, value in facts.items() if value not in (None, "", [])}
+
+
+def _moment(kind: str, value: Any) -> Any:
+    """Return seconds since the epoch as the date or the time that they are of."""
+    if not isinstance(value, float) or not kind.startswith(("date", "timestamp")):
+        return value
+    at = datetime.fromtimestamp(value, UTC)
+    return at.date().isoformat() if kind.startswith("date") else at.isoformat()
 
 
 def branch(dataset: str, name: str, *, home: Path | None = None) -> Json:

@@ -307,9 +307,22 @@ def dataset(data: Json) -> str:
 
 def profile(data: Json) -> str:
     """Return a row for each column, with those statistics that any of them has."""
-    facts = list(dict.fromkeys(name for column in data.values() for name in column))
-    rows = [(name, *(column.get(fact) for fact in facts)) for name, column in data.items()]
-    return table(("column", *facts), rows)
+    told = {name: _facts(column) for name, column in data.items()}
+    facts = list(dict.fromkeys(name for column in told.values() for name in column))
+    rows = [(name, *(column.get(fact) for fact in facts)) for name, column in told.items()]
+    return table(("column", *facts), rows) + "\n\n~ is an estimate; top of a ~ is of a sample."
+
+
+def _facts(column: Mapping[str, Any]) -> dict[str, str]:
+    said = {name: _cell(value) for name, value in column.items() if name != "approximate"}
+    if "nulls" in column:
+        said["nulls"] = f"{column['nulls']:.1%}"
+    if "top" in column:
+        said["top"] = ", ".join(f"{one['value']} ({one['count']:,})" for one in column["top"])
+    return {
+        name: f"~ {text}" if name in column.get("approximate", ()) else text
+        for name, text in said.items()
+    }
 
 
 def changes(data: Json) -> str:

@@ -102,13 +102,25 @@ def unit_tests(folder: str) -> Iterator[Path]:
     return (ROOT / "tests" / "unit" / folder).rglob("test_*.py")
 
 
-SHELL = [ROOT / ".ci/run", *(ROOT / "scripts" / name for name in ("quickstart", "test", "check"))]
+COMMANDS = [ROOT / "scripts" / name for name in ("quickstart", "test", "check", "bench")]
+SHELL = [ROOT / ".ci/run", *COMMANDS]
+
+
+@pytest.mark.parametrize("file", [*SHELL, ROOT / "scripts/_env.sh"], ids=lambda file: file.name)
+def test_a_script_parses(file):
+    subprocess.run(["bash", "-n", file], check=True)
 
 
 @pytest.mark.parametrize("file", SHELL, ids=lambda file: file.name)
-def test_a_script_is_executable_and_parses(file):
+def test_a_script_is_executable(file):
     assert os.access(file, os.X_OK)
-    subprocess.run(["bash", "-n", file], check=True)
+
+
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.name)
+def test_a_script_says_what_it_is_for(file):
+    done = subprocess.run([file, "--help"], check=True, capture_output=True, text=True)
+    assert len(done.stdout) > 40
+    assert not done.stderr
 
 
 def test_the_public_surface_is_exactly_what_is_listed():

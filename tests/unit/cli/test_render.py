@@ -115,11 +115,19 @@ def test_no_runs_says_how_to_make_one():
 
 
 def test_a_profile_has_a_column_for_each_fact_that_any_column_has():
-    shown = render.profile({"a": {"type": "int64", "min": 1}, "b": {"type": "string", "top": "x"}})
+    top = [{"value": "x", "count": 1200}, {"value": "y", "count": 1}]
+    shown = render.profile(
+        {
+            "a": {"type": "int64", "min": 1, "nulls": 0.25, "approximate": ["median"]},
+            "b": {"type": "string", "distinct": 9, "top": top, "approximate": ["distinct", "top"]},
+        }
+    )
     assert shown.splitlines() == [
-        "column  type    min  top",
-        "a       int64   1    -",
-        "b       string  -    x",
+        "column  type    min  nulls  distinct  top",
+        "a       int64   1    25.0%  -         -",
+        "b       string  -    -      ~ 9       ~ x (1,200), y (1)",
+        "",
+        "~ is an estimate; top of a ~ is of a sample.",
     ]
 
 
