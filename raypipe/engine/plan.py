@@ -31,7 +31,7 @@ from raypipe.engine.records import (
     Review,
     StepState,
 )
-from raypipe.errors import NotFound, PipelineError, StoreError
+from raypipe.errors import NotFound, PipelineError, RaypipeError, StoreError
 
 SHOWN = 64
 """Parts of a parameter that are kept as text, so that `why` can say which one differs."""
@@ -152,12 +152,14 @@ class Planner:
         """Say whether the code and the environment that a step was decided by are still there."""
         assert planned.node.step is not None
         assert planned.explanation is not None
-        now = self.ports.reread(planned.node.step.target, self._also(planned.node))
-        environment = self.ports.environment(planned.node.step.options.depends_on)
-        return (
-            now.digest == planned.explanation.fingerprint
-            and dict(environment) == planned.explanation.environment
-        )
+        options = planned.node.step.options
+        try:
+            now = self.ports.reread(planned.node.step.target, self._also(planned.node))
+            environment = dict(self.ports.environment(options.depends_on))
+        except RaypipeError:  # half of an edit, or a file that is gone
+            return False
+        explanation = planned.explanation
+        return now.digest == explanation.fingerprint and environment == explanation.environment
 
     # --- what is kept ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from raypipe.engine.events import MetricLogged, StepEnded, StepProgress, StepSta
 from raypipe.engine.graph import lookup
 from raypipe.engine.ports import CallOutcome
 from raypipe.engine.records import Actor, RunStatus
-from raypipe.errors import Rejected, StepFailed, StoreError
+from raypipe.errors import PipelineError, Rejected, StepFailed, StoreError
 
 BOB = Actor(user="bob", host="tower")
 
@@ -1129,6 +1129,19 @@ def test_what_ran_beside_a_change_of_its_code_is_not_kept(world, flow):
     assert world.run(flow).status == "succeeded"
     assert "double" in world.ran
     assert "load" not in world.ran
+
+
+def test_code_that_cannot_be_read_after_it_ran_is_other_code(world, flow):
+    drive = world.drive(flow)
+
+    def reread(target, also):
+        raise PipelineError("flow.py, line 3: half an edit")
+
+    drive.planner.ports = replace(drive.planner.ports, reread=reread)
+    driven = drive.go()
+    assert driven.status == "failed"
+    assert "changed while it ran" in str(driven.error)
+    assert {status for _, status in world.attempts()} == {"failed"}
 
 
 def test_what_a_step_depends_on_may_not_change_while_it_runs(world):
