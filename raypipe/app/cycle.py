@@ -7,7 +7,7 @@ from typing import Any
 
 from raypipe.config.cycle import CycleConfig
 from raypipe.engine.graph import lookup, review
-from raypipe.stages.analysis import bless, evaluate, report
+from raypipe.stages.analysis import bless, evaluate, judge, report
 from raypipe.stages.data import merge_profiles, profile_shard
 from raypipe.stages.preprocessing import fit, transform_shards
 from raypipe.stages.registry import register
@@ -79,17 +79,18 @@ def cycle(
         trained.candidate,
         config.training.model,
         champion,
-        config.analysis,
+        config.analysis.measuring,
     )
-    page = report(evaluation, validation, trained.history, config.name)
-    blessed = bless(evaluation)
+    judged = judge(evaluation, config.analysis)
+    page = report(judged, validation, trained.history, config.name)
+    blessed = bless(judged, page)
 
     decision = review(blessed, name="review_model")
     version = register(
         config.registry.model or config.name,
         trained.candidate,
         transform,
-        evaluation,
+        judged,
         decision,
         champion,
         config.training.model,

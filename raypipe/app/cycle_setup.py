@@ -172,7 +172,7 @@ def _enter_version(workshop: Workshop, config: CycleConfig, planner: Planner) ->
             version=version.version,
             bundle=_blob_of(version.bundle),
             candidate=codec.field(trained, ("candidate",))[0],
-            evaluation=codec.field(planner.manifests["evaluate"], ())[0],
+            evaluation=codec.field(planner.manifests["judge"], ())[0],
             run=planner.planned["register"].result.run,  # type: ignore[union-attr]
             created=planner.ports.now(),
             actor=workshop.actor,

@@ -15,8 +15,8 @@ class Threshold(BaseConfig):
     """Largest value that passes; None: no bound above."""
 
 
-class AnalysisConfig(BaseConfig):
-    """Settings of the analysis stage."""
+class MeasuringConfig(BaseConfig):
+    """How a candidate is measured; another way looks at the analysis split again."""
 
     slices: tuple[str, ...] = ()
     """Columns by whose values the metrics are shown apart."""
@@ -36,6 +36,10 @@ class AnalysisConfig(BaseConfig):
     smallest_slice: int = Field(200, ge=1)
     """Slices with fewer rows are left out."""
 
+
+class AnalysisConfig(MeasuringConfig):
+    """Settings of the analysis stage."""
+
     thresholds: dict[str, Threshold] = {}
     """Bounds on metrics of the whole analysis split, by the metric's name.
 
@@ -47,3 +51,10 @@ class AnalysisConfig(BaseConfig):
 
     In the first metric, on the same rows.
     """
+
+    @property
+    def measuring(self) -> MeasuringConfig:
+        """The settings that say how, without those that say what is good enough."""
+        return MeasuringConfig(
+            **{name: getattr(self, name) for name in MeasuringConfig.model_fields}
+        )

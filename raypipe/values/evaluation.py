@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+HIGHER_IS_BETTER = frozenset({"auc", "average_precision", "accuracy", "r2"})
+"""Metrics of which more is better; of the others less is."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
     """A figure with its interval."""
@@ -68,7 +72,7 @@ class Evaluation:
     """`roc` and `pr` [points, 2]; `calibration` [bins, 3]: rows, mean score, share of positives;
     `histogram` [bins, 2]: rows of the negative and the positive class; `confusion` [2, 2]."""
     champion: Comparison | None
-    verdict: Verdict
+    verdict: Verdict = Verdict(blessed=False, reasons=("it was not judged",))
 
     def summary(self) -> dict[str, Any]:
         """Return what a person needs to decide, as what JSON can say."""

@@ -1,5 +1,8 @@
 """The cycle of a model, from data to a reviewed version, as a person runs it."""
 
+import re
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -106,6 +109,10 @@ def test_a_candidate_below_its_threshold_is_not_blessed(trained: Project) -> Non
 
     assert said.code == 5
     assert "below 0.999" in said.result["error"]["message"]
+    assert said.executed == ["judge", "report", "bless"]
+    report = re.search(r"report (\S+\.html);", said.result["error"]["hint"])
+    assert report is not None
+    assert "below 0.999" in Path(report[1]).read_text()
 
 
 def test_bad_data_is_stopped_on_its_branch_and_main_never_sees_it(imported: Project) -> None:
@@ -189,8 +196,9 @@ def test_a_champion_is_scored_by_the_code_that_it_was_trained_with(registered: P
     )
 
 
-FEATURE_STEPS = {"transform_shards", "train", "evaluate", "report", "bless"}
-MODEL_STEPS = {"train", "evaluate", "report", "bless"}
+JUDGING = {"judge", "report", "bless"}
+MODEL_STEPS = {"train", "evaluate", *JUDGING}
+FEATURE_STEPS = {"transform_shards", *MODEL_STEPS}
 
 EDITS = {
     "nothing": (None, set()),
@@ -204,8 +212,9 @@ EDITS = {
     "a setting of training": (("tiny.yaml", "epochs: 2", "epochs: 3"), MODEL_STEPS),
     "a setting of analysis": (
         ("tiny.yaml", "resamples: 50", "resamples: 60"),
-        {"evaluate", "report", "bless"},
+        {"evaluate", *JUDGING},
     ),
+    "a threshold": (("tiny.yaml", "largest_loss: 1.0", "largest_loss: 0.9"), {"judge"}),
 }
 
 

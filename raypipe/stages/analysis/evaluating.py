@@ -1,6 +1,6 @@
 """From a table of scores to an evaluation.
 
-Metrics, intervals, slices, the champion, the verdict.
+Metrics, intervals, slices, the champion.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from raypipe.config.analysis import AnalysisConfig
+from raypipe.config.analysis import MeasuringConfig
 from raypipe.errors import StepFailed
 from raypipe.stages.analysis import intervals
 from raypipe.stages.analysis.metrics import Floats, Ints, curves_of, prepare
 from raypipe.stages.analysis.scoring import SLICE, to_numpy
-from raypipe.stages.analysis.verdict import judge
 from raypipe.values.evaluation import Comparison, Estimate, Evaluation, Slice
 
 
@@ -50,7 +49,7 @@ class _Rows:
 
 
 def evaluate_scores(
-    table: pa.Table, task: str, champion: str, settings: AnalysisConfig
+    table: pa.Table, task: str, champion: str, settings: MeasuringConfig
 ) -> Evaluation:
     """Evaluate the columns label, score, group, champion (where there is one) and slices."""
     if not table.num_rows:
@@ -73,11 +72,10 @@ def evaluate_scores(
         slices=tuple(_slices(table, rows, settings)),
         curves=curves_of(rows.scores, rows.label) if binary else {},
         champion=compared,
-        verdict=judge(metrics, compared, settings),
     )
 
 
-def _rows(table: pa.Table, task: str, settings: AnalysisConfig) -> _Rows:
+def _rows(table: pa.Table, task: str, settings: MeasuringConfig) -> _Rows:
     known, group = np.unique(to_numpy(table["group"]), return_inverse=True)
     has_champion = "champion" in table.column_names
     return _Rows(
@@ -104,7 +102,7 @@ def _compare(
     )
 
 
-def _slices(table: pa.Table, rows: _Rows, settings: AnalysisConfig) -> Iterator[Slice]:
+def _slices(table: pa.Table, rows: _Rows, settings: MeasuringConfig) -> Iterator[Slice]:
     for column in settings.slices:
         texts: Any = np.array(table[SLICE + column].to_pylist(), dtype=object)
         texts = np.array(["(null)" if text is None else text for text in texts])

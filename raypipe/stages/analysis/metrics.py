@@ -19,7 +19,6 @@ BINS = 15
 """Bins of the calibration error."""
 SMALLEST = 1e-7
 """Probabilities are kept this far from 0 and 1 in the log loss."""
-HIGHER_IS_BETTER = frozenset({"auc", "average_precision", "accuracy", "r2"})
 
 
 class Prepared(Protocol):

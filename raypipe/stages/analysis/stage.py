@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raypipe.config.analysis import AnalysisConfig
+from raypipe.config.analysis import AnalysisConfig, MeasuringConfig
 from raypipe.config.data import SplitRule
 from raypipe.engine.context import current
 from raypipe.engine.step import step
@@ -28,9 +29,12 @@ def evaluate(
     candidate: Checkpoint,
     architecture: Any,
     champion: ModelVersion | None,
-    settings: AnalysisConfig,
+    settings: MeasuringConfig,
 ) -> Evaluation:
-    """Score the analysis rows with candidate and champion, and say how good they are."""
+    """Score the analysis rows with candidate and champion, and say how good they are.
+
+    Whether that is good enough is `judge`'s to say, so that another threshold costs no look.
+    """
     from raypipe.stages.analysis.evaluating import evaluate_scores
     from raypipe.stages.analysis.scoring import Work, score_here
     from raypipe.store.paths import HomePaths
@@ -61,16 +65,26 @@ def evaluate(
 
 
 @step(driver=True)
-def bless(evaluation: Evaluation) -> Evaluation:
+def judge(evaluation: Evaluation, settings: AnalysisConfig) -> Evaluation:
+    """Return the evaluation with its verdict."""
+    from raypipe.stages.analysis.verdict import judge as verdict_on
+
+    verdict = verdict_on(evaluation.metrics, evaluation.champion, settings)
+    return replace(evaluation, verdict=verdict)
+
+
+@step(driver=True, uncounted=("page",))
+def bless(evaluation: Evaluation, page: Path) -> Evaluation:
     """Hand the evaluation on if the candidate is blessed.
 
-    Else raise NotBlessed with the reasons.
+    Else raise NotBlessed with the reasons, and where the report (`page`) lies.
     """
     if not evaluation.verdict.blessed:
         raise NotBlessed(
             "the candidate is not blessed:\n"
             + "\n".join(f"  {reason}" for reason in evaluation.verdict.reasons),
-            hint="look at the report; train otherwise, or move the thresholds in `analysis`",
+            hint=f"look at the report {page}; train otherwise, or move the thresholds of "
+            "`analysis`",
         )
     return evaluation
 

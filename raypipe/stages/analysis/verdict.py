@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 from raypipe.config.analysis import AnalysisConfig
 from raypipe.errors import UsageError
-from raypipe.values.evaluation import Comparison, Estimate, Verdict
-
-HIGHER_IS_BETTER = frozenset({"auc", "average_precision", "accuracy", "r2"})
+from raypipe.values.evaluation import HIGHER_IS_BETTER, Comparison, Estimate, Verdict
 
 
 def judge(

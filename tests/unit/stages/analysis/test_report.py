@@ -1,6 +1,7 @@
 """The report is one page that needs nothing else, and what comes from data cannot break it."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 from raypipe.config.analysis import AnalysisConfig
 from raypipe.stages.analysis.evaluating import evaluate_scores
 from raypipe.stages.analysis.report import render
+from raypipe.stages.analysis.verdict import judge
 from raypipe.values.validation import Anomaly, Validation
 
 EVIL = '<script>alert("x")</script>'
@@ -28,7 +30,8 @@ def evaluation():
         }
     )
     settings = AnalysisConfig(slices=("place",), smallest_slice=100, resamples=50)
-    return evaluate_scores(table, "binary", "1.0.0", settings)
+    measured = evaluate_scores(table, "binary", "1.0.0", settings)
+    return replace(measured, verdict=judge(measured.metrics, measured.champion, settings))
 
 
 def test_an_evaluation_has_metrics_slices_and_the_champion_on_the_same_rows(evaluation):
