@@ -108,7 +108,7 @@ def _import(target: Target) -> Any:
     except SyntaxError as error:
         sys.modules.pop(name, None)
         raise PipelineError(
-            f"{target.path.name}, line {error.lineno}: {error.msg}", hint="mend the syntax"
+            f"{target.path.name}, line {error.lineno or 1}: {error.msg}", hint="mend the syntax"
         ) from error
     except UsageError:
         sys.modules.pop(name, None)

@@ -1,6 +1,5 @@
 """Building a module from settings and a signature, with seeded weights and a checked contract."""
 
-import math
 from typing import Any
 
 import torch
@@ -96,11 +95,6 @@ def check_logits(logits: Any, *, rows: int, outputs: int, name: str = "") -> Non
 def _inputs(signature: Signature) -> str:
     shapes = (f"{spec.name}: {spec.dtype}{list(spec.shape)}" for spec in signature.tensors)
     return "{" + ", ".join(shapes) + "}"
-
-
-def parameter_count(module: nn.Module) -> int:
-    """Return how many numbers training can change."""
-    return sum(math.prod(p.shape) for p in module.parameters() if p.requires_grad)
 
 
 def _name(model: MlpConfig | CustomModelConfig) -> str:

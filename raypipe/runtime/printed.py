@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 
 class Tee(io.TextIOBase):
@@ -18,6 +18,14 @@ class Tee(io.TextIOBase):
         self._path = file
         self._file: TextIO | None = None
         self._beside = beside
+
+    encoding = "utf-8"
+    """What its bytes are taken for."""
+
+    @property
+    def buffer(self) -> io.RawIOBase:
+        """The same for bytes."""
+        return _Bytes(self)
 
     def writable(self) -> bool:
         """Say that it can be written to."""
@@ -47,6 +55,20 @@ class Tee(io.TextIOBase):
         super().close()
         if file is not None:
             file.close()
+
+
+class _Bytes(io.RawIOBase):
+    """Writes bytes where a text goes."""
+
+    def __init__(self, text: Tee) -> None:
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._text.write(bytes(data).decode(self._text.encoding, "backslashreplace"))
+        return len(data)
 
 
 @contextlib.contextmanager

@@ -49,8 +49,3 @@ class HomePaths:
     def index(self) -> Path:
         """The index of the project's source files."""
         return self.home / "index"
-
-    @property
-    def reports(self) -> Path:
-        """Copies of reports, under names that people can find."""
-        return self.home / "reports"

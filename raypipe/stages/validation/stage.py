@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from raypipe.config.data import DataConfig
@@ -82,6 +83,15 @@ def require_agreement(schema: Schema, data: DataConfig) -> None:
     }
     for role, columns in wanted.items():
         known = schema.named(role)
+        there = [column.name for column in schema.columns]
+        if missing := sorted(set(columns) - set(there)):
+            close = get_close_matches(missing[0], there, n=1)
+            known_as = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(there)}"
+            raise UsageError(
+                f"data.{role} names {missing[0]!r}, which is no column of the schema",
+                hint=f"{known_as}. If it is new in the data, delete the schema file: the next run "
+                "infers it again.",
+            )
         if sorted(known) != sorted(columns):
             raise UsageError(
                 f"data.{role} is {_list(columns)}, but the schema has {_list(known)} as {role}",

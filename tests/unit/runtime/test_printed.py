@@ -102,3 +102,12 @@ def test_each_step_of_a_run_has_a_file_in_the_folder_of_its_run(tmp_path, step):
     file = log_file(tmp_path, "r1", step)
     assert file.parent == tmp_path / "runs" / "r1"
     assert file.suffix == ".log"
+
+
+def test_a_step_may_print_bytes(tmp_path):
+    file = tmp_path / "s.log"
+    with printing_to(file, aloud=False):
+        assert sys.stdout.encoding == "utf-8"
+        sys.stdout.buffer.write("grün\n".encode())
+        sys.stdout.buffer.write(b"\xff\n")
+    assert file.read_text() == "grün\n\\xff\n"

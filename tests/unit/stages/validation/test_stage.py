@@ -52,6 +52,7 @@ def test_what_a_setting_allows_does_not_stop(profiles, schema, data):
         ({"label": "temp"}, "data.label is 'temp', but the schema has 'late' as label"),
         ({"key": ()}, "data.key is none, but the schema has 'id' as key"),
         ({"time": None}, "data.time is none"),
+        ({"label": "tempp"}, "data.label names 'tempp', which is no column"),
     ],
 )
 def test_settings_and_schema_must_agree_on_roles(profiles, schema, data, change, said):
