@@ -1,5 +1,6 @@
 """The cycle of a model, from data to a reviewed version, as a person runs it."""
 
+import os
 import re
 from pathlib import Path
 
@@ -247,8 +248,9 @@ def test_neither_ray_nor_torch_is_imported_for_what_is_kept(trained: Project) ->
         ("runs", "list"),
         ("models", "list"),
     ]
+    path = os.pathsep.join((str(project.folder), os.environ.get("PYTHONPATH", "")))
     for command in commands:
-        assert project.raypipe(*command, PYTHONPATH=str(project.folder)).code == 0
+        assert project.raypipe(*command, PYTHONPATH=path).code == 0
 
     loaded = set((project.folder / "loaded.txt").read_text().split())
     assert "raypipe.app.run" in loaded
