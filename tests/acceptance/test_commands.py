@@ -278,9 +278,9 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint(
 
     def epochs() -> list[int]:
         found: list[int] = []
-        for folder in os.listdir(work) if work.exists() else []:
+        for folder in work.iterdir() if work.exists() else ():
             with suppress(FileNotFoundError):  # a step that ends takes its folder with it
-                lines = map(json.loads, (work / folder / "events.jsonl").read_text().splitlines())
+                lines = map(json.loads, (folder / "events.jsonl").read_text().splitlines())
                 found += [line["step"] for line in lines if line["event"] == "metric"]
         return found
 
