@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from raypipe.engine.fingerprint.names import Mentions, dotted, imported, mentions_of, own_names
 from raypipe.engine.fingerprint.normal import digest_node, is_docstring
+from raypipe.engine.fingerprint.start import as_main, is_start_of_script
 from raypipe.errors import PipelineError
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -150,8 +151,8 @@ def parse_module(
 ) -> ModuleTable:
     """Parse a module's source; PipelineError names the file (as `shown`) and the line.
 
-    `is_main` says that it runs as `__main__`: what its block for that binds counts then, and what
-    it calls does not, for that is how the pipeline is run.
+    `is_main` says that it runs as `__main__`: what its block for that binds or changes counts
+    then, but not the calls that only run a pipeline.
     """
     try:
         tree = ast.parse(text)
@@ -160,26 +161,7 @@ def parse_module(
         raise PipelineError(
             f"{shown}, line {line}: {getattr(error, 'msg', error)}", hint="mend the syntax"
         ) from error
-    return _Parser(name, is_package).parse(_as_main(tree) if is_main else tree)
-
-
-def _as_main(tree: ast.Module) -> ast.Module:
-    body: list[ast.stmt] = []
-    for statement in tree.body:
-        if isinstance(statement, ast.If) and _is_start_of_script(statement.test):
-            inner = (one for one in statement.body if not isinstance(one, ast.Expr))
-            body.extend(one for one in inner if not _runs_something(one))
-        else:
-            body.append(statement)
-    return ast.Module(body=body, type_ignores=[])
-
-
-def _runs_something(statement: ast.stmt) -> bool:
-    """Say whether a statement keeps what a call by attribute gave: `outcome = flow.run()`."""
-    match statement:
-        case ast.Assign(value=ast.Call(func=ast.Attribute(attr="run"))):
-            return True
-    return False
+    return _Parser(name, is_package).parse(as_main(tree) if is_main else tree)
 
 
 class _Parser:
@@ -378,7 +360,7 @@ def _does_nothing(statement: ast.stmt) -> bool:
         return False
     if _is_for_types(statement.test):
         return all(map(_does_nothing, statement.body))
-    return _is_start_of_script(statement.test)
+    return is_start_of_script(statement)
 
 
 def _is_for_types(test: ast.expr) -> bool:
@@ -386,18 +368,6 @@ def _is_for_types(test: ast.expr) -> bool:
     match test:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name == "TYPE_CHECKING"
-    return False
-
-
-def _is_start_of_script(test: ast.expr) -> bool:
-    """Say whether a condition is `__name__ == "__main__"`."""
-    match test:
-        case ast.Compare(
-            left=ast.Name(id="__name__"),
-            ops=[ast.Eq()],
-            comparators=[ast.Constant(value="__main__")],
-        ):
-            return True
     return False
 
 
