@@ -11,6 +11,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _WIDENS = {"eval": "module", "exec": "module", "globals": "module", "__import__": "package"}
 _BY_NAME = frozenset({"attrgetter", "methodcaller"})
+_READING = frozenset({"open", "read", "read_text", "read_bytes"})
 _TEXTS = frozenset({"Literal", "Annotated"})
 """Types in whose brackets a text is a value, not a type."""
 
@@ -219,7 +220,7 @@ class _Visitor(ast.NodeVisitor):
             self._by_name(first)
         elif dotted(node.func) == "vars" and first is None:
             self.found.widens.add("module")
-        elif dotted(node.func) == "exec" and not isinstance(first, ast.Constant):
+        elif _loads_code(dotted(node.func), first):
             self.found.widens.add("files")
         self.generic_visit(node)
 
@@ -278,6 +279,18 @@ class _Visitor(ast.NodeVisitor):
         self.found.names.add(".".join((name, *chain)))
         if not chain and name in _WIDENS:
             self.found.widens.add(_WIDENS[name])
+
+
+def _loads_code(function: str, given: ast.expr | None) -> bool:
+    """Say whether a call may run a file's code: `exec` of any text, `eval` of one that is read."""
+    if function == "exec":
+        return not isinstance(given, ast.Constant)
+    return function == "eval" and given is not None and _reads_a_file(given)
+
+
+def _reads_a_file(node: ast.expr) -> bool:
+    calls = (one.func for one in ast.walk(node) if isinstance(one, ast.Call))
+    return any(dotted(one) == "open" or getattr(one, "attr", "") in _READING for one in calls)
 
 
 def _start(text: ast.expr | None) -> str:

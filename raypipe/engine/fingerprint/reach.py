@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -10,7 +11,7 @@ from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint.names import BUILTINS
 from raypipe.engine.fingerprint.symbols import NOT_INSTALLED, ModuleTable, Piece, Sources
 from raypipe.engine.records import Fingerprint
-from raypipe.errors import CodeReferenceError
+from raypipe.errors import CodeReferenceError, PipelineError
 
 FOLLOWED = ("raypipe.stages", "raypipe.model", "raypipe.values")
 """Parts of raypipe that count like a project's own code; the others change no result."""
@@ -21,6 +22,11 @@ DYNAMIC = {
     "importlib.util.spec_from_file_location": "files",
     "importlib.machinery.SourceFileLoader": "files",
     "runpy.run_path": "files",
+    "builtins.exec": "files",
+    "builtins.compile": "files",
+    "builtins.eval": "module",
+    "builtins.globals": "module",
+    "builtins.__import__": "package",
     "runpy.run_module": "package",
     "pkgutil.iter_modules": "package",
     "pkgutil.walk_packages": "package",
@@ -115,8 +121,12 @@ class _Walk:
     def _follow(self, module: str, piece: Piece) -> None:
         for mentioned in piece.names:
             name, *chain = mentioned.split(".")
-            if not self._reach_name(module, name, tuple(chain)) and name not in BUILTINS:
+            if self._reach_name(module, name, tuple(chain)):
+                continue
+            if name not in BUILTINS:
                 self._unresolved(module, name)
+            elif name == "compile":
+                self._widen(module, "files")
         for target, level, name, chain_text in piece.imports:
             chain = chain_text.split(".") if chain_text else []
             self._reach_import(module, (target, level, name), tuple(chain))
@@ -242,7 +252,8 @@ class _Walk:
             self.every_method = True
         elif kind == "files":
             for other in self.sources.everything():
-                self._whole_module(other)
+                with suppress(PipelineError):  # what is no Python of today cannot be loaded either
+                    self._whole_module(other)
         elif kind in {"package", "under"}:
             is_named = package and not package.startswith(".")
             where = package if is_named else module.partition(".")[0]

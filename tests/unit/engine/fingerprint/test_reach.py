@@ -1733,6 +1733,38 @@ def test_code_that_is_loaded_from_a_file_may_be_any_of_the_projects(text: str) -
     assert "flow: a file of code is computed at run time" in of("A = 1").widened
 
 
+LOADS = [
+    "compile(text_of(p), p, 'exec')",
+    "eval(open(p).read())",
+    "eval(p.read_text())",
+    "builtins.exec(p)",
+    "builtins.compile(p, p, 'exec')",
+]
+
+
+def loading(call: str, plugin: str) -> Texts:
+    flow = f"import builtins, re\ndef go(p):\n    return {call}\ndef text_of(p):\n    return p\n"
+    return Texts({"flow.py": flow, "plugin.py": plugin, "old.py": "print 1\n"})
+
+
+@pytest.mark.parametrize("call", LOADS)
+def test_code_that_is_loaded_from_a_file_may_be_any_of_the_project_that_is_python(
+    call: str,
+) -> None:
+    before, after = (fingerprint("flow:go", loading(call, f"X = {n}\n")) for n in (1, 2))
+
+    assert before.digest != after.digest
+    assert "flow: a file of code is computed at run time" in before.widened
+
+
+@pytest.mark.parametrize("call", ["open(p).read()", "re.compile(p)", "re.compile(p).sub('', p)"])
+def test_a_file_that_is_only_read_is_no_code(call: str) -> None:
+    before, after = (fingerprint("flow:go", loading(call, f"X = {n}\n")) for n in (1, 2))
+
+    assert before == after
+    assert before.widened == ()
+
+
 @pytest.mark.parametrize("target", ["flow:og", "flows:go"])
 def test_a_name_that_is_not_there_is_refused(target: str) -> None:
     with pytest.raises(CodeReferenceError, match=r"og|flows"):
