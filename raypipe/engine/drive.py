@@ -24,6 +24,8 @@ from raypipe.engine.step import Step
 from raypipe.errors import RaypipeError, Rejected, StepFailed, StoreError
 
 Listener = Callable[[Event], None]
+LOOK = 0.1
+"""Seconds between two looks at what the steps at work tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,8 @@ class Drive:
     """Nodes whose results another process makes."""
     _claims: dict[str, Claim] = field(default_factory=dict)
     _reviews: list[Review] = field(default_factory=list)
+    _looked: float = -1.0
+    """When the events of the steps at work were read last."""
     _error: Exception | None = None
     _failed: str | None = None
 
@@ -287,8 +291,11 @@ class Drive:
         outcomes = self.driver.wait(0) or self.runtime.wait(0.1)
         if not self._running:
             self.ports.pause(0.05)
-        for running in self._running.values():
-            self._read_events(running)
+        now = self.ports.now()
+        if not 0 <= now - self._looked < LOOK:
+            self._looked = now
+            for running in self._running.values():
+                self._read_events(running)
         return outcomes
 
     def _read_events(self, running: _Running) -> None:

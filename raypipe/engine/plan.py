@@ -35,6 +35,8 @@ from raypipe.errors import NotFound, PipelineError, RaypipeError, StoreError
 
 SHOWN = 64
 """Parts of a parameter that are kept as text, so that `why` can say which one differs."""
+OWN = "raypipe."
+"""What the names of raypipe's own steps and classes start with."""
 SAME = Reason(kind="same")
 
 
@@ -336,11 +338,14 @@ class Planner:
         What settings name, and the classes of values, whose methods it may call without naming
         them. Of an input that is not known yet there is nothing to say.
         """
+        assert node.step is not None
         found = set(_code_references(node.arguments))
         for name, value in self._counted(node).items():
             for _, part in leaves("", value):
                 if isinstance(part, Literal_) or node_of(part) in self.manifests:
                     found |= self._classes_of(self._digest_of(part, _place(node, name))[1])
+        if node.step.target.startswith(OWN):  # its modules import what they are given
+            found = {name for name in found if not name.startswith(OWN)}
         return tuple(sorted(found))
 
     def _classes_of(self, manifest: bytes) -> frozenset[str]:

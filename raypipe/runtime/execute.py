@@ -41,7 +41,8 @@ def execute(
     process = os.getpid()
     error: Exception | None = None
     for attempt in range(_attempts_before(call), call.retries + 1):
-        append_event(call.events, {"event": "attempt", "run": call.run})
+        if call.retries:
+            append_event(call.events, {"event": "attempt", "run": call.run})
         try:
             outputs = _attempt(call, codec, artifacts, runtime)
             return CallOutcome(id=call.id, outputs=outputs, seconds=time.perf_counter() - started)
@@ -69,6 +70,8 @@ def execute(
 
 def _attempts_before(call: StepCall) -> int:
     """Return how often this run has tried: a worker that is lost takes its count with it."""
+    if not call.retries:
+        return 0
     try:
         text = call.events.read_bytes()
     except FileNotFoundError:

@@ -1292,3 +1292,26 @@ def test_a_review_that_is_decided_while_it_is_asked_for_goes_on(world, monkeypat
 
     monkeypatch.setattr(world.ledger, "open_review", decided_meanwhile)
     assert world.run(pipeline).status == "succeeded"
+
+
+def test_what_many_steps_tell_is_not_read_at_each_turn(world, monkeypatch):
+    """With a thousand steps at work, reading all of it each time one ends would take the most."""
+
+    @step
+    def load(n):
+        return n
+
+    def pipeline():
+        for n in range(30):
+            load(n)
+
+    drive = world.drive(pipeline)
+    looked = []
+    events = drive.ports.scratch.events
+    monkeypatch.setattr(
+        type(drive.ports.scratch),
+        "events",
+        lambda self, *given: looked.append(given) or events(*given),
+    )
+    assert drive.go().status == "succeeded"
+    assert len(looked) <= 2 * 30
