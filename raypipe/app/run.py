@@ -323,10 +323,17 @@ class Why:
     state: StepState
     lines: tuple[str, ...] = ()
     """A unified diff of the sources that differ, symbol by symbol."""
+    widened: tuple[str, ...] = ()
+    """What could not be told from the code, so that more of it counts."""
 
     def to_json(self) -> Json:
-        """The step's state with the lines."""
-        return {"event": "why", **self.state.to_json(), "lines": list(self.lines)}
+        """The step's state, the lines, and what was widened."""
+        return {
+            "event": "why",
+            **self.state.to_json(),
+            "lines": list(self.lines),
+            "widened": list(self.widened),
+        }
 
 
 def why(request: RunRequest, step: str) -> Why:
@@ -340,7 +347,8 @@ def why(request: RunRequest, step: str) -> Why:
     lines: tuple[str, ...] = ()
     if item.reason.kind == "code" and item.fingerprint is not None:
         lines = _code_lines(prepared, item.node.name, item.fingerprint)
-    return Why(state=item.state, lines=lines)
+    widened = () if item.fingerprint is None else item.fingerprint.widened
+    return Why(state=item.state, lines=lines, widened=widened)
 
 
 def _code_lines(prepared: Prepared, step: str, now: Any) -> tuple[str, ...]:

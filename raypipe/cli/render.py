@@ -137,9 +137,16 @@ _ACTIONS = {
 
 
 def _count(steps: Sequence[Json]) -> str:
-    counts = {action: sum(step["action"] == action for step in steps) for action in _ACTIONS}
+    actions = [_certain(step) for step in steps]
+    counts = {action: actions.count(action) for action in _ACTIONS}
     said = [f"{count} {_ACTIONS[action]}" for action, count in counts.items() if count]
     return ", ".join(said) or "no steps"
+
+
+def _certain(step: Json) -> str:
+    """Return a step's action; of an open one that runs in any case, that it is executed."""
+    certain = step["reason"]["detail"].endswith("runs in any case")
+    return "execute" if step["action"] == "open" and certain else str(step["action"])
 
 
 def summary(data: Json) -> str:
@@ -170,7 +177,11 @@ def _asked(review: Mapping[str, Any]) -> Iterable[str]:
 def why(data: Json) -> str:
     """Return what is to be done about a step, the reason, and the lines of code that differ."""
     parts = [f"{data['name']}: {data['action']}", f"  {reason(data['reason'])}"]
-    return "\n".join([*parts, *(f"    {line}" for line in data["lines"])])
+    parts += [f"    {line}" for line in data["lines"]]
+    if data["widened"]:
+        parts.append("  more code counts than is named, since that cannot be told from it:")
+        parts += [f"    {line}" for line in data["widened"]]
+    return "\n".join(parts)
 
 
 def runs(data: Json) -> str:

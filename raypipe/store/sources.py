@@ -20,7 +20,7 @@ from raypipe.store.faults import disk_faults
 
 PACKAGE = Path(__file__).parent.parent
 """raypipe's own folder."""
-FORMAT = 6
+FORMAT = 7
 """Number of the index's form, and of what parsing finds; another number is another index."""
 UNKNOWN_VERSION = "unknown"
 """Stands for the version of a module that no distribution brought."""

@@ -38,6 +38,27 @@ def test_a_plan_puts_like_steps_in_one_row():
     )
 
 
+def test_a_plan_counts_what_is_open_and_runs_in_any_case_as_to_execute():
+    steps = [step("train", "open", "upstream", "fit")]
+    steps[0]["reason"]["detail"] = "its code changed, runs in any case"
+    assert render.plan({**PLAN, "steps": steps}).endswith("flights: 1 to execute")
+
+
+def test_why_says_what_more_counts_since_it_cannot_be_told():
+    asked = {
+        **step("train", "execute", "new"),
+        "lines": ["-a"],
+        "widened": ["flow: a name is computed at run time"],
+    }
+    assert render.why(asked).splitlines() == [
+        "train: execute",
+        "  new",
+        "    -a",
+        "  more code counts than is named, since that cannot be told from it:",
+        "    flow: a name is computed at run time",
+    ]
+
+
 def test_a_summary_says_what_waits_and_how_to_decide():
     review = {"id": "ab12", "step": "review_model", "status": "open", "evidence": "e"}
     run = {
