@@ -7,10 +7,13 @@ from pydantic import Field, model_validator
 from raypipe.config.analysis import AnalysisConfig
 from raypipe.config.base import BaseConfig
 from raypipe.config.data import DataConfig
+from raypipe.config.feedback import FeedbackConfig
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.registry import RegistryConfig
 from raypipe.config.runtime import RuntimeConfig
+from raypipe.config.serving import ServingConfig
 from raypipe.config.training import TrainingConfig
+from raypipe.config.tuning import TuningConfig
 from raypipe.config.validation import ValidationConfig
 
 
@@ -32,11 +35,20 @@ class CycleConfig(BaseConfig):
     training: TrainingConfig = TrainingConfig()
     """How the model is trained."""
 
+    tuning: TuningConfig = TuningConfig()
+    """Which settings of training are searched."""
+
     analysis: AnalysisConfig = AnalysisConfig()
     """How the candidate is judged."""
 
     registry: RegistryConfig = RegistryConfig()
     """How versions are kept."""
+
+    serving: ServingConfig = ServingConfig()
+    """How versions are served."""
+
+    feedback: FeedbackConfig = FeedbackConfig()
+    """What becomes of requests and labels."""
 
     runtime: RuntimeConfig = RuntimeConfig()
     """Where steps run."""

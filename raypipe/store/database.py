@@ -12,7 +12,7 @@ from typing import Any, Self
 from raypipe.errors import StoreError
 from raypipe.store.faults import is_full
 
-SCHEMA = 1
+SCHEMA = 2
 """Number of the schema that this code writes."""
 BEING_MADE = 10.0
 """Seconds for which a file without a byte may be one that another process is making."""
@@ -146,6 +146,17 @@ def _prepare(connection: sqlite3.Connection, path: Path | None, busy: float) -> 
             f"the ledger {str(path)!r} has schema {schema}, this raypipe knows up to {SCHEMA}",
             hint="upgrade raypipe, or choose another home with --home",
         )
+    if int(schema) < SCHEMA:
+        with _transaction(connection):
+            _migrate(connection)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring an older ledger up to this schema; nothing where another process was first."""
+    (schema,) = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+    for number in range(int(schema) + 1, SCHEMA + 1):
+        _execute_script(connection, Path(__file__).parent / "migrations" / f"{number}.sql")
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(SCHEMA),))
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
@@ -166,12 +177,16 @@ def _use_wal(connection: sqlite3.Connection, busy: float) -> None:
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
-    text = Path(__file__).with_name("schema.sql").read_text("utf-8")
-    plain = "\n".join(line.partition("--")[0] for line in text.splitlines())
+    _execute_script(connection, Path(__file__).with_name("schema.sql"))
+    connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+
+
+def _execute_script(connection: sqlite3.Connection, file: Path) -> None:
+    """Execute the statements of a file one by one, so that they stay in their transaction."""
+    plain = "\n".join(line.partition("--")[0] for line in file.read_text("utf-8").splitlines())
     for statement in plain.split(";"):
         if statement.strip():
             connection.execute(statement)
-    connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
 
 
 @contextmanager

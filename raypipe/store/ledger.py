@@ -24,7 +24,14 @@ from raypipe.engine.records import (
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.store import rows
 from raypipe.store.database import BUSY, Database
-from raypipe.store.rows import AliasChange, ExecutionRow, ModelVersionRow, dump
+from raypipe.store.rows import (
+    AliasChange,
+    CaptureRow,
+    ExecutionRow,
+    ModelVersionRow,
+    RouteRow,
+    dump,
+)
 
 if TYPE_CHECKING:
     from sqlite3 import Row
@@ -387,6 +394,53 @@ class SqliteLedger:
     def alias_history(self, model: str) -> list[AliasChange]:
         """Return where a model's aliases were pointed to, by whom, newest first."""
         return [rows.read_alias_change(row) for row in self._db.all("alias_history", model=model)]
+
+    # --- routes and captured rows ---------------------------------------------------------------
+
+    def set_route(self, model: str, shares: Mapping[str, float], actor: Actor) -> RouteRow:
+        """Divide a model's requests so from now on; as they are divided already does nothing.
+
+        NotFound for a version that does not exist.
+        """
+        with self._db.writing():
+            given = {self.version(model, name).version: share for name, share in shares.items()}
+            known = self.route_history(model)
+            if known and list(known[0].shares.items()) == list(given.items()):
+                return known[0]
+            row = RouteRow(model=model, shares=given, actor=actor, time=self._now())
+            self._db.do(
+                "add_route",
+                model=model,
+                shares=dump(given),
+                actor=dump(asdict(actor)),
+                time=row.time,
+            )
+        return row
+
+    def route_history(self, model: str) -> list[RouteRow]:
+        """Return how a model's requests were divided, newest first; none: all to the champion."""
+        return [rows.read_route(model, row) for row in self._db.all("routes", model=model)]
+
+    def add_capture(self, project: str, pipeline: str, capture: CaptureRow) -> None:
+        """Record that captured rows became a part of a dataset, once for a piece of evidence."""
+        with self._db.writing():
+            self._db.do(
+                "add_capture",
+                project=project,
+                pipeline=pipeline,
+                evidence=capture.evidence,
+                commit_id=capture.commit,
+                row_count=capture.rows,
+                actor=dump(asdict(capture.actor)),
+                time=capture.time,
+            )
+
+    def captures(self, project: str, pipeline: str) -> list[CaptureRow]:
+        """Return the captured rows that became a part of a pipeline's dataset, newest first."""
+        found = self._db.all("captures", project=project, pipeline=pipeline)
+        return [rows.read_capture(row) for row in found]
+
+    # --- looks ----------------------------------------------------------------------------------
 
     def add_look(self, dataset: str, run: str, step: str) -> None:
         """Count a look at the analysis split of a dataset."""

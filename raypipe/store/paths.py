@@ -46,6 +46,16 @@ class HomePaths:
         return self.home / "claims"
 
     @property
+    def serve(self) -> Path:
+        """What the gateway that is up is known by, and what it says."""
+        return self.home / "serve"
+
+    @property
+    def requests(self) -> Path:
+        """The request log: open segments, and sealed ones as Parquet."""
+        return self.home / "requests"
+
+    @property
     def index(self) -> Path:
         """The index of the project's source files."""
         return self.home / "index"

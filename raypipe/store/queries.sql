@@ -139,3 +139,18 @@ SELECT count(*) FROM looks WHERE dataset = :dataset;
 
 -- live_artifacts: every artifact that a live result is made of
 SELECT DISTINCT digest FROM result_artifacts JOIN results ON results.id = result WHERE live = 1;
+
+-- add_route: how a model's requests are divided from now on
+INSERT INTO routes (model, shares, actor, time) VALUES (:model, :shares, :actor, :time);
+
+-- routes: how a model's requests were divided, newest first
+SELECT shares, actor, time FROM routes WHERE model = :model ORDER BY id DESC;
+
+-- add_capture: captured rows became a part of a dataset
+INSERT INTO captures (project, pipeline, evidence, commit_id, row_count, actor, time)
+VALUES (:project, :pipeline, :evidence, :commit_id, :row_count, :actor, :time)
+ON CONFLICT DO NOTHING;
+
+-- captures: captured rows that became a part of a pipeline's dataset, newest first
+SELECT evidence, commit_id, row_count, actor, time FROM captures
+WHERE project = :project AND pipeline = :pipeline ORDER BY id DESC;

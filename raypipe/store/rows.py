@@ -74,6 +74,29 @@ class AliasChange:
     time: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class RouteRow:
+    """How a model's requests are divided among its versions."""
+
+    model: str
+    shares: dict[str, float]
+    """Version to share, the champion first; they sum to 1."""
+    actor: Actor
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureRow:
+    """Captured rows that were accepted and became a part of a dataset."""
+
+    evidence: str
+    """Digest of the value that was reviewed."""
+    commit: str
+    rows: int
+    actor: Actor
+    time: float
+
+
 def dump(value: Any) -> str:
     """Write a record's JSON."""
     return json.dumps(value, separators=(",", ":"), default=str)
@@ -142,3 +165,20 @@ def read_alias_change(row: Row) -> AliasChange:
     """Read a row of `alias_history`."""
     actor = Actor(**json.loads(row["actor"]))
     return AliasChange(alias=row["alias"], version=row["version"], actor=actor, time=row["time"])
+
+
+def read_route(model: str, row: Row) -> RouteRow:
+    """Read a row of `routes`."""
+    actor = Actor(**json.loads(row["actor"]))
+    return RouteRow(model=model, shares=json.loads(row["shares"]), actor=actor, time=row["time"])
+
+
+def read_capture(row: Row) -> CaptureRow:
+    """Read a row of `captures`."""
+    return CaptureRow(
+        evidence=row["evidence"],
+        commit=row["commit_id"],
+        rows=row["row_count"],
+        actor=Actor(**json.loads(row["actor"])),
+        time=row["time"],
+    )
