@@ -10,7 +10,14 @@ from typing import Annotated, NoReturn
 import typer
 
 import raypipe
-from raypipe.cli import commands, commands_config, commands_data, commands_models, commands_runs
+from raypipe.cli import (
+    commands,
+    commands_config,
+    commands_data,
+    commands_models,
+    commands_requests,
+    commands_runs,
+)
 from raypipe.cli.face import begin, dump, error_record, fault, has_told, note, silence, write
 from raypipe.errors import Interrupted, RaypipeError
 
@@ -30,6 +37,7 @@ commands.register(app)
 commands_runs.register(app)
 commands_models.register(app)
 commands_data.register(app)
+commands_requests.register(app)
 commands_config.register(app)
 
 
