@@ -76,8 +76,8 @@ def compare(auc: float, shown: str, environment: dict[str, str]) -> None:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     from raypipe.config.load import load
-    from raypipe.stages.analysis import intervals
-    from raypipe.stages.analysis.metrics import prepare
+    from raypipe.model import intervals
+    from raypipe.model.weighted import prepare
     from raypipe.values.hashing import row_hash
     from raypipe.values.split import rule_columns, split_of
 

@@ -280,13 +280,12 @@ class GraphBuilder:
             for index, item in enumerate(items)
         ]
 
-    def add_review(self, name: str, evidence: Any) -> Ref:
-        """Add a decision that a person is asked for."""
-        return self._add(
-            Node(
-                name=self._free(name), kind="review", arguments={"evidence": to_argument(evidence)}
-            )
-        )
+    def add_review(self, name: str, evidence: Any, when: Any) -> Ref:
+        """Add a decision that a person is asked for, where `when` is not False."""
+        given = {"evidence": to_argument(evidence)}
+        if when is not True:
+            given["when"] = to_argument(when)
+        return self._add(Node(name=self._free(name), kind="review", arguments=given))
 
     def add_lookup(self, name: str, arguments: Mapping[str, Any]) -> Ref:
         """Add a fact that the ledger knows once the digests of the arguments are known."""
@@ -311,12 +310,13 @@ class GraphBuilder:
         return Ref(node.name)
 
 
-def review(evidence: Any, *, name: str = "review") -> Any:
+def review(evidence: Any, *, name: str = "review", when: Any = True) -> Any:
     """Ask a person to decide on `evidence`; gives a reference to the `Decision`.
 
-    The run waits, and holds no process; the decision is bound to the digest of the evidence.
+    The run waits, and holds no process; the decision is bound to the digest of the evidence. Where
+    `when`, which a step may give, is False nobody is asked, and the decision is None.
     """
-    return _builder("review").add_review(name, evidence)
+    return _builder("review").add_review(name, evidence, when)
 
 
 def lookup(name: str, /, **arguments: Any) -> Any:

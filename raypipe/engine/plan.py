@@ -274,6 +274,11 @@ class Planner:
     # --- reviews and lookups --------------------------------------------------------------------
 
     def _find_review(self, node: Node) -> Planned:
+        if not self._is_asked(node):
+            nothing = self.ports.codec.encode(None)
+            self.learn(node.name, nothing.manifest)
+            reason = Reason(kind="same", detail="nobody is asked")
+            return Planned(node=node, action="hit", reason=reason, digest=nothing.digest)
         digest, _ = self._digest_of(node.arguments["evidence"], _place(node, "evidence"))
         found = self.ports.ledger.find_review(
             self.ports.project, self.graph.pipeline, node.name, digest
@@ -297,6 +302,12 @@ class Planner:
             key=digest,
             review=found,
         )
+
+    def _is_asked(self, node: Node) -> bool:
+        if "when" not in node.arguments:
+            return True
+        digest, _ = self._digest_of(node.arguments["when"], _place(node, "when"))
+        return digest != self.ports.codec.encode(False).digest
 
     def _look_up(self, node: Node) -> Planned:
         digests = {

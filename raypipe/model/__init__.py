@@ -1,1 +1,1 @@
-"""What training, analysis and serving share: building a module, the training loop, prediction."""
+"""What training, analysis, serving and feedback share: modules, the loop, prediction, metrics."""

@@ -1,5 +1,7 @@
 """What the label is: its classes, by the schema or by the rows to be trained on."""
 
+from math import isfinite
+
 from raypipe.errors import UsageError
 from raypipe.values.profile import Profile
 from raypipe.values.schema import NUMBERS, Column, Schema, kind_of
@@ -46,3 +48,41 @@ def _classes(column: Column, kind: str, train: Profile) -> tuple[str, ...]:
 def _count(classes: tuple[str, ...]) -> str:
     shown = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
     return f"{len(classes)} classes ({shown})" if classes else "no value in the train split"
+
+
+def label_text(value: object, label: Label) -> str | None:
+    """Return the class that a told value means, or its number as text; None if it is neither.
+
+    true, "true" and 1 mean the class `true`; 1, "1" and 1.0 the class `1`.
+    """
+    text = _text_of(value)
+    if text is None or label.task == "regression":
+        return None if text is None else _number(text)
+    names = {"True": "true", "False": "false", "TRUE": "true", "FALSE": "false"}
+    told = names.get(text, text)
+    for known in (text, told, _number(told), _AS_NUMBER.get(told), _AS_TRUTH.get(told)):
+        if known is not None and known in label.classes:
+            return known
+    return None
+
+
+_AS_NUMBER = {"true": "1", "false": "0"}
+_AS_TRUTH = {"1": "true", "0": "false", "1.0": "true", "0.0": "false"}
+
+
+def _text_of(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int):
+        return str(value)
+    return repr(value) if isinstance(value, float) else None
+
+
+def _number(text: str) -> str | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not isfinite(number):
+        return None
+    return str(int(number)) if number == int(number) and abs(number) < 2**53 else repr(number)

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from raypipe.config.analysis import MeasuringConfig
 from raypipe.errors import StepFailed
-from raypipe.stages.analysis import intervals
-from raypipe.stages.analysis.metrics import Floats, Ints, curves_of, prepare
+from raypipe.model import intervals
+from raypipe.model.weighted import Floats, Ints, curves_of, prepare
 from raypipe.stages.analysis.scoring import SLICE, to_numpy
 from raypipe.values.evaluation import Comparison, Estimate, Evaluation, Slice
 

@@ -1034,6 +1034,28 @@ def test_an_approved_review_lets_what_follows_run(world, reviewed):
     assert driven.reviews == ()
 
 
+@pytest.mark.parametrize(("n", "status"), [(1, "succeeded"), (5, "waiting")])
+def test_nobody_is_asked_where_a_step_says_that_it_is_not_worth_it(world, n, status):
+    @step
+    def report(n):
+        return {"score": n, "worth": n > 3}
+
+    @step
+    def publish(report, decision):
+        return decision is None
+
+    def pipeline(n):
+        made = report(n)
+        publish(made, review(made, when=made["worth"]))
+
+    driven = world.run(pipeline, n=n)
+    assert driven.status == status
+    assert bool(driven.reviews) == bool(world.ledger.list_reviews()) == (status == "waiting")
+    if status == "succeeded":
+        assert world.value(driven, "publish") is True
+        assert world.run(pipeline, n=n) and world.ran == []
+
+
 def test_another_evidence_is_asked_for_anew(world, reviewed):
     (first,) = world.run(reviewed, n=1).reviews
     world.ledger.decide_review(first.id, "approved", BOB, "")

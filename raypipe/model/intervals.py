@@ -6,7 +6,7 @@ Percentile bootstrap over clusters: Efron and Tibshirani (1993), chapters 8 and 
 import numpy as np
 from numpy.typing import NDArray
 
-from raypipe.stages.analysis.metrics import Floats, Prepared
+from raypipe.model.weighted import Floats, Prepared
 from raypipe.values.evaluation import Estimate
 
 SEED = 0

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from raypipe.stages.analysis import intervals
-from raypipe.stages.analysis.metrics import prepare
+from raypipe.model import intervals
+from raypipe.model.weighted import prepare
 
 GROUPS = 30
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as known
 
-from raypipe.stages.analysis.metrics import BINS, curves_of, prepare
+from raypipe.model.weighted import BINS, curves_of, prepare
 
 ROWS, GROUPS = 600, 12
 
