@@ -14,6 +14,20 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogSegment:
+    """A segment of the request log, known by its records."""
+
+    digest: str
+    """Of its records: the same whether it is open or sealed."""
+    records: int
+    """How many of them count: more may follow in one that is open."""
+    name: str = field(metadata=aside())
+    location: str = field(metadata=aside())
+    """Where it lay when it was listed; it may be sealed meanwhile."""
+    sealed: bool = field(metadata=aside())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Logged:
     """What a part of the request log says of one model."""
 

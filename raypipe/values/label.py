@@ -55,7 +55,7 @@ def label_text(value: object, label: Label) -> str | None:
 
     true, "true" and 1 mean the class `true`; 1, "1" and 1.0 the class `1`.
     """
-    text = _text_of(value)
+    text = told_text(value)
     if text is None or label.task == "regression":
         return None if text is None else _number(text)
     names = {"True": "true", "False": "false", "TRUE": "true", "FALSE": "false"}
@@ -70,7 +70,8 @@ _AS_NUMBER = {"true": "1", "false": "0"}
 _AS_TRUTH = {"1": "true", "0": "false", "1.0": "true", "0.0": "false"}
 
 
-def _text_of(value: object) -> str | None:
+def told_text(value: object) -> str | None:
+    """Return a value of JSON as text; None for one that no label can be."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int):
