@@ -10,7 +10,14 @@ from typing import Annotated, NoReturn
 import typer
 
 import raypipe
-from raypipe.cli import commands, commands_config, commands_data, commands_models, commands_runs
+from raypipe.cli import (
+    commands,
+    commands_config,
+    commands_data,
+    commands_models,
+    commands_runs,
+    commands_serving,
+)
 from raypipe.cli.face import begin, dump, error_record, fault, has_told, note, silence, write
 from raypipe.errors import Interrupted, RaypipeError
 
@@ -29,6 +36,7 @@ app = typer.Typer(
 commands.register(app)
 commands_runs.register(app)
 commands_models.register(app)
+commands_serving.register(app)
 commands_data.register(app)
 commands_config.register(app)
 
