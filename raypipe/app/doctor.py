@@ -12,6 +12,7 @@ from pathlib import Path
 
 from raypipe.app.look import look
 from raypipe.errors import RaypipeError
+from raypipe.store.segments import reading as segments
 
 NEEDED = ("ray", "torch", "pyarrow", "pydantic", "safetensors", "altair", "vl-convert-python")
 
@@ -39,15 +40,27 @@ def doctor(home: Path | None) -> list[Check]:
 
 
 def verify(home: Path | None) -> list[Check]:
-    """Read every artifact of the home, and say which are not what they were."""
-    artifacts = look(home).artifacts
+    """Read every artifact of the home and its request log, and say what is not what it was."""
+    workshop = look(home)
+    artifacts = workshop.artifacts
     torn = [stat.digest for stat in artifacts.list() if not artifacts.verify(stat.digest)]
     checks = [
         Check(name=f"artifact {digest[:12]}", ok=False, detail="torn: the next run makes it anew")
         for digest in sorted(torn)
     ]
     count = sum(1 for _ in artifacts.list())
-    return checks or [Check(name="artifacts", ok=True, detail=f"{count:,}, all whole")]
+    checks = checks or [Check(name="artifacts", ok=True, detail=f"{count:,}, all whole")]
+    return [*checks, *_request_log(workshop.paths.requests)]
+
+
+def _request_log(folder: Path) -> list[Check]:
+    if not folder.is_dir():
+        return []
+    found = [segments.verify(one) for one in segments.inspect(folder)]
+    detail = f"{sum(one.segment.records for one in found):,} records"
+    whole = all(one.is_whole for one in found)
+    damaged = "damaged: `raypipe requests audit` says what is missing"
+    return [Check(name="request log", ok=whole, detail=detail if whole else damaged)]
 
 
 def _package(name: str) -> Check:

@@ -88,7 +88,7 @@ def score(name: str, file: Path, out: Path | None, home: Path | None) -> Json:
 
     Returns where the answers lie, or the first of them.
     """
-    write = None if out is None else _writer(out)
+    write = None if out is None else writer_of(out)
     table = read_rows(file)
     workshop = look(home)
     row = find_version(workshop.ledger, name)
@@ -105,7 +105,7 @@ def score(name: str, file: Path, out: Path | None, home: Path | None) -> Json:
     return said
 
 
-def _writer(out: Path) -> "Callable[[pa.Table], None]":
+def writer_of(out: Path) -> "Callable[[pa.Table], None]":
     """Return what writes a table to a file; UsageError says why none can, before any work."""
     if out.suffix not in {".parquet", ".csv"}:
         raise UsageError(f"--out {str(out)!r} is neither .parquet nor .csv", hint="name it so")

@@ -15,6 +15,7 @@ from raypipe.cli import (
     commands_config,
     commands_data,
     commands_models,
+    commands_requests,
     commands_runs,
     commands_serving,
 )
@@ -38,6 +39,7 @@ commands_runs.register(app)
 commands_models.register(app)
 commands_serving.register(app)
 commands_data.register(app)
+commands_requests.register(app)
 commands_config.register(app)
 
 

@@ -355,6 +355,31 @@ def models(data: Json) -> str:
     return table(("model", "version", "aliases"), rows)
 
 
+# --- requests -----------------------------------------------------------------------------------
+
+
+def audit(data: Json) -> str:
+    """Return what an audit of the request log found."""
+    if not data["segments"]:
+        return "The request log is empty."
+    kinds = [
+        (one["kind"], one["model"], one["version"], f"{one['records']:,}") for one in data["kinds"]
+    ]
+    where = f"{several(data['segments'], 'segment')}, {data['open']} of them open"
+    said = [table(("kind", "model", "version", "records"), kinds), ""]
+    said.append(f"{several(data['records'], 'record')} in {where}.")
+    if data["torn"]:
+        said.append(f"{data['torn']:,} bytes at ends were never acknowledged.")
+    said += [f"FAULT {fault}" for fault in data["faults"]]
+    said += [f"FAULT request {one} is there twice" for one in data["twice"]]
+    if "acknowledged" in data:
+        kept = data["acknowledged"] - data["missing"]
+        said.append(f"Of {data['acknowledged']:,} acknowledged ids, {kept:,} are kept.")
+        said += [f"MISSING {one}" for one in data["ids"]]
+    said.append("All of it is whole." if data["whole"] else "It is not whole.")
+    return "\n".join(said)
+
+
 # --- home ---------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,103 @@
+"""The request log by its commands: audited, exported, sealed."""
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from raypipe.store.segments import SegmentWriter
+from tests.conftest import Project
+
+
+def asked(number: int, version: str = "1.0.0", model: str = "tiny") -> bytes:
+    return orjson.dumps(
+        {
+            "kind": "request",
+            "id": f"{number:032x}",
+            "client_id": None,
+            "time": 1_700_000_000.0 + number,
+            "model": model,
+            "version": version,
+            "unit": None,
+            "rows": 2,
+            "columns": {"wind": [1.5, number], "carrier": ["AA", None]},
+            "outputs": {"late_probability": [0.25, 0.5]},
+        }
+    )
+
+
+@pytest.fixture
+def log(project: Project) -> Project:
+    """A project with five requests in its log."""
+    writer = SegmentWriter(project.folder / ".raypipe" / "requests")
+    for number in range(5):
+        writer.append(asked(number, "1.0.0" if number < 3 else "1.0.1"))
+    writer.close()
+    return project
+
+
+def test_an_audit_of_a_whole_log_counts_what_there_is(log: Project) -> None:
+    said = log.raypipe("requests", "audit", "--json")
+    assert said.code == 0, said.err
+    found = said.result["audit"]
+    assert (found["whole"], found["records"], found["segments"]) == (True, 5, 1)
+    assert {one["version"]: one["records"] for one in found["kinds"]} == {"1.0.0": 3, "1.0.1": 2}
+    assert "All of it is whole." in log.raypipe("requests", "audit").out
+
+
+def test_an_audit_says_which_acknowledged_ids_are_missing(log: Project) -> None:
+    log.write("ids.txt", f"{1:032x}\n{77:032x}\n")
+    said = log.raypipe("requests", "audit", "--ids", "ids.txt")
+    assert said.code == 7
+    assert f"MISSING {77:032x}" in said.out
+    log.write("ids.txt", "\n".join(f"{n:032x}" for n in range(5)))
+    assert log.raypipe("requests", "audit", "--ids", "ids.txt").code == 0
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_an_audit_tells_damage(log: Project, sealed: bool) -> None:
+    folder = log.folder / ".raypipe" / "requests"
+    if sealed:
+        assert log.raypipe("requests", "seal").code == 0
+    (path,) = (folder / "sealed").iterdir() if sealed else folder.glob("*.seg")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    said = log.raypipe("requests", "audit")
+    assert said.code == 7
+    assert "It is not whole." in said.out
+    assert log.raypipe("doctor", "--verify").code == 7
+
+
+def test_an_export_has_a_row_for_each_row(log: Project) -> None:
+    said = log.raypipe("requests", "export", "tiny", "--out", "asked.parquet", "--json")
+    assert said.code == 0, said.err
+    table = pq.read_table(log.folder / "asked.parquet")
+    assert table.num_rows == 10
+    assert table["request_row"].to_pylist() == [0, 1] * 5
+    assert table["wind"].to_pylist()[:4] == [1.5, 0, 1.5, 1]
+    assert table["late_probability"].to_pylist()[:2] == [0.25, 0.5]
+    since = ("--since", "2023-11-14T22:13:23")
+    later = log.raypipe("requests", "export", "tiny", "--out", "b.csv", *since, "--json")
+    assert later.result["export"]["requests"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("export", "other", "--out", "a.csv"), 9, "no request of 'other'"),
+        (("export", "tiny", "--out", "a.txt"), 2, "neither .parquet nor .csv"),
+        (("export", "tiny", "--out", "a.csv", "--since", "monday"), 2, "no moment"),
+        (("audit", "--ids", "none.txt"), 9, "no file"),
+        (("audit", "--ids", "pyproject.toml", "--home", "nowhere"), 9, "no home"),
+    ],
+)
+def test_what_makes_no_sense_is_told(log: Project, arguments, code, words) -> None:
+    said = log.raypipe("requests", *arguments)
+    assert said.code == code
+    assert words in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_home_without_a_log_is_an_empty_one(project: Project) -> None:
+    said = project.raypipe("requests", "audit")
+    assert (said.code, said.out) == (0, "The request log is empty.\n")
