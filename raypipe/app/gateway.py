@@ -114,7 +114,9 @@ def find_ready(paths: HomePaths) -> GatewayState:
     state = find(paths)
     if state is None or state.status != "ready":
         crashed = GatewayState.read(paths) is not None and state is None
-        what = "is starting" if state else "is not up: its process ended" if crashed else "is not up"
+        what = (
+            "is starting" if state else "is not up: its process ended" if crashed else "is not up"
+        )
         raise ClusterError(
             f"the gateway of {str(paths.home)!r} {what}",
             hint="wait for `raypipe serve status`" if state else "start it: raypipe serve start",
@@ -123,7 +125,7 @@ def find_ready(paths: HomePaths) -> GatewayState:
 
 
 def told(paths: HomePaths, pids: list[int]) -> list[dict[str, Any]]:
-    """Return what these processes of the gateway say that they hold; of one that is new, nothing."""
+    """Return what these processes of the gateway say that they hold; new ones say nothing yet."""
     found = []
     for pid in pids:
         try:

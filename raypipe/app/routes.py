@@ -11,7 +11,7 @@ from raypipe.app.gateway import GatewayState, find, told
 from raypipe.app.look import look, workshop_of
 from raypipe.app.models import CHAMPION, find_version
 from raypipe.engine.records import Json
-from raypipe.errors import ClusterError, NotFound, StoreError, UsageError
+from raypipe.errors import ClusterError, NotFound, RaypipeError, StoreError, UsageError
 from raypipe.runtime.on_ray import token_file
 from raypipe.stages.serving.dashboard import Dashboard
 from raypipe.stages.serving.declare import Served, document, user_config
@@ -256,6 +256,15 @@ def push(workshop: Workshop) -> Json:
         return None
     tell(workshop, state)
     return {"url": state.url}
+
+
+def serving_now(workshop: Workshop) -> Json:
+    """Push after a run; what goes wrong is told, and does not undo the run."""
+    try:
+        pushed = push(workshop)
+    except RaypipeError as error:
+        return {"served": False, "error": str(error), "hint": error.hint}
+    return {"served": pushed is not None, **(pushed or {})}
 
 
 def tell(workshop: Workshop, state: GatewayState, patience: float = PATIENCE) -> None:

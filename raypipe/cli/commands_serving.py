@@ -37,11 +37,15 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    for name, command in (("run", run), ("start", start), ("status", status), ("stop", stop)):
-        of_serving.command(name)(command)
+    of_serving.command()(run)
+    of_serving.command()(start)
+    of_serving.command()(status)
+    of_serving.command()(stop)
     app.add_typer(of_serving, name="serve")
-    for command in (route, promote, rollback, predict):
-        app.command()(command)
+    app.command()(route)
+    app.command()(promote)
+    app.command()(rollback)
+    app.command()(predict)
 
 
 def run(
@@ -53,7 +57,7 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Have the gateway up in this terminal, until Ctrl-C."""
-    from raypipe.app.serving import ServeRequest, serve_run
+    from raypipe.app.supervise import ServeRequest, serve_run
     from raypipe.cli.render_serving import gateway
 
     request = ServeRequest(settings=settings, host=host, port=port, replicas=replicas, home=home)
@@ -75,11 +79,10 @@ def start(
 ) -> None:
     """Start the gateway in the background, and wait until it answers."""
     from raypipe.app import serving
+    from raypipe.app.supervise import ServeRequest
     from raypipe.cli.render_serving import gateway
 
-    request = serving.ServeRequest(
-        settings=settings, host=host, port=port, replicas=replicas, home=home
-    )
+    request = ServeRequest(settings=settings, host=host, port=port, replicas=replicas, home=home)
     show("serve", serving.start(request), as_json=as_json, text=gateway)
 
 

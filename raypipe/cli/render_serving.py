@@ -40,7 +40,9 @@ def stopped(data: Json) -> str:
     """Return what was ended."""
     if not data["stopped"]:
         return "No gateway is up in this home."
-    more = f", and {several(data['processes'], 'process')} that was left" if data["processes"] else ""
+    more = (
+        f", and {several(data['processes'], 'process')} that was left" if data["processes"] else ""
+    )
     return f"The gateway at {data['url']} has ended{more}."
 
 
@@ -93,8 +95,13 @@ def routed(data: Json) -> str:
 
 
 def _instead(data: Json) -> str:
-    before = data["before"]
-    return f", as before" if before == data["version"] else f", instead of {before}" if before else ""
+    match data["before"]:
+        case None:
+            return ""
+        case before if before == data["version"]:
+            return ", as before"
+        case before:
+            return f", instead of {before}"
 
 
 def serving(data: Json) -> str:

@@ -1,9 +1,6 @@
 """What Serve is asked by the REST API of its Ray's dashboard: to hold a document, and how it is."""
 
-import http.client
 import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +42,11 @@ class Dashboard:
         self._ask("DELETE")
 
     def _ask(self, method: str, document: dict[str, Any] | None = None) -> bytes:
-        request = urllib.request.Request(  # noqa: S310
+        import http.client
+        import urllib.error
+        import urllib.request
+
+        request = urllib.request.Request(
             self._url,
             method=method,
             data=None if document is None else json.dumps(document).encode(),
@@ -55,7 +56,7 @@ class Dashboard:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
                 return bytes(response.read())
         except urllib.error.HTTPError as error:
             said = error.read().decode(errors="replace")

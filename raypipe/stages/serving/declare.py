@@ -137,9 +137,7 @@ def document(gateway: Gateway, config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def user_config(
-    gateway: Gateway, models: Mapping[str, Served], again: str = ""
-) -> dict[str, Any]:
+def user_config(gateway: Gateway, models: Mapping[str, Served], again: str = "") -> dict[str, Any]:
     """Return what each replica is told; `revision` names the content, and `again` a repetition."""
     config = {
         "home": gateway.home,

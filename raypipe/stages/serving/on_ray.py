@@ -39,7 +39,8 @@ def start_ray(home: Path, mark: str, folder: Path) -> str:
     script = folder / "haproxy.sh"
     script.write_text(proxy_script(_haproxy()))
     script.chmod(0o700)
-    ports = Ports(*free_ports(4))
+    dashboard, stats, metrics, fallback = free_ports(4)
+    ports = Ports(dashboard=dashboard, stats=stats, metrics=metrics, fallback=fallback)
     for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN"):
         os.environ.pop(name, None)
     os.environ.update(environment(mark, folder, ports, token_file(home)))
