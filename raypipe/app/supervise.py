@@ -1,6 +1,7 @@
 """The process that a gateway lives and dies with: its Ray, what it holds, its log, its end."""
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
