@@ -12,6 +12,7 @@ from raypipe.app.cycle import cycle
 from raypipe.app.home import check_home
 from raypipe.app.models import CHAMPION
 from raypipe.app.request import RunRequest
+from raypipe.app.routes import serving_now
 from raypipe.app.run import Prepared
 from raypipe.app.schema_file import read_schema, schema_path, write_schema
 from raypipe.app.targets import Target
@@ -20,6 +21,7 @@ from raypipe.config.load import load, to_json
 from raypipe.engine.drive import Driven
 from raypipe.engine.graph import build
 from raypipe.engine.plan import Planner
+from raypipe.engine.records import Json
 from raypipe.stages.data import dataset_at
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.versions import open_store
@@ -142,8 +144,8 @@ def champion_for(workshop: Workshop, model: str, candidate: str) -> str | None:
 
 def _after(
     workshop: Workshop, config: CycleConfig, dataset: Dataset, schema_file: Path
-) -> Callable[[Driven, Planner], None]:
-    def after(driven: Driven, planner: Planner) -> None:
+) -> Callable[[Driven, Planner], Json]:
+    def after(driven: Driven, planner: Planner) -> Json:
         nodes = {item.node.name: item for item in driven.planned}
         if not schema_file.exists() and "infer" in planner.manifests:
             write_schema(
@@ -152,8 +154,10 @@ def _after(
         if (look := nodes.get("evaluate")) and look.action == "execute" and look.digest:
             digest = workshop.codec.encode(dataset).digest
             workshop.ledger.add_look(digest, look.result.run if look.result else "", "evaluate")
-        if "register" in planner.manifests:
-            _enter_version(workshop, config, planner)
+        if "register" not in planner.manifests:
+            return None
+        _enter_version(workshop, config, planner)
+        return serving_now(workshop)
 
     return after
 

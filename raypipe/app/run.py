@@ -21,7 +21,7 @@ from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
 from raypipe.engine.step import module_of
 from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
 
-AfterRun = Callable[[Driven, Planner], None]
+AfterRun = Callable[[Driven, Planner], Json]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Prepared:
     after: AfterRun | None = None
     """What is done with the outputs of a run that came to rest.
 
-    A schema written, a version entered.
+    A schema written, a version entered. Returns whether that version is served, None without one.
     """
 
 
@@ -159,8 +159,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     )
     try:
         driven = drive.go()
-        if prepared.after is not None:
-            prepared.after(driven, planner)
+        serving = None if prepared.after is None else prepared.after(driven, planner)
     except KeyboardInterrupt:
         error = Interrupted("interrupted", hint="run again: what was recorded is kept")
         return _cancelled(prepared, record.id, planner, error)
@@ -172,7 +171,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
         raise
     finally:
         runtime.close()
-    return _end(prepared, record.id, driven, planner)
+    return replace(_end(prepared, record.id, driven, planner), serving=serving)
 
 
 def _planner(prepared: Prepared, request: RunRequest) -> Planner:

@@ -160,7 +160,17 @@ def summary(data: Json) -> str:
     if data["outputs"]:
         parts += ["outputs", *(f"  {line}" for line in lines(data["outputs"]).splitlines())]
     parts += [line for one in data["reviews"] for line in _asked(one)]
+    if told := data.get("serving"):
+        parts.append(_served(told))
     return "\n".join(parts)
+
+
+def _served(told: Mapping[str, Any]) -> str:
+    if told.get("error"):
+        return f"not serving it: {told['error']}"
+    if told["served"]:
+        return f"serving: {told['url']}"
+    return "not serving: `raypipe serve start` brings the gateway up"
 
 
 _STATUS = {"waiting": "waiting for a review"}

@@ -145,7 +145,7 @@ class RayRuntime:
         self._started = True
 
     def _start_own(self, ray: Any) -> None:
-        self._temporary = _temporary_folder()
+        self._temporary = temporary_folder()
         ray.init(
             address="local",
             num_cpus=self._options.cpus,
@@ -192,16 +192,21 @@ def _own_token(home: Path) -> dict[str, str]:
     """Keep Ray's own token in the home, readable by its owner alone."""
     if os.environ.get("RAY_AUTH_MODE") or os.environ.get("RAY_AUTH_TOKEN"):
         return {}
+    return {"RAY_AUTH_TOKEN_PATH": str(token_file(home))}
+
+
+def token_file(home: Path) -> Path:
+    """Return the file with the token of a home's own Rays; it is made where there is none."""
     path = home / "ray_auth_token"
     if not path.exists():
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_hex(32))
-    return {"RAY_AUTH_TOKEN_PATH": str(path)}
+    return path
 
 
-def _temporary_folder() -> Path:
+def temporary_folder() -> Path:
     """Make Ray's folder under a short path (its sockets' names are limited).
 
     Drop those of dead drivers.
