@@ -57,8 +57,9 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
         settings=settings,
         commits={config.data.dataset: dataset.commit},
         target=str(target),
-        runtime=request.runtime or config.runtime.kind,
+        runtime=request.runtime or ("ray" if request.address else config.runtime.kind),
         address=request.address or config.runtime.address,
+        shared=request.shared or config.runtime.shared,
         cpus=config.runtime.cpus,
         after=_after(workshop, config, dataset, schema_file),
     )

@@ -146,8 +146,8 @@ def _time_limit(call: StepCall) -> Iterator[None]:
 
 
 def _paths(call: StepCall) -> tuple[str, ...]:
-    """Return where the project's modules are; a root of `.` is the snapshot that Ray unpacked."""
-    above = call.root if call.root.is_absolute() else Path.cwd()
+    """Return where the project's modules are; a relative root lies in the copy that Ray made."""
+    above = Path.cwd() / call.root
     return tuple(str(above / folder) for folder in call.folders)
 
 
