@@ -358,7 +358,8 @@ class Planner:
 
     def _counted(self, node: Node) -> dict[str, Argument]:
         assert node.step is not None
-        uncounted = node.step.options.uncounted
+        options = node.step.options
+        uncounted = {*options.uncounted, options.kept}
         return {name: value for name, value in node.arguments.items() if name not in uncounted}
 
     def _explain(self, node: Node, fingerprint: Fingerprint) -> Explanation:

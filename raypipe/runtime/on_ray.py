@@ -68,7 +68,7 @@ class RayRuntime:
             },
             max_retries=call.retries,
         )
-        sent = replace(call, function=None)
+        sent = replace(call, function=None, listen=None)
         if self._options.snapshot is not None:
             sent = replace(sent, root=Path())
         self._calls[remote.remote(self._execute, sent)] = call
