@@ -25,6 +25,7 @@ from raypipe.stages.tuning.trying import (
     read_shares,
     to_text,
     try_settings,
+    try_with_workers,
 )
 from raypipe.values.tuning import Trial
 
@@ -39,13 +40,23 @@ SETTINGS = {
 }
 
 
+CONDUCTOR = {"memory": 1}
+"""What a trial holds that only starts workers, which hold the CPUs: next to nothing, and no CPU,
+so that as many trials fit as their workers do. (A request for nothing at all is refused.)"""
+
+
+def each(workers: WorkersConfig) -> dict[str, float]:
+    """Return what one worker of a trial needs."""
+    return {"CPU": workers.cpus, **({"GPU": 1} if workers.gpu else {})}
+
+
 def sweep_on_ray(sweep: Sweep, concurrent: int) -> None:
     """Make the trials of a sweep, so many at once as there is room for."""
     workers = sweep.work.training.workers
-    resources = {"CPU": workers.cpus, **({"GPU": 1} if workers.gpu else {})}
-    at_once = min(concurrent, room_for(resources))
+    at_once = min(concurrent, room_for(workers))
     if not at_once:
         raise _no_room(workers)
+    resources = each(workers) if workers.count == 1 else CONDUCTOR
     storage = sweep.work.context.scratch / "ray_tune"
     shutil.rmtree(storage, ignore_errors=True)
     asking = Asking(sweep)
@@ -128,11 +139,17 @@ def _try(config: dict[str, Any], work: Work) -> None:
     asked = Asked(number=config["number"], place=config["place"], chosen=dict(config["chosen"]))
     try:
         with importing_from(work.context.paths):
-            made = try_settings(asked, work, _shares(work))
+            made = _make(asked, work)
     except Exception as error:
         tune.report({"broken": error})
         return
     tune.report({"outcome": to_text(made)})
+
+
+def _make(asked: Asked, work: Work) -> Trial:
+    if work.training.workers.count > 1:
+        return try_with_workers(asked, work)
+    return try_settings(asked, work, _shares(work))
 
 
 def _shares(work: Work) -> Shares:
@@ -144,22 +161,23 @@ def _shares(work: Work) -> Shares:
     return _read[files]
 
 
-def room_for(resources: dict[str, float]) -> int:
-    """Return how many trials the cluster's nodes have room for, each on one node."""
+def room_for(workers: WorkersConfig) -> int:
+    """Return for how many trials the cluster has room; a worker needs its CPUs on one node."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return sum(
-        int(min(node.get(name, 0) / amount for name, amount in resources.items()) + 1e-9)
+    places = sum(
+        int(min(node.get(name, 0) / amount for name, amount in each(workers).items()) + 1e-9)
         for node in nodes
     )
+    return places // workers.count
 
 
 def _no_room(workers: WorkersConfig) -> ClusterError:
     has = ray.cluster_resources()
-    gpu, gpus = (" and a GPU", f", {has.get('GPU', 0):g} GPU") if workers.gpu else ("", "")
+    gpu, gpus = (" and a GPU each", f", {has.get('GPU', 0):g} GPU") if workers.gpu else ("", "")
     return ClusterError(
-        f"a trial needs {workers.cpus:g} CPU{gpu} on one node, and no node has that: the cluster "
-        f"has {has.get('CPU', 0):g} CPU{gpus}",
-        hint="lower training.workers.cpus, or give --address of a larger cluster",
+        f"a trial needs {workers.count} × {workers.cpus:g} CPU{gpu}, and the cluster has "
+        f"{has.get('CPU', 0):g} CPU{gpus}: not one trial has room",
+        hint="lower training.workers.count or .cpus, or give --address of a larger cluster",
     )
 
 

@@ -1,8 +1,9 @@
 """One trial: train with some settings in this process, and say what that came to."""
 
 import json
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,32 @@ def try_settings(asked: Asked, work: Work, shares: Shares) -> Trial:
     return concluded(asked, work, train)
 
 
-def concluded(asked: Asked, work: Work, train: Any) -> Trial:
+def try_with_workers(asked: Asked, work: Work) -> Trial:
+    """Make a trial whose training takes several workers, by Ray Train."""
+    from raypipe.model.fit import Job
+    from raypipe.model.on_ray import Work as Training
+    from raypipe.model.on_ray import train_on_ray
+
+    scratch = work.context.scratch / "trials" / str(asked.number)
+
+    def train() -> tuple[dict[str, float], ...]:
+        settings = work.settings(asked.chosen)
+        folder = scratch / "checkpoints"
+        job = Job(signature=work.signature, settings=settings, folder=folder)
+        tell = Teller(context=work.context, place=asked.place)
+        training = Training(job=job, tell=tell, paths=work.context.paths)
+        train_on_ray(training, work.train, work.validation, scratch)
+        state = job.finished()
+        assert state is not None
+        return state.history
+
+    try:
+        return concluded(asked, work, train)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def concluded(asked: Asked, work: Work, train: Callable[[], tuple[dict[str, float], ...]]) -> Trial:
     """Return what training came to as a trial; `train` gives one row an epoch."""
     started = time.perf_counter()
     made = Trial(number=asked.number, chosen=asked.chosen, metrics={})
