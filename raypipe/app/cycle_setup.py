@@ -44,7 +44,7 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
     model = config.registry.model or config.name
     taken = tuple(sorted(row.version for row in workshop.ledger.versions(model)))
     settings = to_json(config)
-    recipe = {part: settings[part] for part in ("data", "preprocessing", "training")}
+    recipe = _recipe(settings)
     graph = build(
         lambda: cycle(config, dataset, known or frozenset(), schema, recipe, taken),
         config.name,
@@ -53,7 +53,10 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
     return Prepared(
         graph=graph,
         workshop=workshop,
-        lookups=lambda planner: _lookups(workshop, model, accepted, planner, write=write),
+        lookups=lambda planner: {
+            **_lookups(workshop, model, accepted, planner, write=write),
+            "last_sweep": lambda _: last_sweep(workshop, config.name),
+        },
         settings=settings,
         commits={config.data.dataset: dataset.commit},
         target=str(target),
@@ -63,6 +66,19 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
         cpus=config.runtime.cpus,
         after=_after(workshop, config, dataset, schema_file),
     )
+
+
+NOT_RECIPE = ("trials", "concurrent", "when")
+"""Settings of a sweep that say how much is searched, and not what."""
+
+
+def _recipe(settings: Json) -> dict[str, Json]:
+    """Return the settings that make a model, as written."""
+    recipe = {part: settings[part] for part in ("data", "preprocessing", "training")}
+    if settings["tuning"]["space"]:
+        searched = settings["tuning"].items()
+        recipe["tuning"] = {name: value for name, value in searched if name not in NOT_RECIPE}
+    return recipe
 
 
 # --- what was accepted before -------------------------------------------------------------------
@@ -138,6 +154,14 @@ def champion_for(workshop: Workshop, model: str, candidate: str) -> str | None:
             return row.compared_with
     named = ledger.aliases(model).get(CHAMPION)
     return ledger.version(model, named).value if named else None
+
+
+def last_sweep(workshop: Workshop, pipeline: str) -> str | None:
+    """Return what the last sweep of a pipeline chose, if it is still there."""
+    result = workshop.ledger.latest_result(workshop.project, pipeline, "choose")
+    if result is None or not all(map(workshop.artifacts.intact, result.artifacts)):
+        return None
+    return result.root
 
 
 # --- what follows a run -------------------------------------------------------------------------

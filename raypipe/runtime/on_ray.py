@@ -72,8 +72,8 @@ class RayRuntime:
             },
             max_retries=call.retries,
         )
-        root = self._options.root
-        sent = replace(call, function=None, root=call.root if root is None else root)
+        root = call.root if self._options.root is None else self._options.root
+        sent = replace(call, function=None, listen=None, root=root)
         self._calls[remote.remote(self._execute, sent)] = call
 
     def wait(self, seconds: float) -> list[CallOutcome]:
