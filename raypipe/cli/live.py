@@ -57,6 +57,8 @@ class Stage:
     metrics: dict[str, float] = field(default_factory=dict)
     running: int = 0
     begun: int = 0
+    together: int = 0
+    """Most that ran at once: all that were begun, where they are the items of one call."""
     made: int = 0
     """Of those begun, how many ended."""
 
@@ -64,7 +66,9 @@ class Stage:
     def share(self) -> float:
         """How much is done, from 0 to 1: the calls that ended, and how far those at work are."""
         inside = self.done / self.of * self.running if self.of else 0
-        if self.of == self.begun:  # it counts items, and may have handed in some that ended so
+        if (
+            self.of == self.begun == self.together
+        ):  # it counts items, and may have handed in some that ended so
             inside = max(0.0, self.done - self.made)
         return min(1.0, (self.ended + inside) / self.total) if self.total else 0
 
@@ -99,6 +103,7 @@ class Progress:
                 stage = self.stage(step)
                 stage.running += 1
                 stage.begun += 1
+                stage.together = max(stage.together, stage.running)
                 stage.started = stage.started or self.clock()
                 stage.reason = stage.reason or reason
                 return stage

@@ -168,7 +168,7 @@ def metadata(
             {"name": name, "datatype": datatype, "shape": [-1]}
             for name, datatype in outputs.items()
         ],
-        "properties": {"version": version},
+        "properties": {"version": version, "label": signature.label.name},
     }
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import raypipe
 from raypipe.errors import ClusterError, RaypipeError
 from raypipe.runtime.on_ray import token_file
 from raypipe.stages.serving.declare import DEPLOYMENT, Ports, environment, proxy_script
@@ -107,7 +106,7 @@ def _haproxy() -> str:
 
 def _let_workers_import_raypipe() -> None:
     """Let Ray's processes find the raypipe of this process, wherever they are started."""
-    folder = str(Path(raypipe.__file__).parent.parent)
+    folder = str(Path(__file__).parents[3])
     if folder not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = folder + (os.pathsep + before if before else "")
