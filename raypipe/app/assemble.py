@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from raypipe.app import worker
 from raypipe.app.home import make_home
+from raypipe.app.job import job_folder
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint import fingerprint
 from raypipe.engine.ports import Ports, Runtime
@@ -23,8 +25,11 @@ from raypipe.store.folder import FolderArtifacts, digest_path
 from raypipe.store.ledger import SqliteLedger
 from raypipe.store.paths import HomePaths
 from raypipe.store.scratch import FolderScratch
-from raypipe.store.sources import FileSources, code_folders
+from raypipe.store.sources import FileSources, code_folders, project_name
 from raypipe.values.codec import TreeCodec
+
+if TYPE_CHECKING:
+    from raypipe.runtime.on_ray import RayOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +38,14 @@ class Workshop:
 
     root: Path
     """The project root."""
+    project: str
+    """Name of the project in the ledger's tables."""
     paths: HomePaths
     ledger: SqliteLedger
     artifacts: FolderArtifacts
     codec: TreeCodec
     sources: FileSources
     actor: Actor
-
-    @property
-    def project(self) -> str:
-        """Name of the project in the ledger's tables: its folder's."""
-        return self.root.name
 
     def ports(
         self, lookups: Mapping[str, object] | None = None, imported: tuple[str, ...] = ()
@@ -86,15 +88,48 @@ def open_workshop(root: Path, home: Path, *, write: bool, by: str | None = None)
         make_home(home)
     paths = HomePaths(home)
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
+    name = _name_of(root)
+    ledger = SqliteLedger.open(paths.ledger, create=write)
     return Workshop(
         root=root,
+        project=_renamed(ledger, root, name) if write else _known(ledger, root, name),
         paths=paths,
-        ledger=SqliteLedger.open(paths.ledger, create=write),
+        ledger=ledger,
         artifacts=FolderArtifacts(paths.artifacts),
         codec=TreeCodec(digest_path, _main()),
         sources=FileSources(root, index, main=_main()),
         actor=who(by),
     )
+
+
+def _name_of(root: Path) -> str:
+    """Return the project's name, wherever its folder lies: a job's is a copy with a name of Ray's.
+
+    Decisions are found by it, so that it must be the same at each launch.
+    """
+    name = project_name(root)
+    if name is not None:
+        return name
+    if job_folder(root) == root:
+        raise UsageError(
+            "the project has no name, and inside a Ray job its folder has Ray's",
+            hint='write pyproject.toml, with `[project]` and `name = "…"`, into the working '
+            "directory that is submitted",
+        )
+    return root.name
+
+
+def _renamed(ledger: SqliteLedger, root: Path, name: str) -> str:
+    """Give the project's runs of a time when it was called by its folder the name of now."""
+    if name != root.name:
+        ledger.rename_project(root.name, name, root)
+    return name
+
+
+def _known(ledger: SqliteLedger, root: Path, name: str) -> str:
+    """Return the name that a ledger, which is only looked at, knows the project by."""
+    renamed = name == root.name or ledger.list_runs(name, 1) or not ledger.list_runs(root.name, 1)
+    return name if renamed else root.name
 
 
 def _main() -> str | None:
@@ -137,17 +172,10 @@ def driver_runtime() -> Runtime:
     return InlineRuntime(worker.run_inline)
 
 
-def make_runtime(
-    kind: str,
-    home: Path,
-    address: str | None,
-    cpus: int | None,
-    snapshot: Callable[[], Path] | None,
-) -> Runtime:
+def make_runtime(kind: str, options: "Callable[[], RayOptions]") -> Runtime:
     """Return the runtime that steps run on; Ray is started by the first step that needs it."""
     if kind == "inline":
         return InlineRuntime(worker.run_inline)
-    from raypipe.runtime.on_ray import RayOptions, RayRuntime
+    from raypipe.runtime.on_ray import RayRuntime
 
-    options = RayOptions(home=home, address=address, cpus=cpus, snapshot=snapshot)
-    return RayRuntime(worker.run_on_ray, options)
+    return RayRuntime(worker.run_on_ray, options())

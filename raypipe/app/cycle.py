@@ -6,15 +6,18 @@ Reads like DESIGN.md's table.
 from typing import Any
 
 from raypipe.config.cycle import CycleConfig
+from raypipe.config.tuning import ChoicesConfig, with_chosen
 from raypipe.engine.graph import lookup, review
 from raypipe.stages.analysis import bless, evaluate, judge, report
 from raypipe.stages.data import merge_profiles, profile_shard
 from raypipe.stages.preprocessing import fit, transform_shards
 from raypipe.stages.registry import register
 from raypipe.stages.training import train
+from raypipe.stages.tuning import choose, recall, trial
 from raypipe.stages.validation import admit, infer, validate
 from raypipe.values.dataset import Dataset
 from raypipe.values.schema import Schema
+from raypipe.values.tuning import Search
 from raypipe.values.uri import parse_uri
 
 
@@ -64,12 +67,9 @@ def cycle(
     )
     transformed = transform_shards(list(dataset.shards), transform, rule)
 
-    trained = train(
-        [shard.train for shard in transformed],
-        [shard.validation for shard in transformed],
-        transform.signature,
-        config.training,
-    )
+    rows = [shard.train for shard in transformed], [shard.validation for shard in transformed]
+    settings, found = tune(config, dataset, rows, transform.signature)
+    trained = train(*rows, transform.signature, settings)
 
     champion = lookup("champion", candidate=trained.candidate)
     evaluation = evaluate(
@@ -77,7 +77,7 @@ def cycle(
         rule,
         transform,
         trained.candidate,
-        config.training.model,
+        settings.model,
         champion,
         config.analysis.measuring,
     )
@@ -93,11 +93,56 @@ def cycle(
         judged,
         decision,
         champion,
-        config.training.model,
+        settings.model,
         dataset,
         profile,
         lookup("code", candidate=trained.candidate),
         recipe or {},
         taken,
+        found,
     )
     return {"version": version, "report": page}
+
+
+def tune(config: CycleConfig, dataset: Dataset, rows: Any, signature: Any) -> tuple[Any, Any]:
+    """Connect the sweep, if there is one: the settings to train with, and what it found of them."""
+    tuning, training = config.tuning, config.training
+    if not tuning.space:
+        return training, {}
+    if tuning.when == "never":
+        tuned = recall(lookup("last_sweep"), training)
+        return tuned.settings, tuned.chosen
+    search = Search(
+        space=tuning.space,
+        sampler=tuning.sampler,
+        seed=tuning.seed,
+        metric=tuning.metric,
+        epochs=tuning.epochs,
+        models=architectures(config),
+    )
+    trials = trial(
+        list(range(tuning.trials)),
+        search,
+        training,
+        config.preprocessing,
+        config.data.label,
+        config.data.split,
+        parse_uri(dataset.uri).repository,
+        rows[0],
+        rows[1],
+        signature,
+        tuning.concurrent,
+        swept_on=rows if tuning.when == "always" else None,
+    )
+    tuned = choose(trials, training, search)
+    return tuned.settings, tuned.chosen
+
+
+def architectures(config: CycleConfig) -> tuple[Any, ...]:
+    """Return the models that a search may choose: the code that they name counts for its trials."""
+    return tuple(
+        with_chosen(config.training, {key: choice}).model
+        for key, dimension in config.tuning.space.items()
+        if key.startswith("training.model") and isinstance(dimension, ChoicesConfig)
+        for choice in dimension.choices
+    )

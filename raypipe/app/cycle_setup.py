@@ -12,6 +12,7 @@ from raypipe.app.cycle import cycle
 from raypipe.app.home import check_home
 from raypipe.app.models import CHAMPION
 from raypipe.app.request import RunRequest
+from raypipe.app.routes import serving_now
 from raypipe.app.run import Prepared
 from raypipe.app.schema_file import read_schema, schema_path, write_schema
 from raypipe.app.targets import Target
@@ -20,6 +21,7 @@ from raypipe.config.load import load, to_json
 from raypipe.engine.drive import Driven
 from raypipe.engine.graph import build
 from raypipe.engine.plan import Planner
+from raypipe.engine.records import Json
 from raypipe.stages.data import dataset_at
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.versions import open_store
@@ -42,7 +44,7 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
     model = config.registry.model or config.name
     taken = tuple(sorted(row.version for row in workshop.ledger.versions(model)))
     settings = to_json(config)
-    recipe = {part: settings[part] for part in ("data", "preprocessing", "training")}
+    recipe = _recipe(settings)
     graph = build(
         lambda: cycle(config, dataset, known or frozenset(), schema, recipe, taken),
         config.name,
@@ -51,15 +53,32 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
     return Prepared(
         graph=graph,
         workshop=workshop,
-        lookups=lambda planner: _lookups(workshop, model, accepted, planner, write=write),
+        lookups=lambda planner: {
+            **_lookups(workshop, model, accepted, planner, write=write),
+            "last_sweep": lambda _: last_sweep(workshop, config.name),
+        },
         settings=settings,
         commits={config.data.dataset: dataset.commit},
         target=str(target),
-        runtime=request.runtime or config.runtime.kind,
+        runtime=request.runtime or ("ray" if request.address else config.runtime.kind),
         address=request.address or config.runtime.address,
+        shared=request.shared or config.runtime.shared,
         cpus=config.runtime.cpus,
         after=_after(workshop, config, dataset, schema_file),
     )
+
+
+NOT_RECIPE = ("trials", "concurrent", "when")
+"""Settings of a sweep that say how much is searched, and not what."""
+
+
+def _recipe(settings: Json) -> dict[str, Json]:
+    """Return the settings that make a model, as written."""
+    recipe = {part: settings[part] for part in ("data", "preprocessing", "training")}
+    if settings["tuning"]["space"]:
+        searched = settings["tuning"].items()
+        recipe["tuning"] = {name: value for name, value in searched if name not in NOT_RECIPE}
+    return recipe
 
 
 # --- what was accepted before -------------------------------------------------------------------
@@ -137,13 +156,21 @@ def champion_for(workshop: Workshop, model: str, candidate: str) -> str | None:
     return ledger.version(model, named).value if named else None
 
 
+def last_sweep(workshop: Workshop, pipeline: str) -> str | None:
+    """Return what the last sweep of a pipeline chose, if it is still there."""
+    result = workshop.ledger.latest_result(workshop.project, pipeline, "choose")
+    if result is None or not all(map(workshop.artifacts.intact, result.artifacts)):
+        return None
+    return result.root
+
+
 # --- what follows a run -------------------------------------------------------------------------
 
 
 def _after(
     workshop: Workshop, config: CycleConfig, dataset: Dataset, schema_file: Path
-) -> Callable[[Driven, Planner], None]:
-    def after(driven: Driven, planner: Planner) -> None:
+) -> Callable[[Driven, Planner], Json]:
+    def after(driven: Driven, planner: Planner) -> Json:
         nodes = {item.node.name: item for item in driven.planned}
         if not schema_file.exists() and "infer" in planner.manifests:
             write_schema(
@@ -152,8 +179,10 @@ def _after(
         if (look := nodes.get("evaluate")) and look.action == "execute" and look.digest:
             digest = workshop.codec.encode(dataset).digest
             workshop.ledger.add_look(digest, look.result.run if look.result else "", "evaluate")
-        if "register" in planner.manifests:
-            _enter_version(workshop, config, planner)
+        if "register" not in planner.manifests:
+            return None
+        _enter_version(workshop, config, planner)
+        return serving_now(workshop)
 
     return after
 

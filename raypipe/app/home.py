@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from raypipe.app.job import in_job
 from raypipe.errors import StoreError, UsageError
 
 NAME = ".raypipe"
@@ -19,7 +20,7 @@ def find_home(given: Path | None, root: Path) -> Path:
         return given.absolute()
     if named := os.environ.get("RAYPIPE_HOME"):
         return Path(named).absolute()
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+    if in_job():
         raise UsageError(
             "inside a Ray job the home must be given",
             hint="pass --home or set RAYPIPE_HOME to a folder that outlives the job",

@@ -2,11 +2,18 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from raypipe.app.alive import as_it_is
+from raypipe.app.assemble import Workshop
 from raypipe.app.look import look
 from raypipe.app.models import find_version
-from raypipe.engine.records import Json, RunRecord
+from raypipe.engine.records import Json, RunRecord, StepState
+from raypipe.errors import StoreError
+from raypipe.values.tuning import Trial, Tuned
+
+CHOOSING = ("choose", "recall")
+"""Steps that say which settings training goes on with."""
 
 
 def runs(home: Path | None, last: int = 20) -> list[RunRecord]:
@@ -21,13 +28,33 @@ def run(name: str, home: Path | None) -> Json:
     ledger = workshop.ledger
     record = as_it_is(workshop, ledger.get_run(name))
     steps = ledger.run_steps(record.id)
-    last = {metric.name: metric.value for metric in ledger.metrics(record.id)}
+    names = dict.fromkeys(state.name.partition("[")[0] for state in steps)  # not of each trial
+    points = [metric for step in names for metric in ledger.metrics(record.id, step)]
     return {
         **asdict(record),
         "steps": [state.to_json() for state in steps],
         "executions": [asdict(row) for row in ledger.executions(record.id)],
-        "metrics": last,
+        "metrics": {metric.name: metric.value for metric in points},
+        "trials": _trials(workshop, steps),
     }
+
+
+def _trials(workshop: Workshop, steps: list[StepState]) -> list[Json]:
+    """Return the trials of a run's sweep, and which of them its training went on with."""
+    kept = {state.name: _kept(workshop, state) for state in steps if state.name in CHOOSING}
+    best = next((value.trial for value in kept.values() if isinstance(value, Tuned)), None)
+    found = [_kept(workshop, state) for state in steps if state.name.startswith("trial[")]
+    return [{**asdict(one), "best": one.number == best} for one in found if isinstance(one, Trial)]
+
+
+def _kept(workshop: Workshop, state: StepState) -> Any:
+    """Return what a step gave; None if there is nothing, or it is gone."""
+    if state.digest is None:
+        return None
+    try:
+        return workshop.codec.decode(workshop.artifacts.read(state.digest), workshop.artifacts)
+    except StoreError:
+        return None
 
 
 def logs(name: str, home: Path | None) -> Json:
@@ -36,8 +63,14 @@ def logs(name: str, home: Path | None) -> Json:
     record = workshop.ledger.get_run(name)
     folder = workshop.paths.runs / record.id
     printed = {file.stem: file.read_text().splitlines() for file in sorted(folder.glob("*.log"))}
-    curves = [f"{m.name} {m.step}: {m.value:.6g}" for m in workshop.ledger.metrics(record.id)]
-    return {**printed, **({"metrics": curves} if curves else {})}
+    steps = dict.fromkeys(state.name for state in workshop.ledger.run_steps(record.id))
+    bases = dict.fromkeys(name.partition("[")[0] for name in steps)
+    curves = {
+        f"metrics of {step}": [f"{m.name} {m.step}: {m.value:.6g}" for m in points]
+        for step in {**bases, **steps}
+        if (points := workshop.ledger.metrics(record.id, step))
+    }
+    return {**printed, **curves}
 
 
 def lineage(model: str, home: Path | None) -> Json:

@@ -40,6 +40,7 @@ def run_pipeline(
     """Run a pipeline that a script holds, in the home of the script's project."""
     from raypipe.app.assemble import open_workshop
     from raypipe.app.home import find_home
+    from raypipe.app.job import as_submitted
     from raypipe.app.run import Prepared, run_prepared, shown
     from raypipe.engine.step import main_module, module_of
     from raypipe.store.sources import module_name, project_root
@@ -53,11 +54,12 @@ def run_pipeline(
         graph=made.build(parameters),
         workshop=open_workshop(root, find_home(request.home, root), write=True, by=request.by),
         parameters={name: repr(value) for name, value in parameters.items()},
-        target=f"{file}:{made.name}",
-        command=f"python {shown(file)}",
+        target=f"{as_submitted(file)}:{made.name}",
+        command=request.command or f"python {shown(file)}",
         imported=(module_of(made.function),),
         runtime=request.runtime or ("ray" if request.address else "inline"),
         address=request.address,
+        shared=request.shared,
     )
     return _or_raise(run_prepared(prepared, request))
 

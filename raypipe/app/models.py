@@ -10,6 +10,7 @@ from raypipe.app.look import look
 from raypipe.engine.records import Json
 from raypipe.errors import NotFound, UsageError
 from raypipe.store.faults import disk_faults
+from raypipe.values.version import FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ def show_model(name: str, home: Path | None) -> Json:
     version = _value(workshop, row.value)
     steps = {state.name: state for state in workshop.ledger.run_steps(row.run)}
     report = steps["report"].digest if "report" in steps else None
+    found = version.lineage.settings.get(FOUND)
     aliases = [a for a, v in workshop.ledger.aliases(row.model).items() if v == row.version]
     return {
         "model": row.model,
@@ -54,6 +56,7 @@ def show_model(name: str, home: Path | None) -> Json:
             metric: f"{value:.4f} ({low:.4f} to {high:.4f})"
             for metric, (value, low, high) in version.metrics.items()
         },
+        **({"found by the sweep": found} if found else {}),
         "changelog": asdict(version.changelog),
         "run": row.run,
         "bundle": str(version.bundle),

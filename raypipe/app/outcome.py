@@ -25,6 +25,11 @@ class Outcome:
     error: RaypipeError | None = None
     failed: str | None = None
     """The step that failed."""
+    serving: Json = None
+    """Whether a gateway serves the version that the run has: `served` and where, or why not.
+
+    None for a run without a version.
+    """
 
     @property
     def exit_code(self) -> int:
@@ -52,6 +57,8 @@ class Outcome:
             ],
             "error": None if self.error is None else error_json(self.error, self.failed),
         }
+        if self.serving is not None:
+            result |= {"serving": self.serving}
         return result
 
 

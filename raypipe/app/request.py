@@ -17,5 +17,9 @@ class RunRequest:
     runtime: Literal["inline", "ray"] | None = None
     """"inline" or "ray"; None: what the settings say, inline for a script."""
     address: str | None = None
+    shared: bool = False
+    """The home is on a file system that each node of the cluster sees, whatever settings say."""
     force: tuple[str, ...] = ()
     by: str | None = None
+    command: str | None = None
+    """What a person types to run it again; None: `raypipe run` with these words."""

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
 from raypipe.app.home import find_home
+from raypipe.app.job import as_submitted, job_address, job_folder
 from raypipe.app.outcome import Outcome, error_json
 from raypipe.app.request import RunRequest
 from raypipe.app.targets import Target, import_pipeline, parse_target, read_parameters
@@ -21,7 +22,10 @@ from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
 from raypipe.engine.step import module_of
 from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
 
-AfterRun = Callable[[Driven, Planner], None]
+if TYPE_CHECKING:
+    from raypipe.runtime.on_ray import RayOptions
+
+AfterRun = Callable[[Driven, Planner], Json]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +46,12 @@ class Prepared:
     """Modules that were imported to make the graph."""
     runtime: Literal["inline", "ray"] = "inline"
     address: str | None = None
+    shared: bool = False
     cpus: int | None = None
     after: AfterRun | None = None
     """What is done with the outputs of a run that came to rest.
 
-    A schema written, a version entered.
+    A schema written, a version entered. Returns whether that version is served, None without one.
     """
 
 
@@ -60,10 +65,13 @@ def prepare(request: RunRequest, *, write: bool) -> Prepared:
         from raypipe.app.cycle_setup import prepare_cycle
 
         prepared = prepare_cycle(request, target, home, write)
-    return replace(prepared, command=_command(request, target))
+    named = replace(target, path=as_submitted(target.path))
+    return replace(prepared, target=str(named), command=_command(request, target))
 
 
 def _command(request: RunRequest, target: Target) -> str:
+    if request.command is not None:
+        return request.command
     name = f":{target.name}" if target.name else ""
     sets = [word for one in request.sets for word in ("--set", one)]
     home = [] if request.home is None else ["--home", shown(request.home)]
@@ -89,6 +97,7 @@ def _prepare_script(request: RunRequest, target: Target, home: Path, write: bool
         imported=(module_of(made.function),),
         runtime=request.runtime or ("ray" if request.address else "inline"),
         address=request.address,
+        shared=request.shared,
     )
 
 
@@ -140,13 +149,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     planner = _planner(prepared, request)
     end_lost_runs(workshop)
     workshop.ledger.start_run(record)
-    runtime = make_runtime(
-        prepared.runtime,
-        workshop.paths.home,
-        prepared.address,
-        prepared.cpus,
-        _snapshot(prepared),
-    )
+    runtime = make_runtime(prepared.runtime, lambda: _ray_options(prepared))
     driver = driver_runtime()
     drive = Drive(
         run=record.id,
@@ -159,8 +162,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     )
     try:
         driven = drive.go()
-        if prepared.after is not None:
-            prepared.after(driven, planner)
+        serving = None if prepared.after is None else prepared.after(driven, planner)
     except KeyboardInterrupt:
         error = Interrupted("interrupted", hint="run again: what was recorded is kept")
         return _cancelled(prepared, record.id, planner, error)
@@ -172,7 +174,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
         raise
     finally:
         runtime.close()
-    return _end(prepared, record.id, driven, planner)
+    return replace(_end(prepared, record.id, driven, planner), serving=serving)
 
 
 def _planner(prepared: Prepared, request: RunRequest) -> Planner:
@@ -221,11 +223,30 @@ def _record(prepared: Prepared) -> RunRecord:
     )
 
 
-def _snapshot(prepared: Prepared) -> Callable[[], Path] | None:
-    """Return what makes the copy of the code that workers of a cluster are given."""
-    if prepared.address is None:
-        return None
+def _ray_options(prepared: Prepared) -> "RayOptions":
+    """Say which Ray it is, and how the project's code comes to its workers.
+
+    A Ray of our own finds it here. Those of a job have the job's working directory. Others are
+    given a snapshot.
+    """
+    from raypipe.runtime.on_ray import RayOptions
+
     workshop = prepared.workshop
+    options = RayOptions(
+        home=workshop.paths.home,
+        address=prepared.address or job_address(),
+        cpus=prepared.cpus,
+        shared=prepared.shared,
+    )
+    if options.address is None:
+        return options
+    if copy := job_folder(workshop.root):
+        return replace(options, root=workshop.root.relative_to(copy))
+    return replace(options, root=Path(), snapshot=_snapshot(workshop))
+
+
+def _snapshot(workshop: Workshop) -> Callable[[], Path]:
+    """Return what makes the copy of the code that workers of a cluster are given."""
 
     def make() -> Path:
         from raypipe.store.snapshot import snapshot_project

@@ -1,10 +1,12 @@
 """One call of a step, with the codec and the artifacts of its home: what every runtime runs."""
 
+import socket
 from functools import cache
 from pathlib import Path
 
 from raypipe.engine.ports import CallOutcome, StepCall
 from raypipe.engine.step import main_module
+from raypipe.errors import ClusterError
 from raypipe.runtime.execute import execute
 from raypipe.store.folder import FolderArtifacts, digest_path
 from raypipe.store.paths import HomePaths
@@ -17,8 +19,18 @@ def run_inline(call: StepCall) -> CallOutcome:
 
 
 def run_on_ray(call: StepCall) -> CallOutcome:
-    """Run a call in a Ray worker."""
+    """Run a call in a Ray worker; ClusterError if it does not see what the driver made for it."""
+    if not call.scratch.is_dir():
+        return CallOutcome(id=call.id, error=_no_home(call))
     return execute(call, _codec(), _artifacts(call.home), "ray")
+
+
+def _no_home(call: StepCall) -> ClusterError:
+    return ClusterError(
+        f"step {call.step!r} was sent to node {socket.gethostname()!r}, which does not see the "
+        f"home {str(call.home)!r}",
+        hint="put the home where each node sees it under the same path, and set runtime.shared",
+    )
 
 
 @cache

@@ -24,6 +24,7 @@ def run(
     home: options.Home = None,
     runtime: options.Runtime = None,
     address: options.Address = None,
+    shared: options.Shared = False,
     force: options.Force = None,
     require_done: options.RequireDone = False,
     as_json: options.AsJson = False,
@@ -34,7 +35,7 @@ def run(
     from raypipe.cli.live import listening
     from raypipe.cli.outcome import conclude
 
-    request = _request(target, sets, home, runtime, address, force, by)
+    request = _request(target, sets, home, runtime, address, force, by, shared)
     with listening(as_json=as_json) as listen:
         outcome = run_pipeline(request, listen)
     return conclude(outcome, as_json=as_json, require_done=require_done)
@@ -106,6 +107,7 @@ def _request(
     address: str | None,
     force: list[str] | None,
     by: str | None,
+    shared: bool = False,
 ) -> "RunRequest":
     from raypipe.app.request import RunRequest
 
@@ -115,6 +117,7 @@ def _request(
         home=home,
         runtime=runtime,
         address=address,
+        shared=shared,
         force=tuple(force or ()),
         by=by,
     )

@@ -56,11 +56,20 @@ class Stage:
     what: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     running: int = 0
+    begun: int = 0
+    together: int = 0
+    """Most that ran at once: all that were begun, where they are the items of one call."""
+    made: int = 0
+    """Of those begun, how many ended."""
 
     @property
     def share(self) -> float:
         """How much is done, from 0 to 1: the calls that ended, and how far those at work are."""
         inside = self.done / self.of * self.running if self.of else 0
+        if (
+            self.of == self.begun == self.together
+        ):  # it counts items, and may have handed in some that ended so
+            inside = max(0.0, self.done - self.made)
         return min(1.0, (self.ended + inside) / self.total) if self.total else 0
 
     def left(self, now: float) -> float | None:
@@ -93,6 +102,8 @@ class Progress:
             case StepStarted(step=step, reason=reason):
                 stage = self.stage(step)
                 stage.running += 1
+                stage.begun += 1
+                stage.together = max(stage.together, stage.running)
                 stage.started = stage.started or self.clock()
                 stage.reason = stage.reason or reason
                 return stage
@@ -102,6 +113,8 @@ class Progress:
                 return stage
             case MetricLogged(step=step, name=name, value=value):
                 stage = self.stage(step)
+                if step != stage.name:  # one of many: what all came to is in the step's progress
+                    return stage
                 stage.metrics[name] = value
                 return stage
             case StepEnded():
@@ -121,6 +134,7 @@ class Progress:
     def _end(self, event: StepEnded) -> Stage:
         stage = self.stage(event.state.name)
         stage.ended += 1
+        stage.made += stage.running > 0
         stage.running = max(0, stage.running - 1)
         stage.kept += event.state.action == "hit"
         stage.failed |= event.failed

@@ -17,6 +17,7 @@ from raypipe.cli import (
     commands_models,
     commands_requests,
     commands_runs,
+    commands_serving,
 )
 from raypipe.cli.face import begin, dump, error_record, fault, has_told, note, silence, write
 from raypipe.errors import Interrupted, RaypipeError
@@ -36,6 +37,7 @@ app = typer.Typer(
 commands.register(app)
 commands_runs.register(app)
 commands_models.register(app)
+commands_serving.register(app)
 commands_data.register(app)
 commands_requests.register(app)
 commands_config.register(app)

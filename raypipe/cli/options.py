@@ -48,6 +48,14 @@ Address = Annotated[
     typer.Option("--address", metavar="HOST:PORT", help="A running Ray cluster to use."),
 ]
 
+Shared = Annotated[
+    bool,
+    typer.Option(
+        "--shared",
+        help="Each node of the cluster sees the home under the same path (runtime.shared).",
+    ),
+]
+
 Force = Annotated[
     list[str] | None,
     typer.Option("--force", metavar="STEP", help="Execute this step whatever is kept; repeatable."),

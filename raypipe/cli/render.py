@@ -160,7 +160,17 @@ def summary(data: Json) -> str:
     if data["outputs"]:
         parts += ["outputs", *(f"  {line}" for line in lines(data["outputs"]).splitlines())]
     parts += [line for one in data["reviews"] for line in _asked(one)]
+    if told := data.get("serving"):
+        parts.append(_served(told))
     return "\n".join(parts)
+
+
+def _served(told: Mapping[str, Any]) -> str:
+    if told.get("error"):
+        return f"not serving it: {told['error']}"
+    if told["served"]:
+        return f"serving: {told['url']}"
+    return "not serving: `raypipe serve start` brings the gateway up"
 
 
 _STATUS = {"waiting": "waiting for a review"}
@@ -220,10 +230,30 @@ def run(data: Json) -> str:
         lines({key: value for key, value in about.items() if value}),
         table(("step", "action", "reason", "took"), steps),
         table(("step", "attempt", "status", "error"), troubled) if troubled else "",
+        trials(data["trials"]) if data.get("trials") else "",
         lines({"metrics": data["metrics"]}) if data["metrics"] else "",
         f"error: {data['error']['message']}" if data["error"] else "",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def trials(data: Json) -> str:
+    """Return the trials of a sweep: what each tried, and what that came to; the best is marked."""
+    settings = list(dict.fromkeys(key for one in data for key in one["chosen"]))
+    metrics = list(dict.fromkeys(name for one in data for name in one["metrics"]))
+    faults = ["failed"] if any(one["failed"] for one in data) else []
+    rows = [
+        (
+            f"{one['number']}{' best' if one['best'] else ''}",
+            *(one["chosen"].get(key) for key in settings),
+            *(one["metrics"].get(name) for name in metrics),
+            duration(one["seconds"]) if one["like"] is None else f"same as {one['like']}",
+            *(one[name] for name in faults),
+        )
+        for one in data
+    ]
+    short = (key.removeprefix("training.") for key in settings)
+    return table(("trial", *short, *metrics, "took", *faults), rows)
 
 
 def _took(one: Mapping[str, Any]) -> str:

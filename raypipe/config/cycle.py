@@ -2,7 +2,8 @@
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from raypipe.config.analysis import AnalysisConfig
 from raypipe.config.base import BaseConfig
@@ -13,7 +14,7 @@ from raypipe.config.registry import RegistryConfig
 from raypipe.config.runtime import RuntimeConfig
 from raypipe.config.serving import ServingConfig
 from raypipe.config.training import TrainingConfig
-from raypipe.config.tuning import TuningConfig
+from raypipe.config.tuning import TuningConfig, complaints
 from raypipe.config.validation import ValidationConfig
 
 
@@ -61,4 +62,18 @@ class CycleConfig(BaseConfig):
                     f"preprocessing.groups[{number}] reads the label {self.data.label!r}; "
                     "a model cannot be asked with the answer: leave it out"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_searched_can_be_trained_with(self) -> Self:
+        found = [
+            InitErrorDetails(
+                type=PydanticCustomError("value_error", "{error}", {"error": said}),
+                loc=("tuning", *place),
+                input=None,
+            )
+            for place, said in complaints(self.tuning, self.training)
+        ]
+        if found:
+            raise ValidationError.from_exception_data("tuning", found)
         return self

@@ -19,5 +19,11 @@ class RuntimeConfig(BaseConfig):
     None: a Ray of its own on this machine.
     """
 
+    shared: bool = False
+    """The home is on a file system that each node of the cluster sees under the same path.
+
+    Without it a cluster of several nodes is refused: what a step elsewhere wrote would be lost.
+    """
+
     cpus: int | None = Field(None, ge=1)
     """CPUs of a Ray of its own; None: those of the machine."""

@@ -1,7 +1,331 @@
-"""What the tuning stage is told: which settings are searched, how, and how often."""
+"""What the tuning stage is told: which settings of training are searched, how, and how often."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from raypipe.config.base import BaseConfig
+from raypipe.config.faults import find_faults, shorten
+from raypipe.config.training import TrainingConfig
+
+METRICS = {
+    "binary": ("loss", "auc", "accuracy"),
+    "multiclass": ("loss", "accuracy"),
+    "regression": ("loss", "rmse", "mae", "r2"),
+}
+"""Metrics of the validation split, by task."""
+MORE_IS_BETTER = frozenset({"auc", "accuracy", "r2"})
+"""Metrics that are maximised; the others are minimised."""
+UNSEARCHED = {
+    "seed": "the seed that did best did so by luck, and is no better on other rows",
+    "task": "it says what the label is",
+    "keep": "it says how many checkpoints are kept, and the model stays the same",
+    "workers": "it says what a trial runs on",
+}
+"""Settings of training that make no sense in a search, and why."""
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"it is {shorten(value)}; it must be a finite number")
+    return value
+
+
+Number = Annotated[float, PlainValidator(_number), WithJsonSchema({"type": "number"})]
+"""A number that stays whole if it is written so."""
+
+
+class RangeConfig(BaseConfig):
+    """Numbers from `low` to `high`, both included; whole ones where both are."""
+
+    kind: Literal["range"] = "range"
+
+    low: Number
+    """Smallest value."""
+
+    high: Number
+    """Largest value."""
+
+    log: bool = False
+    """Search magnitudes: as many trials from 0.001 to 0.01 as from 0.01 to 0.1."""
+
+    step: Number | None = None
+    """Only every so manyth value from `low` on; None: all of them, of whole numbers each."""
+
+    @property
+    def whole(self) -> bool:
+        """Say whether it holds whole numbers alone."""
+        return all(isinstance(one, int) for one in (self.low, self.high, self.step or 1))
+
+    @model_validator(mode="after")
+    def _holds_more_than_one_value(self) -> Self:
+        low, high = self.low, self.high
+        if low >= high:
+            raise ValueError(
+                f"low ({low:g}) must be below high ({high:g}); swap them, or set the value itself"
+            )
+        if self.log and low <= 0:
+            raise ValueError(
+                f"low is {low:g}, and log needs it above 0; leave log away, or raise low"
+            )
+        if self.step is None:
+            return self
+        if self.log:
+            raise ValueError("log and step do not go together; leave one away, or list choices")
+        if not 0 < self.step <= high - low:
+            raise ValueError(
+                f"step is {self.step:g}; it must be above 0 and at most high less low "
+                f"({high - low:g})"
+            )
+        return self
+
+
+class ChoicesConfig(BaseConfig):
+    """Some values, of any kind that the setting takes: numbers, texts, lists, whole sections."""
+
+    kind: Literal["choices"] = "choices"
+
+    choices: tuple[Any, ...] = Field(min_length=2)
+    """The values."""
+
+
+Dimension = Annotated[RangeConfig | ChoicesConfig, Field(discriminator="kind")]
+_PARTS = {*RangeConfig.model_fields, *ChoicesConfig.model_fields}
 
 
 class TuningConfig(BaseConfig):
     """Settings of the tuning stage."""
+
+    space: dict[str, Dimension] = {}
+    """What is searched: a setting under `training` to its range or its choices.
+
+    Such as `training.learning_rate: {low: 0.0003, high: 0.01, log: true}`; empty: no sweep.
+    """
+
+    trials: int = Field(6, ge=1)
+    """Choices of settings that are tried; a larger number later runs only those that are new."""
+
+    concurrent: int = Field(2, ge=1)
+    """Trials that run at once on Ray, as far as its CPUs go; without Ray it is one."""
+
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    """How the next trial is chosen.
+
+    By what the trials before it say (TPE, Bayesian), at random, or point by point of a grid.
+    """
+
+    seed: int = 0
+    """Seed of the sampler."""
+
+    metric: str = "loss"
+    """Metric of the validation split that decides: the loss, or one of the task's."""
+
+    epochs: int | None = Field(None, ge=1)
+    """Most epochs of a trial; None: as many as training.epochs says."""
+
+    when: Literal["recipe", "always", "never"] = "recipe"
+    """When the sweep is run again.
+
+    When code, recipe or what is searched changed, but not for new rows alone; whenever the rows
+    changed; or never: then what the last sweep found is used, if there was one.
+    """
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _sections_are_written_with_dots(cls, value: Any) -> Any:
+        """Take `{training: {epochs: …}}`, as `--set` writes it, for `{training.epochs: …}`."""
+        if not isinstance(value, Mapping):
+            return value
+        flat: dict[str, Any] = {}
+        for key, one in _flat(value, ""):
+            before = flat.get(key)
+            merged = isinstance(before, dict) and isinstance(one, dict) and "choices" not in one
+            flat[key] = {**before, **one} if merged and before else one
+        return {key: _with_kind(one) for key, one in flat.items()}
+
+
+def _flat(value: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, one in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(one, Mapping) and one and not one.keys() & _PARTS:
+            yield from _flat(one, f"{name}.")
+        else:
+            yield name, dict(one) if isinstance(one, Mapping) else one
+
+
+def _with_kind(value: Any) -> Any:
+    if isinstance(value, dict) and "kind" not in value:
+        return {"kind": "choices" if "choices" in value else "range", **value}
+    return value
+
+
+# --- what a choice of settings comes to ---------------------------------------------------------
+
+
+def with_chosen(training: TrainingConfig, chosen: Mapping[str, Any]) -> TrainingConfig:
+    """Return settings of training with others in place of some; ValidationError if none such are.
+
+    `chosen` names them from the top: `training.learning_rate`.
+    """
+    data: Any = training.model_dump(exclude_unset=True)
+    for key, value in chosen.items():
+        data = _put(data, key.split(".")[1:], value)
+    return TrainingConfig.model_validate(data)
+
+
+def _put(data: Any, path: Sequence[str], value: Any) -> Any:
+    if not path:
+        return value
+    known = data if isinstance(data, dict) else {}
+    return {**known, path[0]: _put(known.get(path[0]), path[1:], value)}
+
+
+def value_at(training: TrainingConfig, key: str) -> Any:
+    """Return a setting as written, or its default; KeyError if there is none of that name."""
+    found: Any = training.model_dump(mode="json")
+    for part in key.split(".")[1:]:
+        if not isinstance(found, dict):
+            raise KeyError(part)
+        found = found[part]
+    return found
+
+
+def values_of(dimension: RangeConfig | ChoicesConfig) -> list[Any] | None:
+    """Return the values of a dimension, in order; None if they cannot be counted."""
+    if isinstance(dimension, ChoicesConfig):
+        return list(dimension.choices)
+    step = dimension.step or (1 if dimension.whole else None)
+    if step is None:
+        return None
+    count = math.floor((dimension.high - dimension.low) / step + 1e-9) + 1
+    values = (dimension.low + place * step for place in range(count))
+    return [value if dimension.whole else round(value, 12) for value in values]
+
+
+def grid(space: Mapping[str, RangeConfig | ChoicesConfig]) -> Iterator[dict[str, Any]]:
+    """Yield each point of a space whose dimensions can be counted, the last one moving fastest."""
+    lists = [values_of(dimension) or [] for dimension in space.values()]
+    for point in itertools.product(*lists):
+        yield dict(zip(space, point, strict=True))
+
+
+# --- what cannot be searched --------------------------------------------------------------------
+
+Complaint = tuple[tuple[str, ...], str]
+"""Where under `tuning`, and what is wrong."""
+
+
+def complaints(tuning: TuningConfig, training: TrainingConfig) -> Iterator[Complaint]:
+    """Yield what makes a search impossible, given the settings that it is a search around."""
+    if tuning.metric not in METRICS[training.task]:
+        known = ", ".join(METRICS[training.task])
+        yield (
+            ("metric",),
+            f"it is {tuning.metric!r}; a {training.task} model is measured by {known}",
+        )
+    if tuning.epochs is not None and "training.epochs" in tuning.space:
+        yield (
+            ("epochs",),
+            "trials have so many epochs, and training.epochs is searched too; leave one away",
+        )
+    for key, dimension in tuning.space.items():
+        place = ("space", key)
+        if why := _unsearchable(key, tuning.space, training):
+            yield place, why
+        else:
+            yield from ((place, why) for why in _misfits(key, dimension, training))
+    if tuning.sampler == "grid" and tuning.space:
+        yield from _grid_complaints(tuning)
+
+
+def _unsearchable(
+    key: str, space: Mapping[str, RangeConfig | ChoicesConfig], training: TrainingConfig
+) -> str:
+    head, *rest = key.split(".")
+    if head != "training":
+        return (
+            "only settings under `training` can be searched: with others each trial would need "
+            "its own transform or its own rows; make a settings file for each instead"
+        )
+    if not rest:
+        return "it is all of training; name a setting in it, such as training.learning_rate"
+    if why := UNSEARCHED.get(rest[0]):
+        return f"it cannot be searched: {why}"
+    if above := next((other for other in space if key.startswith(f"{other}.")), None):
+        return f"{above} is searched whole; write this setting into its choices"
+    for depth in range(2, len(rest) + 1):
+        holder = ".".join((head, *rest[: depth - 1]))
+        try:
+            held = value_at(training, holder)
+        except KeyError:
+            break
+        if not isinstance(held, dict):
+            return f"{holder} is {shorten(held)}, which has no {rest[depth - 1]!r}; search it whole"
+    return ""
+
+
+def _misfits(
+    key: str, dimension: RangeConfig | ChoicesConfig, training: TrainingConfig
+) -> Iterator[str]:
+    """Yield what the searched setting refuses: an end of the range, or a choice."""
+    seen: dict[str, str] = {}
+    for name, value in _samples(dimension):
+        try:
+            made = with_chosen(training, {key: value})
+        except ValidationError as error:
+            yield f"{name} does not do: {_first_fault(error)}"
+            if isinstance(dimension, RangeConfig):
+                return
+            continue
+        twin = seen.setdefault(made.model_dump_json(), name)
+        if twin != name:
+            yield f"{twin} and {name} are the same ({shorten(value)}); leave one away"
+
+
+def _samples(dimension: RangeConfig | ChoicesConfig) -> Iterator[tuple[str, Any]]:
+    """Yield what stands for a dimension: every choice; of a range the ends, and one between."""
+    if isinstance(dimension, ChoicesConfig):
+        yield from ((f"choices.{place}", one) for place, one in enumerate(dimension.choices))
+        return
+    yield "low", dimension.low
+    if dimension.step is not None:
+        yield "low and a step", dimension.low + dimension.step
+    elif not dimension.whole:
+        yield "what lies between", dimension.low + (dimension.high - dimension.low) / math.pi
+    if dimension.step is None or dimension.low + dimension.step != dimension.high:
+        yield "high", dimension.high
+
+
+class _Around(BaseConfig):
+    """What a fault of training is told within, so that it names the setting from the top."""
+
+    training: TrainingConfig
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return find_faults(_Around, [{**first, "loc": ("training", *first["loc"])}])[0].sentence
+
+
+def _grid_complaints(tuning: TuningConfig) -> Iterator[Complaint]:
+    counts = {key: values_of(dimension) for key, dimension in tuning.space.items()}
+    for key, values in counts.items():
+        if values is None:
+            yield (
+                ("space", key),
+                "a grid needs values that can be counted; give it a step, or list choices",
+            )
+    if all(values is not None for values in counts.values()):
+        points = math.prod(len(values or ()) for values in counts.values())
+        if tuning.trials > points:
+            yield ("trials",), f"it is {tuning.trials}, and the grid has {points} points; lower it"

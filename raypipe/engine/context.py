@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -48,9 +48,23 @@ class StepContext:
         """Say how far the step is: `done` of `total`, and in a few words what with."""
         self._emit({"event": "progress", "done": done, "total": total, "what": what})
 
-    def log_metric(self, name: str, value: float, step: int) -> None:
-        """Add a point to a curve that the ledger keeps: `value` at `step` (an epoch, a batch)."""
-        self._emit({"event": "metric", "name": name, "value": float(value), "step": int(step)})
+    def log_metric(self, name: str, value: float, step: int, item: int | None = None) -> None:
+        """Add a point to a curve that the ledger keeps: `value` at `step` (an epoch, a batch).
+
+        In a batched step, `item` says which of the items it is given the curve is of.
+        """
+        of = {} if item is None else {"item": item}
+        told = {"event": "metric", "name": name, "value": float(value), "step": int(step)}
+        self._emit({**told, **of})
+
+    def hand_in(self, item: int, value: Any) -> None:
+        """In a batched step, give what the item of this number came to, to be recorded at once.
+
+        What was handed in survives when the step fails or is killed. The step returns it all the
+        same. It must be called where the step itself runs, not in workers of its own.
+        """
+        if (make := _making.get()) is not None:
+            make(item, value)
 
     def _emit(self, event: dict[str, Any]) -> None:
         if self.events is not None:
@@ -58,6 +72,8 @@ class StepContext:
 
 
 _current: ContextVar[StepContext | None] = ContextVar("raypipe_step", default=None)
+_making: ContextVar[Callable[[int, Any], None] | None] = ContextVar("raypipe_making", default=None)
+"""What becomes of an item that is handed in; no part of a context, which workers are sent."""
 _plain: list[tempfile.TemporaryDirectory[str]] = []
 
 
@@ -82,10 +98,13 @@ def _plain_context() -> StepContext:
 
 
 @contextmanager
-def within(context: StepContext) -> Iterator[StepContext]:
-    """Make `context` the current one for the body."""
-    token = _current.set(context)
+def within(
+    context: StepContext, make: Callable[[int, Any], None] | None = None
+) -> Iterator[StepContext]:
+    """Make `context` the current one for the body; `make` is given what it hands in."""
+    token, making = _current.set(context), _making.set(make)
     try:
         yield context
     finally:
+        _making.reset(making)
         _current.reset(token)

@@ -50,6 +50,14 @@ class _Running:
     executions: list[int]
     """Numbers of the attempts under way, in the order of the nodes."""
     read: int = 0
+    made: set[int] = field(default_factory=set)
+    """Places of the nodes whose outputs were handed in, and are recorded."""
+
+    @property
+    def left(self) -> list[tuple[Planned, int]]:
+        """The nodes that are not recorded, each with its attempt."""
+        every = enumerate(zip(self.nodes, self.executions, strict=True))
+        return [pair for place, pair in every if place not in self.made]
 
 
 @dataclass
@@ -233,16 +241,21 @@ class Drive:
             for name in planned.node.upstream:
                 if made := self.planner.planned[name].result:
                     stats |= {stat.digest: stat for stat in made.artifacts}
+        for name in self._kept_fellows(batch):
+            if made := self.planner.planned[name].result:
+                stats |= {stat.digest: stat for stat in made.artifacts}
         call = replace(self._call(batch), stats=stats)
         attempts = [self._start_attempt(planned) for planned in batch]
-        self._running[call.id] = _Running(nodes=batch, call=call, executions=attempts)
+        running = _Running(nodes=batch, call=call, executions=attempts)
+        running.call = replace(call, listen=lambda: self._read_events(running))
+        self._running[call.id] = running
         in_driver = _step_of(batch[0].node).options.driver
         where: Literal["driver", "inline", "ray"] = "driver" if in_driver else self.where
         for planned in batch:
             self.listen(
                 StepStarted(step=planned.node.name, reason=str(planned.reason), where=where)
             )
-        (self.driver if in_driver else self.runtime).submit(call)
+        (self.driver if in_driver else self.runtime).submit(running.call)
 
     def _start_attempt(self, planned: Planned) -> int:
         return self.ports.ledger.start_execution(
@@ -263,6 +276,14 @@ class Drive:
         if options.batch is not None:
             arguments[options.batch] = [
                 self.planner.arguments(planned.node)[options.batch] for planned in batch
+            ]
+        if options.batch is not None and options.kept is not None:
+            arguments[options.kept] = [
+                (
+                    self.planner.arguments(self._graph.nodes[name])[options.batch],
+                    self.planner.manifests[name],
+                )
+                for name in self._kept_fellows(batch)
             ]
         return StepCall(
             id=keys[0],
@@ -287,6 +308,17 @@ class Drive:
             function=step.function,
         )
 
+    def _kept_fellows(self, batch: tuple[Planned, ...]) -> list[str]:
+        """Return the other items of a batched call that are known, if the step is told of them."""
+        group, mine = batch[0].node.group, {planned.node.name for planned in batch}
+        if _step_of(batch[0].node).options.kept is None:
+            return []
+        return [
+            node.name
+            for node in self._graph.nodes.values()
+            if node.group == group and node.name in self.planner.manifests.keys() - mine
+        ]
+
     def _wait(self) -> Sequence[CallOutcome]:
         outcomes = self.driver.wait(0) or self.runtime.wait(0.1)
         if not self._running:
@@ -300,41 +332,54 @@ class Drive:
 
     def _read_events(self, running: _Running) -> None:
         events, running.read = self.ports.scratch.events(running.call.scratch, running.read)
-        metrics: list[Metric] = []
+        metrics: dict[str, list[Metric]] = {}
         for event in events:
-            for planned in running.nodes:
-                if event["event"] == "progress":
-                    shown = StepProgress(
-                        step=planned.node.name,
-                        done=event["done"],
-                        total=event["total"],
-                        what=event["what"],
-                    )
-                    self.listen(shown)
-            if event["event"] == "retry" and event["run"] == self.run:
-                self._end_attempts(running, "failed", {"message": event["why"]})
-                running.executions = [self._start_attempt(planned) for planned in running.nodes]
-            if event["event"] == "metric":
-                metrics.append(
-                    Metric(
-                        name=event["name"],
-                        value=event["value"],
-                        step=event["step"],
-                        time=event["time"],
-                    )
-                )
-                self.listen(
-                    MetricLogged(
-                        step=running.call.step,
-                        name=event["name"],
-                        value=event["value"],
-                        at=event["step"],
-                    )
-                )
-        if metrics:
-            self.ports.ledger.record_metrics(self.run, running.call.step, metrics)
+            match event["event"]:
+                case "progress":
+                    self._tell_progress(running, event)
+                case "retry" if event["run"] == self.run:
+                    self._start_again(running, event["why"])
+                case "metric":
+                    step = _curve_of(running, event)
+                    metrics.setdefault(step, []).append(self._metric(step, event))
+                case "made" if event["run"] == self.run:
+                    self._record_made(running, event)
+        for step, points in metrics.items():
+            self.ports.ledger.record_metrics(self.run, step, points)
+
+    def _tell_progress(self, running: _Running, event: Json) -> None:
+        done, total, what = event["done"], event["total"], event["what"]
+        for planned, _ in running.left:
+            self.listen(StepProgress(step=planned.node.name, done=done, total=total, what=what))
+
+    def _start_again(self, running: _Running, why: str) -> None:
+        self._end_attempts(running, "failed", {"message": why})
+        running.executions = [
+            execution if place in running.made else self._start_attempt(planned)
+            for place, (planned, execution) in enumerate(
+                zip(running.nodes, running.executions, strict=True)
+            )
+        ]
+
+    def _metric(self, step: str, event: Json) -> Metric:
+        name, value, at = event["name"], event["value"], event["step"]
+        self.listen(MetricLogged(step=step, name=name, value=value, at=at))
+        return Metric(name=name, value=value, step=at, time=event["time"])
 
     # --- recording ------------------------------------------------------------------------------
+
+    def _record_made(self, running: _Running, event: Json) -> None:
+        """Record an item of a batch while the others are being made."""
+        place = event["item"]
+        planned = running.nodes[place]
+        if place in running.made or not self.planner.is_as_planned(planned):
+            return
+        stats = tuple(ArtifactStat(**stat) for stat in event["artifacts"])
+        published = Published(root=event["root"], artifacts=stats)
+        self._record(planned, published, event["seconds"])
+        self.ports.ledger.end_execution(running.executions[place], "succeeded")
+        running.made.add(place)
+        self._let_go(planned)
 
     def _finish(self, running: _Running, outcome: CallOutcome) -> None:
         self._read_events(running)
@@ -349,20 +394,22 @@ class Drive:
                 self._give_up_torn(running)
             told = {"kind": type(error).__name__, "message": str(error)}
             self._end_attempts(running, "failed", told)
-            for planned in running.nodes:
+            for planned, _ in running.left:
                 self._fail(planned, error)
         for planned in running.nodes:
             self._let_go(planned)
 
     def _keep(self, running: _Running, outcome: CallOutcome) -> None:
-        for planned, published in zip(running.nodes, outcome.outputs, strict=True):
-            self._record(planned, published, outcome.seconds / len(running.nodes))
+        outputs = zip(running.nodes, outcome.outputs, strict=True)
+        for place, (planned, published) in enumerate(outputs):
+            if place not in running.made:
+                self._record(planned, published, outcome.seconds / len(running.nodes))
         self._end_attempts(running, "succeeded")
         self.ports.scratch.drop(running.call.scratch)
 
     def _what_moved(self, running: _Running) -> Exception | None:
         """Return an error if the code that ran may be other than the code of the key."""
-        for planned in running.nodes:
+        for planned, _ in running.left:
             if not self.planner.is_as_planned(planned):
                 return StepFailed(
                     f"the code of step {planned.node.name!r}, or what it depends on, changed while "
@@ -389,7 +436,7 @@ class Drive:
         status: Literal["succeeded", "failed", "cancelled"],
         error: Json = None,
     ) -> None:
-        for execution in running.executions:
+        for _, execution in running.left:
             self.ports.ledger.end_execution(execution, status, error)
 
     def _record(self, planned: Planned, published: Published, seconds: float) -> None:
@@ -462,6 +509,13 @@ class Drive:
 def _step_of(node: Node) -> Step[..., Any]:
     assert node.step is not None
     return node.step
+
+
+def _curve_of(running: _Running, event: Json) -> str:
+    """Return the step that a point of a curve is of: the call's, or that of one of its items."""
+    place: int = event.get("item", -1)
+    known = 0 <= place < len(running.nodes)
+    return running.nodes[place].node.name if known else running.call.step
 
 
 def _publish(ports: Ports, blobs: Sequence[bytes | Path]) -> list[ArtifactStat]:

@@ -113,8 +113,7 @@ class Planner:
         PipelineError and NotFound name the step that is given what cannot be given.
         """
         if node.upstream - self.manifests.keys():
-            detail = self._while_open(node) if node.kind == "step" else ""
-            planned = self.open(node, detail)
+            planned = self._find_whatever_comes(node)
         elif node.kind == "lookup":
             planned = self._look_up(node)
         elif node.kind == "review":
@@ -123,6 +122,21 @@ class Planner:
             planned = self._find_result(node)
         self.planned[node.name] = planned
         return planned
+
+    def _find_whatever_comes(self, node: Node) -> Planned:
+        """Decide a node that is given what is not known yet: a hit if none of that counts."""
+        if node.kind != "step":
+            return self.open(node)
+        if not self._counted_upstream(node) - self.manifests.keys():
+            found = self._find_result(node)
+            if found.action == "hit":
+                return found
+        return self.open(node, self._while_open(node))
+
+    def _counted_upstream(self, node: Node) -> set[str]:
+        counted = self._counted(node).values()
+        parts = (part for value in counted for _, part in leaves("", value))
+        return {node_of(part) for part in parts if isinstance(part, Ref)}
 
     def open(self, node: Node, detail: str = "") -> Planned:
         """Say what a node waits for, in words of the steps."""
@@ -369,7 +383,8 @@ class Planner:
 
     def _counted(self, node: Node) -> dict[str, Argument]:
         assert node.step is not None
-        uncounted = node.step.options.uncounted
+        options = node.step.options
+        uncounted = {*options.uncounted, options.kept}
         return {name: value for name, value in node.arguments.items() if name not in uncounted}
 
     def _explain(self, node: Node, fingerprint: Fingerprint) -> Explanation:

@@ -96,7 +96,10 @@ class Codec(Protocol):
         ...
 
     def classes(self, manifest: bytes) -> frozenset[str]:
-        """Return `module:qualname` of each class that a value holds values of."""
+        """Return `module:qualname` of each class that a value holds values of.
+
+        And of the code that code references in it name.
+        """
         ...
 
 
@@ -201,6 +204,8 @@ class StepCall:
     """What the artifacts that it is given looked like when they were published, by digest."""
     function: Callable[..., Any] | None = field(default=None, compare=False)
     """The function itself, for a runtime in this process."""
+    listen: Callable[[], None] | None = field(default=None, compare=False)
+    """Looks at the events at once, for a runtime in this process: its driver stands still."""
 
 
 @dataclass(frozen=True, kw_only=True)

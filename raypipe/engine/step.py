@@ -42,7 +42,14 @@ class StepOptions:
     batch: str | None = None
     """Parameter that is a list of items.
 
-    Each item is kept by itself, and one call makes all that are missing.
+    Each item is kept by itself, and one call makes all that are missing. What it hands in on its
+    way (`current().hand_in`) is recorded at once.
+    """
+    kept: str | None = None
+    """Parameter of a batched step that is told what is kept of the other items.
+
+    A list of (item, value), in the order of the items; it does not count in the key, and a
+    pipeline does not give it.
     """
     uncounted: tuple[str, ...] = ()
     """Parameters that are handed over, but do not count in the key."""
@@ -75,6 +82,10 @@ class StepOptions:
         ]
         if self.batch in self.uncounted:
             found.append(f"{self.batch!r} is what each item is found by: it must be counted")
+        if self.kept is not None and self.batch in {None, self.kept}:
+            found.append(
+                f"kept={self.kept!r} is told of the other items of a batch: it needs batch"
+            )
         return found
 
 
@@ -144,7 +155,7 @@ class Step(Generic[P, R]):
             )
         if faults := self.options.faults():
             raise PipelineError(f"step {self.name!r}: {faults[0]}")
-        named = {*self.options.uncounted, *filter(None, [self.options.batch])}
+        named = {*self.options.uncounted, *filter(None, [self.options.batch, self.options.kept])}
         if unknown := sorted(named - set(parameters)):
             raise PipelineError(
                 f"step {self.name!r} has no parameter {unknown[0]!r}; "
@@ -206,6 +217,7 @@ def step(
     expires: float | None = None,
     depends_on: tuple[str, ...] = (),
     batch: str | None = None,
+    kept: str | None = None,
     uncounted: tuple[str, ...] = (),
     driver: bool = False,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...

@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +21,12 @@ from raypipe.model.code import CodeSnapshot
 from raypipe.model.predict import Predictor, load_predictor
 from raypipe.values.signature import Signature
 from raypipe.values.transform import Transform
+from raypipe.values.transform.reading import Batch
+from raypipe.values.transform.transform import Tensors
+from raypipe.values.transform.types import arrow_type
 
 FORMAT = 1
+Scores: TypeAlias = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,30 +45,65 @@ class LoadedModel:
         """What it takes and gives."""
         return self.transform.signature
 
-    def scores(self, table: pa.Table) -> np.ndarray[Any, Any]:
+    @cached_property
+    def imports_late(self) -> bool:
+        """Whether its code may import modules of its own while it answers."""
+        return self.code is not None and self.code.imports_late
+
+    def tensors_and_scores(self, rows: Batch) -> tuple[Tensors, Scores]:
+        """Return the tensors that rows of raw features become, and what the model makes of them."""
+        with self.code.active() if self.code and self.imports_late else nullcontext():
+            tensors = self.transform.apply(rows)
+            return tensors, self.predictor.scores(tensors)
+
+    def scores(self, table: pa.Table) -> Scores:
         """Return the scores of rows of raw features; see `Predictor.scores` for the shape."""
-        with self.code.active() if self.code else nullcontext():
-            return self.predictor.scores(self.transform.apply(table))
+        return self.tensors_and_scores(table)[1]
+
+    def no_scores(self) -> Scores:
+        """Return the scores of no rows."""
+        label = self.signature.label
+        shape = (0, label.outputs) if label.task == "multiclass" else (0,)
+        return np.empty(shape, np.float32)
+
+    def answers(self, scores: Scores) -> dict[str, pa.Array | Scores]:
+        """Return scores as they are answered, by name, a value a row.
+
+        `LABEL_probability` (one a class) and `LABEL_predicted`, in the label's own type.
+        """
+        label = self.signature.label
+        if label.task == "regression":
+            return {f"{label.name}_predicted": scores}
+        if label.task == "binary":
+            chosen = (scores >= 0.5).astype(np.int64)
+            return {
+                f"{label.name}_probability": scores,
+                f"{label.name}_predicted": self.classes.take(pa.array(chosen)),
+            }
+        found: dict[str, pa.Array | Scores] = {
+            f"{label.name}_probability_{one}": scores[:, index]
+            for index, one in enumerate(label.classes)
+        }
+        chosen = scores.argmax(axis=1)
+        return {**found, f"{label.name}_predicted": self.classes.take(pa.array(chosen))}
+
+    @cached_property
+    def classes(self) -> pa.Array:
+        """The classes in the label's own type; as text where that cannot hold them."""
+        classes = pa.array(self.signature.label.classes, pa.string())
+        kind = arrow_type(self.transform.label_type)
+        try:
+            return classes if kind is None else classes.cast(kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return classes
 
     def score(self, table: pa.Table) -> pa.Table:
-        """Return the rows with their predictions.
-
-        `LABEL_probability` (one a class) and `LABEL_predicted`.
-        """
-        scores = self.scores(table)
-        label = self.signature.label
-        name = label.name
-        if label.task == "regression":
-            return table.append_column(f"{name}_predicted", pa.array(scores))
-        classes = np.array(label.classes)
-        if label.task == "binary":
-            table = table.append_column(f"{name}_probability", pa.array(scores))
-            chosen = classes[(scores >= 0.5).astype(int)]
-        else:
-            for index, one in enumerate(label.classes):
-                table = table.append_column(f"{name}_probability_{one}", pa.array(scores[:, index]))
-            chosen = classes[scores.argmax(axis=1)]
-        return table.append_column(f"{name}_predicted", pa.array(chosen.tolist(), pa.string()))
+        """Return the rows with their answers."""
+        for name, values in self.answers(self.scores(table)).items():
+            if name in table.column_names:
+                table = table.drop_columns(name)
+            table = table.append_column(name, pa.array(values))
+        return table
 
 
 def load_bundle(folder: Path, code: Callable[[str], Path]) -> LoadedModel:
@@ -85,6 +125,7 @@ def load_bundle(folder: Path, code: Callable[[str], Path]) -> LoadedModel:
     architecture: Any = TypeAdapter(ModelConfig).validate_python(described["architecture"])
     with snapshot.active() if snapshot else nullcontext():
         transform = Transform.load(folder / "transform")
+        transform.prepare()
         weights = folder / "weights.safetensors"
         predictor = load_predictor(architecture, transform.signature, weights)
     return LoadedModel(

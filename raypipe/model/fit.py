@@ -54,7 +54,7 @@ def fit(
     """Train to the end; the result is what the checkpoints hold. Only rank 0 writes and reports."""
     world = world or Alone()
     device = device or torch.device("cpu")
-    feed = _feed(job, train.to(device), world)
+    feed = _feed(job.settings, job.signature, train.to(device), world)
     with _threads(job.settings.workers.cpus):
         module = build_module(job.settings.model, job.signature, seed=job.settings.seed).to(device)
         train_loop(
@@ -68,6 +68,23 @@ def fit(
         )
 
 
+def measure(
+    settings: TrainingConfig,
+    signature: Signature,
+    train: Share,
+    validation: Share,
+    *,
+    on_epoch: Callable[[EpochEnd], None] = lambda end: None,
+    device: torch.device | None = None,
+) -> tuple[dict[str, float], ...]:
+    """Train alone, to see what settings come to: one row an epoch, and no checkpoint is kept."""
+    device = device or torch.device("cpu")
+    feed = _feed(settings, signature, train.to(device), Alone())
+    with _threads(settings.workers.cpus):
+        module = build_module(settings.model, signature, seed=settings.seed).to(device)
+        return train_loop(module, feed, validation.to(device), settings, on_epoch=on_epoch)
+
+
 @contextmanager
 def _threads(cpus: float) -> Iterator[None]:
     """Compute on as many threads as the worker has CPUs; the weights' last bits depend on it."""
@@ -79,13 +96,13 @@ def _threads(cpus: float) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _feed(job: Job, train: Share, world: World) -> TensorFeed:
+def _feed(settings: TrainingConfig, signature: Signature, train: Share, world: World) -> TensorFeed:
     sizes = world.gather(train.label.new_tensor([train.rows], dtype=torch.int64))
-    check_labels(world.gather(train.label), job.signature)
+    check_labels(world.gather(train.label), signature)
     return TensorFeed(
         share=train,
-        batch_size=job.settings.batch_size,
-        seed=job.settings.seed,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
         rank=world.rank,
         shares=tuple(sizes.tolist()),
     )

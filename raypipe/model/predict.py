@@ -60,7 +60,7 @@ class Predictor:
             )
         value = tensors[spec.name]
         if not isinstance(value, Tensor):
-            value = torch.tensor(np.asarray(value))
+            value = _as_tensor(np.asarray(value))
         if tuple(value.shape[1:]) != spec.shape:
             raise UsageError(
                 f"tensor {spec.name!r} has rows of shape {list(value.shape[1:])}; the model reads "
@@ -106,6 +106,11 @@ def load_predictor(
     module = build_module(model, signature)
     load_weights(module, weights)
     return Predictor(module, signature, **options)
+
+
+def _as_tensor(array: NDArray[Any]) -> Tensor:
+    """Return an array as a tensor, without a copy where torch may write to it."""
+    return torch.from_numpy(array) if array.flags.writeable else torch.tensor(array)
 
 
 def _random(spec: TensorSpec, rows: int) -> Tensor:

@@ -7,8 +7,9 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def _attempt(
         }
         printed = log_file(call.home, call.run, call.step)
         with (
-            within(context),
+            within(context, _taking(call, codec, artifacts)),
             printing_to(printed, aloud=runtime == "inline"),
             _time_limit(call),
         ):
@@ -116,6 +117,33 @@ def _attempt(
             finally:
                 handed.check(call)
     return tuple(_publish(call, value, codec, artifacts) for value in _outputs(call, returned))
+
+
+def _taking(
+    call: StepCall, codec: Codec, artifacts: Artifacts
+) -> Callable[[int, Any], None] | None:
+    """Return what publishes an item that is handed in, and tells the driver of it."""
+    if call.batch is None:
+        return None
+    count = len(call.arguments[call.batch])
+    thread = threading.get_ident()
+    since = time.perf_counter()
+
+    def take(item: int, value: Any) -> None:
+        nonlocal since
+        if not 0 <= item < count:
+            raise StepFailed(
+                f"step {call.step!r} handed in item {item}; it was given {count}, counted from 0"
+            )
+        published = _publish(call, value, codec, artifacts)
+        now = time.perf_counter()
+        made = {"event": "made", "run": call.run, "item": item, "seconds": now - since}
+        since = now
+        append_event(call.events, {**made, **asdict(published)})
+        if call.listen is not None and thread == threading.get_ident():
+            call.listen()
+
+    return take
 
 
 @contextmanager
@@ -146,8 +174,8 @@ def _time_limit(call: StepCall) -> Iterator[None]:
 
 
 def _paths(call: StepCall) -> tuple[str, ...]:
-    """Return where the project's modules are; a root of `.` is the snapshot that Ray unpacked."""
-    above = call.root if call.root.is_absolute() else Path.cwd()
+    """Return where the project's modules are; a relative root lies in the copy that Ray made."""
+    above = Path.cwd() / call.root
     return tuple(str(above / folder) for folder in call.folders)
 
 

@@ -36,8 +36,12 @@ class RayOptions:
     """A running cluster (host:port or "auto"); None: a Ray of our own on this machine."""
     cpus: int | None = None
     """CPUs of a Ray of our own; None: the machine's."""
+    shared: bool = False
+    """Each node of the cluster sees the home."""
     snapshot: Callable[[], Path] | None = None
     """Makes a folder with the project's code, which workers of a cluster are given."""
+    root: Path | None = None
+    """Where workers find the project's root from the folder that they start in; None: as here."""
 
 
 class RayRuntime:
@@ -68,9 +72,8 @@ class RayRuntime:
             },
             max_retries=call.retries,
         )
-        sent = replace(call, function=None)
-        if self._options.snapshot is not None:
-            sent = replace(sent, root=Path())
+        root = call.root if self._options.root is None else self._options.root
+        sent = replace(call, function=None, listen=None, root=root)
         self._calls[remote.remote(self._execute, sent)] = call
 
     def wait(self, seconds: float) -> list[CallOutcome]:
@@ -145,7 +148,7 @@ class RayRuntime:
         self._started = True
 
     def _start_own(self, ray: Any) -> None:
-        self._temporary = _temporary_folder()
+        self._temporary = temporary_folder()
         ray.init(
             address="local",
             num_cpus=self._options.cpus,
@@ -161,6 +164,8 @@ class RayRuntime:
         environment: dict[str, Any] = {}
         if self._options.snapshot is not None:
             environment["working_dir"] = str(self._options.snapshot())
+            # Inside a job whose working directory is another, Ray would refuse one of the two.
+            os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
         ray.init(
             address=address,
             runtime_env=environment,
@@ -168,6 +173,10 @@ class RayRuntime:
             logging_level=logging.ERROR,
             configure_logging=False,
         )
+        nodes = sum(node["Alive"] for node in ray.nodes())
+        if nodes > 1 and not self._options.shared:
+            ray.shutdown()
+            raise _not_shared(self._options.home, nodes)
 
     def _forget_temporary(self) -> None:
         if self._temporary is not None:
@@ -192,16 +201,21 @@ def _own_token(home: Path) -> dict[str, str]:
     """Keep Ray's own token in the home, readable by its owner alone."""
     if os.environ.get("RAY_AUTH_MODE") or os.environ.get("RAY_AUTH_TOKEN"):
         return {}
+    return {"RAY_AUTH_TOKEN_PATH": str(token_file(home))}
+
+
+def token_file(home: Path) -> Path:
+    """Return the file with the token of a home's own Rays; it is made where there is none."""
     path = home / "ray_auth_token"
     if not path.exists():
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_hex(32))
-    return {"RAY_AUTH_TOKEN_PATH": str(path)}
+    return path
 
 
-def _temporary_folder() -> Path:
+def temporary_folder() -> Path:
     """Make Ray's folder under a short path (its sockets' names are limited).
 
     Drop those of dead drivers.
@@ -219,6 +233,15 @@ def _require_listener(address: str) -> None:
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
+
+
+def _not_shared(home: Path, nodes: int) -> ClusterError:
+    return ClusterError(
+        f"the cluster has {nodes} nodes, and the home {str(home)!r} may be a folder of this one "
+        "alone: what steps make elsewhere would be lost",
+        hint="where each node sees it under the same path, say so: --set runtime.shared=true "
+        "(--shared for a script); else move it there, or use one node",
+    )
 
 
 def _cannot_start(address: str | None, error: Exception) -> ClusterError:

@@ -110,6 +110,14 @@ class SqliteLedger:
                     state=dump(asdict(state)),
                 )
 
+    def rename_project(self, old: str, new: str, root: Path) -> None:
+        """Give the runs of targets under a folder, and what they made, another project's name."""
+        with self._db.writing():
+            renamed = self._db.do("rename_runs", old=old, new=new, inside=f"{root}/")
+            if renamed.rowcount:
+                self._db.do("rename_results", old=old, new=new)
+                self._db.do("rename_reviews", old=old, new=new)
+
     def list_runs(self, project: str | None = None, limit: int = 20) -> list[RunRecord]:
         """Return the newest runs, newest first."""
         found = self._db.all("list_runs", project=project, limit=limit)

@@ -50,6 +50,10 @@ class HomePaths:
         """What the gateway that is up is known by, and what it says."""
         return self.home / "serve"
 
+    def replica(self, pid: int) -> Path:
+        """What a process of the gateway holds, as it says itself."""
+        return self.serve / "replicas" / f"{pid}.json"
+
     @property
     def requests(self) -> Path:
         """The request log: open segments, and sealed ones as Parquet."""

@@ -9,6 +9,18 @@ UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id 
 -- list_runs: the newest runs
 SELECT * FROM runs WHERE :project IS NULL OR project = :project ORDER BY created DESC, id DESC LIMIT :limit;
 
+-- rename_runs: runs of targets inside a folder belong to a project of another name
+UPDATE runs SET project = :new, record = json_set(record, '$.project', :new)
+WHERE project = :old AND instr(json_extract(record, '$.parameters.target'), :inside) = 1;
+
+-- rename_results: results belong to the project of their run
+UPDATE results SET project = :new
+WHERE project = :old AND run IN (SELECT id FROM runs WHERE project = :new);
+
+-- rename_reviews: reviews belong to the project of their run
+UPDATE OR IGNORE reviews SET project = :new, record = json_set(record, '$.project', :new)
+WHERE project = :old AND json_extract(record, '$.run') IN (SELECT id FROM runs WHERE project = :new);
+
 -- find_runs: runs whose id is, starts or ends so, the first of these first
 SELECT * FROM runs WHERE substr(id, 1, length(:id)) = :id OR substr(id, -length(:id)) = :id
 ORDER BY id != :id LIMIT 2;

@@ -15,7 +15,7 @@ from typing import Any
 
 from raypipe.engine.fingerprint import ModuleTable, Sources, parse_module
 from raypipe.engine.fingerprint.symbols import NOT_INSTALLED
-from raypipe.errors import PipelineError
+from raypipe.errors import PipelineError, UsageError
 from raypipe.store.faults import disk_faults
 
 PACKAGE = Path(__file__).parent.parent
@@ -327,6 +327,23 @@ def project_root(file: Path) -> Path:
         if (candidate / "pyproject.toml").is_file():
             return candidate
     return folder
+
+
+def project_name(root: Path) -> str | None:
+    """Return what pyproject.toml calls a project; None where it says nothing, or is not there."""
+    import tomllib
+
+    try:
+        text = (root / "pyproject.toml").read_text("utf-8")
+        name = tomllib.loads(text).get("project", {}).get("name")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"{str(root / 'pyproject.toml')!r} cannot be read: {error}",
+            hint="mend it: the project's name is taken from it",
+        ) from error
+    return name if isinstance(name, str) and name else None
 
 
 def module_name(file: Path, root: Path) -> str:

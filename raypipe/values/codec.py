@@ -60,7 +60,10 @@ class TreeCodec:
         return digest_tree(tree), _dump(tree).encode() if path else manifest
 
     def classes(self, manifest: bytes) -> frozenset[str]:
-        """Return `module:qualname` of each class whose values count in a value."""
+        """Return `module:qualname` of each class whose values count in a value.
+
+        And what its code references name.
+        """
         if b'"t":' not in manifest:
             return frozenset()
         return frozenset(_classes(_parse(manifest)))
@@ -99,6 +102,8 @@ def _classes(tree: Json) -> Iterator[str]:
     elif isinstance(tree, dict):
         if tree["k"] in {"record", "enum", "flag", "code"}:
             yield tree["t"]
+        if tree["k"] == "code":
+            yield tree["v"]
         for part in (tree.get("f"), tree.get("v")):
             yield from _classes([*part.values()] if isinstance(part, dict) else part)
 

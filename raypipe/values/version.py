@@ -8,6 +8,8 @@ from raypipe.values.kinds import aside
 from raypipe.values.signature import Signature
 
 Level = Literal["first", "major", "minor", "patch"]
+FOUND = "found"
+"""Where in a lineage's settings stands what a sweep found, by setting: not written by anyone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,10 @@ class Lineage:
     rows: dict[str, int]
     """Rows by split: train, validation, analysis."""
     settings: dict[str, Any]
-    """Sections of the settings that make a model, as written and filled in."""
+    """Sections of the settings that make a model, as written and filled in.
+
+    And, under FOUND, what a sweep chose in their place.
+    """
     code: dict[str, str]
     """`module:name` of everything that fitting, transforming and training can reach;
     to its digest.

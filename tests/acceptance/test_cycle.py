@@ -169,7 +169,7 @@ def test_a_version_answers_offline_the_same_each_time(registered: Project) -> No
     assert answers[0].equals(answers[1])
     probability = answers[0]["late_probability"]
     assert 0 < pc.min(probability).as_py() < pc.max(probability).as_py() < 1
-    assert set(answers[0]["late_predicted"].to_pylist()) <= {"true", "false"}
+    assert set(answers[0]["late_predicted"].to_pylist()) <= {True, False}
 
 
 def evaluated(project: Project) -> Evaluation:

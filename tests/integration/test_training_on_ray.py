@@ -204,7 +204,7 @@ def test_workers_that_share_the_rows_learn_what_one_does(training, count):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray Data warns of its own settings
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_no_row_is_lost_and_none_comes_twice_and_the_order_is_that_of_the_files(training, count):
-    from raypipe.stages.training.on_ray import _quietly, _shares
+    from raypipe.model.on_ray import _quietly, _shares
 
     with _quietly():
         shares = _shares(training.files()["train"], ["row"], count)

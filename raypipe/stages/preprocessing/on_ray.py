@@ -23,7 +23,10 @@ _ADDED = "\nFailed to apply "
 
 
 def transform_on_ray(
-    shards: Sequence[Shard], work: Work, progress: Progress
+    shards: Sequence[Shard],
+    work: Work,
+    progress: Progress,
+    hand_in: Callable[[int, TransformedShard], None] = lambda number, made: None,
 ) -> list[TransformedShard]:
     """Transform shards on the cluster; the folder of `work` is seen by all of its nodes."""
     made: dict[int, TransformedShard] = {}
@@ -35,6 +38,7 @@ def transform_on_ray(
         given = {"shards": tuple(shards), "work": work}
         for row in numbers.map(_transform, fn_kwargs=given, num_cpus=1).iter_rows():
             made[row["number"]] = _from_row(row)
+            hand_in(row["number"], made[row["number"]])
             progress(len(made), len(shards), shards[row["number"]].path)
     return [made[number] for number in range(len(shards))]
 

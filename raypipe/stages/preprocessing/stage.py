@@ -54,11 +54,12 @@ def transform_shards(
     if here.runtime == "ray":
         from raypipe.stages.preprocessing.on_ray import transform_on_ray
 
-        return transform_on_ray(shards, work, here.progress)
+        return transform_on_ray(shards, work, here.progress, here.hand_in)
     made = []
     for number, shard in enumerate(shards):
         here.progress(number, len(shards), shard.path)
         made.append(transform_shard(shard, work))
+        here.hand_in(number, made[number])
     here.progress(len(shards), len(shards))
     return made
 

@@ -1,6 +1,8 @@
 """The model card: what a person who meets the model should know, in Markdown."""
 
-from raypipe.values.version import ModelVersion
+from typing import Any
+
+from raypipe.values.version import FOUND, ModelVersion
 
 
 def card(version: ModelVersion) -> str:
@@ -16,6 +18,14 @@ def card(version: ModelVersion) -> str:
     )
     rows = ", ".join(f"{split} {count:,}" for split, count in lineage.rows.items())
     label = lineage.signature.label
+    found = "\n".join(f"| {key} | {value} |" for key, value in found_by_sweep(version).items())
+    swept = f"""
+## Settings that a sweep found
+
+| setting | value |
+|---|---|
+{found}
+"""
     return f"""# {version.model} {version.version}
 
 Approved by {version.approved_by}. Predicts `{label.name}` ({label.task}).
@@ -33,7 +43,7 @@ To be written by those who know: who asks this model, what for, and what it must
 | metric | value | interval |
 |---|---|---|
 {metrics}
-
+{swept if found else ""}
 ## What changed
 
 {changes}
@@ -47,3 +57,8 @@ To be written by those who know: who asks this model, what for, and what it must
 The metrics hold for rows like those of the data above. Slices with few rows have wide intervals:
 see the report.
 """
+
+
+def found_by_sweep(version: ModelVersion) -> dict[str, Any]:
+    """Return what a sweep chose in place of the settings as written."""
+    return dict(version.lineage.settings.get(FOUND) or {})

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from raypipe.values.version import Changelog, Level, Lineage
+from raypipe.values.version import FOUND, Changelog, Level, Lineage
 
 SHOWN = 12
 """Most lines that one part of a changelog lists."""
-NOT_SETTINGS = ("training.seed",)
+NOT_SETTINGS = ("training.seed", "tuning.seed")
 """Settings whose change makes a patch: another seed is the same recipe."""
 
 
@@ -17,7 +17,8 @@ def derive(
     """Return the next version, the level of the change, and the reasons for it.
 
     MAJOR where what a request or a response looks like changed, or the set of classes; MINOR where
-    code, features, architecture or settings changed; PATCH where only data, seed or packages did.
+    code, features, architecture or settings as written changed; PATCH where only data, seed,
+    packages or what a sweep found did.
     """
     if before is None or version is None:
         return "1.0.0", "first", ("the first version",)
@@ -68,7 +69,10 @@ def patch_reasons(before: Lineage, now: Lineage) -> Iterator[str]:
         yield "the data changed"
     if before.packages != now.packages:
         yield "packages changed"
-    if _flat(before.settings) != _flat(now.settings):
+    if _found(before) != _found(now):
+        yield "the sweep found other settings"
+    old, new = _flat(before.settings), _flat(now.settings)
+    if any(old.get(key) != new.get(key) for key in NOT_SETTINGS):
         yield "the seed changed"
 
 
@@ -83,8 +87,25 @@ def changed_settings(before: Lineage, now: Lineage) -> Iterator[tuple[str, Any, 
     """Yield key, old and new value of each setting that changed, the seed left out."""
     old, new = _flat(before.settings), _flat(now.settings)
     for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key) and key not in NOT_SETTINGS:
+        written = key not in NOT_SETTINGS and not key.startswith(f"{FOUND}.")
+        if written and old.get(key) != new.get(key):
             yield key, old.get(key), new.get(key)
+
+
+def changed_findings(before: Lineage | None, now: Lineage) -> Iterator[str]:
+    """Say what a sweep found, where that is not what it was."""
+    old, new = _found(before) if before else {}, _found(now)
+    for key in sorted({*old, *new}):
+        if key not in new:
+            yield f"{key}: as written, no longer {old[key]}"
+        elif key not in old:
+            yield f"{key}: {new[key]}, found by a sweep"
+        elif old[key] != new[key]:
+            yield f"{key}: {old[key]} → {new[key]}, found by a sweep"
+
+
+def _found(lineage: Lineage) -> dict[str, Any]:
+    return dict(lineage.settings.get(FOUND) or {})
 
 
 def changelog(
@@ -98,7 +119,12 @@ def changelog(
     if before is None:
         data = (f"{sum(now.rows.values()):,} rows in {len(now.shards)} shards",)
         return Changelog(
-            level=level, reasons=reasons, data=data, code=(), settings=(), metrics=metrics
+            level=level,
+            reasons=reasons,
+            data=data,
+            code=(),
+            settings=_bounded(changed_findings(None, now)),
+            metrics=metrics,
         )
     return Changelog(
         level=level,
@@ -106,7 +132,10 @@ def changelog(
         data=_bounded(_data_sentences(before, now)),
         code=_bounded(f"{name} changed" for name in changed_code(before, now)),
         settings=_bounded(
-            f"{key}: {old} → {new}" for key, old, new in changed_settings(before, now)
+            [
+                *(f"{key}: {old} → {new}" for key, old, new in changed_settings(before, now)),
+                *changed_findings(before, now),
+            ]
         ),
         metrics=metrics,
     )

@@ -13,14 +13,14 @@ from raypipe.stages.registry.derive import changelog, derive, next_free
 from raypipe.values.dataset import Dataset
 from raypipe.values.evaluation import Evaluation
 from raypipe.values.training import Checkpoint
-from raypipe.values.version import Lineage, ModelVersion
+from raypipe.values.version import FOUND, Lineage, ModelVersion
 
 if TYPE_CHECKING:
     from raypipe.values.profile import SplitProfiles
     from raypipe.values.transform import Transform
 
 
-@step(driver=True, uncounted=("dataset", "profiles", "code", "settings", "taken"))
+@step(driver=True, uncounted=("dataset", "profiles", "code", "settings", "taken", "found"))
 def register(
     model: str,
     candidate: Checkpoint,
@@ -34,19 +34,20 @@ def register(
     code: dict[str, dict[str, str]],
     settings: dict[str, Any],
     taken: tuple[str, ...],
+    found: dict[str, Any] | None = None,
 ) -> ModelVersion:
     """Give an approved candidate its version, and write its bundle.
 
-    `code` holds `symbols` and `packages`; `taken` the version numbers that exist. What the
-    candidate was made of does not count in the key: the same candidate, approved on the same
-    evidence, is the same version.
+    `code` holds `symbols` and `packages`; `taken` the version numbers that exist; `found` what a
+    sweep chose in place of the settings as written. What the candidate was made of does not count
+    in the key: the same candidate, approved on the same evidence, is the same version.
     """
     lineage = Lineage(
         dataset=dataset.uri,
         commit=dataset.commit,
         shards={shard.path: shard.object_id for shard in dataset.shards},
         rows={name: getattr(profiles, name).rows for name in ("train", "validation", "analysis")},
-        settings=settings,
+        settings={**settings, FOUND: found} if found else settings,
         code=code["symbols"],
         packages=code["packages"],
         signature=transform.signature,

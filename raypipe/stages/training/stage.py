@@ -101,7 +101,7 @@ def _run(
     context.progress(0, job.settings.epochs, "reading rows")
     if context.runtime == "ray":
         from raypipe.model.build import build_module
-        from raypipe.stages.training.on_ray import Work, train_on_ray
+        from raypipe.model.on_ray import Work, train_on_ray
 
         build_module(
             job.settings.model, job.signature

@@ -1,1 +1,5 @@
-"""Tuning: a search over settings; each choice that is tried is a kept trial."""
+"""Tuning: settings are searched, each trial is kept, and what did best feeds training."""
+
+from raypipe.stages.tuning.stage import choose, recall, trial
+
+__all__ = ["choose", "recall", "trial"]

@@ -94,7 +94,7 @@ class SegmentWriter:
         self.level = level
         self.records = 0
         """Records that were appended."""
-        self.bytes = 0
+        self.size = 0
         """Bytes of their bodies."""
         self._seal_bytes = seal_bytes
         self._seal_after = seal_after
@@ -120,7 +120,7 @@ class SegmentWriter:
                     segment.write(record)
                 segment.sequence += 1
                 self.records += 1
-                self.bytes += len(body)
+                self.size += len(body)
             if self.level == "disk":
                 self._sync(segment)
         except OSError as error:

@@ -35,7 +35,7 @@ def part_of(group: Group, types: Sequence[pa.DataType]) -> Part:
         case Embedding():
             return _embedding(group, types)
         case Function():
-            return _function(group)
+            return FunctionPart(group)
 
 
 def floats(array: pa.Array) -> npt.NDArray[Any]:
@@ -115,16 +115,22 @@ def _embedding(group: Embedding, types: Sequence[pa.DataType]) -> Part:
     return apply
 
 
-def _function(group: Function) -> Part:
-    made: list[Callable[[pa.Table], Any]] = []
+class FunctionPart:
+    """A function of the user's, which is looked for when it is first needed."""
 
-    def apply(columns: Sequence[pa.Array], target: Target) -> None:
-        if not made:
-            made.append(_callable(group))
-        table = pa.Table.from_arrays(list(columns), names=list(group.columns))
-        target[:] = _checked(made[0](table), group, table.num_rows)
+    def __init__(self, group: Function) -> None:
+        self._group = group
+        self._made: Callable[[pa.Table], Any] | None = None
 
-    return apply
+    def prepare(self) -> Callable[[pa.Table], Any]:
+        """Return the function, and keep to it from now on."""
+        if self._made is None:
+            self._made = _callable(self._group)
+        return self._made
+
+    def __call__(self, columns: Sequence[pa.Array], target: Target) -> None:
+        table = pa.Table.from_arrays(list(columns), names=list(self._group.columns))
+        target[:] = _checked(self.prepare()(table), self._group, table.num_rows)
 
 
 def _callable(group: Function) -> Callable[[pa.Table], Any]:

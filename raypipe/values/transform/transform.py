@@ -11,7 +11,7 @@ import numpy.typing as npt
 from raypipe.values.signature import Feature, Signature, TensorSpec
 from raypipe.values.transform.groups import Embedding, Group, columns_of, dtype_of, places
 from raypipe.values.transform.label import LabelEncoder
-from raypipe.values.transform.parts import Part, part_of
+from raypipe.values.transform.parts import FunctionPart, Part, part_of
 from raypipe.values.transform.reading import Batch, Reader
 from raypipe.values.transform.types import arrow_type
 
@@ -39,6 +39,10 @@ class Transform:
     def apply(self, batch: Batch) -> Tensors:
         """Turn rows into tensors, each of shape [rows, width]."""
         return self._compiled.apply(batch)
+
+    def prepare(self) -> None:
+        """Work out now, the user's functions included, what else the first `apply` would."""
+        self._compiled.prepare()
 
     def encode_label(self, batch: Batch) -> npt.NDArray[Any]:
         """Return the labels: float32 0 or 1 (binary), int64 (multiclass), float32 (regression).
@@ -85,6 +89,11 @@ class _Compiled:
         ]
         self._parts = _parts(transform)
         self.label = LabelEncoder(signature.label, transform.label_type)
+
+    def prepare(self) -> None:
+        for part, *_ in self._parts:
+            if isinstance(part, FunctionPart):
+                part.prepare()
 
     def apply(self, batch: Batch) -> Tensors:
         columns = self._reader.read(batch)

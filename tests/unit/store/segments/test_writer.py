@@ -31,7 +31,7 @@ def test_what_was_appended_is_read_at_once_and_in_order(tmp_path, level):
         writer.append(body(number))
         assert ids(tmp_path) == [str(n) for n in range(number + 1)]
     writer.close()
-    assert (writer.records, writer.bytes) == (5, 5 * len(body(0)))
+    assert (writer.records, writer.size) == (5, 5 * len(body(0)))
 
 
 def test_at_the_level_memory_records_are_written_in_time(tmp_path, wait_until):

@@ -40,7 +40,7 @@ DATA_SETTINGS = {
     "print_on_execution_start": False,
     "use_datasource_v2": False,  # the newer reader takes a second and more for a few files
 }
-PACKAGE = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,127 @@
+"""The tuning stage, as a run calls it: trials are made and kept, and the best one is chosen."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from raypipe.config.data import SplitRule
+from raypipe.config.preprocessing import PreprocessingConfig
+from raypipe.config.training import TrainingConfig
+from raypipe.config.tuning import with_chosen
+from raypipe.engine.context import current
+from raypipe.engine.step import step
+from raypipe.errors import StepFailed, UsageError
+from raypipe.values.dataset import TensorFile
+from raypipe.values.signature import Signature
+from raypipe.values.tuning import Search, Trial, Tuned, ranked
+
+
+@step(
+    num_cpus=0,
+    batch="numbers",
+    kept="known",
+    uncounted=("train", "validation", "signature", "concurrent"),
+)
+def trial(
+    numbers: list[int],
+    search: Search,
+    training: TrainingConfig,
+    recipe: PreprocessingConfig,
+    label: str,
+    rule: SplitRule,
+    repository: str,
+    train: list[TensorFile],
+    validation: list[TensorFile],
+    signature: Signature,
+    concurrent: int,
+    swept_on: tuple[list[TensorFile], ...] | None = None,
+    known: tuple[tuple[int, Trial], ...] = (),
+) -> list[Trial]:
+    """Try settings: train with them on the train split, measure them on the validation split.
+
+    A trial is found again by its number, by what is searched and by the recipe, whatever the rows
+    are; `swept_on` is given where every change of the data should count. `known` are the trials of
+    this sweep that are kept: those of now go by what they came to.
+    """
+    from raypipe.stages.tuning.sweeping import Sweep
+    from raypipe.stages.tuning.trying import Work
+
+    here = current()
+    check_rows(train, validation)
+    work = Work(
+        signature=signature,
+        training=training,
+        search=search,
+        train=tuple(train),
+        validation=tuple(validation),
+        context=here,
+    )
+    sweep = Sweep(work=work, numbers=tuple(numbers), known=dict(known))
+    sweep.tell()
+    if here.runtime == "ray":
+        from raypipe.stages.tuning.on_ray import sweep_on_ray
+
+        sweep_on_ray(sweep, concurrent)
+    else:
+        sweep_here(sweep)
+    return sweep.outcome()
+
+
+def sweep_here(sweep: Any) -> None:
+    """Try one choice after the other in this process: the plain version."""
+    from raypipe.stages.tuning.trying import read_shares, try_settings
+
+    work = sweep.work
+    if work.training.workers.count > 1:
+        raise UsageError(
+            f"training.workers.count is {work.training.workers.count}, but without Ray there is "
+            "one worker, this process",
+            hint="run with --runtime ray, or set training.workers.count to 1",
+        )
+    shares = read_shares(work)
+    while (asked := sweep.next()) is not None:
+        sweep.record(try_settings(asked, work, shares))
+
+
+def check_rows(train: list[TensorFile], validation: list[TensorFile]) -> None:
+    """Raise StepFailed unless both splits have rows."""
+    for name, files in (("train", train), ("validation", validation)):
+        if not sum(file.rows for file in files):
+            raise StepFailed(
+                f"the {name} split has no rows (shards: {len(files)}); a sweep needs some",
+                hint="look at `data.split` (its shares, or its column), or import more data",
+            )
+
+
+@step(driver=True)
+def choose(trials: list[Trial], training: TrainingConfig, search: Search) -> Tuned:
+    """Return the settings that did best."""
+    best = next(iter(ranked(trials, search)), None)
+    if best is None:
+        raise StepFailed(
+            f"none of {len(trials)} trials came to anything; the first said: {trials[0].failed}",
+            hint="mend what it says, or `--force trial` to try them again",
+        )
+    return Tuned(
+        settings=with_chosen(training, best.chosen),
+        chosen=best.chosen,
+        trial=best.number,
+        metrics=best.metrics,
+    )
+
+
+@step(driver=True)
+def recall(last: Tuned | None, training: TrainingConfig) -> Tuned:
+    """Return the settings as written, with what the last sweep found in them, if there was one."""
+    if last is None:
+        return Tuned(settings=training, chosen={}, trial=None, metrics={})
+    try:
+        settings = with_chosen(training, last.chosen)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(
+            f"what the last sweep found does not fit the settings of training any more: "
+            f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
+            hint="set tuning.when to recipe, so that the sweep is run again, or take tuning away",
+        ) from None
+    return Tuned(settings=settings, chosen=last.chosen, trial=last.trial, metrics=last.metrics)

@@ -1,0 +1,199 @@
+"""The next choice of settings: a function of the search, a number, and what is known so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import blake2b
+from itertools import islice
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from raypipe.config.training import TrainingConfig
+from raypipe.config.tuning import (
+    ChoicesConfig,
+    RangeConfig,
+    grid,
+    value_at,
+    values_of,
+    with_chosen,
+)
+from raypipe.values.tuning import Search, Trial
+
+AT_RANDOM = 4
+"""Trials after which TPE begins to go by what the earlier ones came to."""
+ATTEMPTS = 10
+"""Suggestions that are drawn before one is taken that was tried already."""
+
+Chosen = Mapping[str, Any]
+"""Setting, named from the top, to its value."""
+
+
+def suggest(
+    search: Search,
+    training: TrainingConfig,
+    number: int,
+    known: Mapping[int, Trial],
+    pending: Mapping[int, Chosen],
+) -> dict[str, Any]:
+    """Return what the trial of this number tries; the same for the same history.
+
+    The first one tries the settings as they are written, if they are within the space: so a sweep
+    finds nothing worse. What was tried, or is being tried, comes again only if nothing else does.
+    """
+    if search.sampler == "grid":
+        return next(islice(grid(search.space), number, None))
+    if number == 0 and (written := as_written(search, training)) is not None:
+        return written
+    taken = {*map(identity, pending.values()), *(identity(one.chosen) for one in known.values())}
+    for attempt in range(ATTEMPTS):
+        chosen = _draw(search, number, attempt, known, pending)
+        if identity(chosen) not in taken:
+            break
+    return chosen
+
+
+def identity(chosen: Chosen) -> str:
+    """Return a text that is the same for the same settings."""
+    return json.dumps(chosen, sort_keys=True)
+
+
+def as_written(search: Search, training: TrainingConfig) -> dict[str, Any] | None:
+    """Return the searched settings as they are written; None if one is not within the space."""
+    found: dict[str, Any] = {}
+    for key, dimension in search.space.items():
+        within = list(_written_within(key, dimension, training))
+        if not within:
+            return None
+        found[key] = within[0]
+    return found
+
+
+def _written_within(
+    key: str, dimension: RangeConfig | ChoicesConfig, training: TrainingConfig
+) -> Iterator[Any]:
+    try:
+        written = value_at(training, key)
+    except KeyError:  # an option of a model of the user's that is left to its default
+        return
+    values = values_of(dimension)
+    if isinstance(dimension, ChoicesConfig):
+        full = training.model_dump()
+        choices = dimension.choices
+        yield from (c for c in choices if with_chosen(training, {key: c}).model_dump() == full)
+    elif values is not None:
+        yield from (value for value in values if value == written)
+    elif isinstance(written, int | float) and dimension.low <= written <= dimension.high:
+        yield written
+
+
+# --- Optuna -------------------------------------------------------------------------------------
+
+
+def _draw(
+    search: Search,
+    number: int,
+    attempt: int,
+    known: Mapping[int, Trial],
+    pending: Mapping[int, Chosen],
+) -> dict[str, Any]:
+    """Ask Optuna, with a study that holds what is known: nothing of it is kept from call to call.
+
+    Each number has a seed of its own, so that a sweep that goes on does not begin anew.
+    """
+    places = distributions(search.space)
+    with _quietly():
+        study = optuna.create_study(
+            direction="maximize" if search.more_is_better else "minimize",
+            sampler=_sampler(search, number, attempt),
+        )
+        study.add_trials([_told(known[one], search, places) for one in sorted(known)])
+        study.add_trials(
+            [_under_way(pending[one], search.space, places) for one in sorted(pending)]
+        )
+        asked = study.ask(places)
+    return {key: _value(dimension, asked.params[key]) for key, dimension in search.space.items()}
+
+
+def _sampler(search: Search, number: int, attempt: int) -> optuna.samplers.BaseSampler:
+    text = f"{search.seed} {number} {attempt}"
+    seed = int.from_bytes(blake2b(text.encode(), digest_size=4).digest())
+    if search.sampler == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=AT_RANDOM, constant_liar=True)
+
+
+def distributions(
+    space: Mapping[str, RangeConfig | ChoicesConfig],
+) -> dict[str, BaseDistribution]:
+    """Return a space as Optuna knows it; a choice is known by its place."""
+    return {key: _distribution(dimension) for key, dimension in space.items()}
+
+
+def _distribution(dimension: RangeConfig | ChoicesConfig) -> BaseDistribution:
+    if isinstance(dimension, ChoicesConfig):
+        return CategoricalDistribution(range(len(dimension.choices)))
+    high = (values_of(dimension) or [dimension.high])[-1]  # the last that the steps reach
+    if dimension.whole:
+        step = int(dimension.step or 1)
+        return IntDistribution(int(dimension.low), int(high), log=dimension.log, step=step)
+    return FloatDistribution(dimension.low, high, log=dimension.log, step=dimension.step)
+
+
+def _told(trial: Trial, search: Search, places: dict[str, BaseDistribution]) -> FrozenTrial:
+    return create_trial(
+        state=TrialState.FAIL if trial.failed else TrialState.COMPLETE,
+        value=None if trial.failed else trial.metrics[search.metric],
+        params=_params(trial.chosen, search.space),
+        distributions=places,
+    )
+
+
+def _under_way(
+    chosen: Chosen,
+    space: Mapping[str, RangeConfig | ChoicesConfig],
+    places: dict[str, BaseDistribution],
+) -> FrozenTrial:
+    params = _params(chosen, space)
+    return create_trial(state=TrialState.RUNNING, params=params, distributions=places)
+
+
+def _params(chosen: Chosen, space: Mapping[str, RangeConfig | ChoicesConfig]) -> dict[str, Any]:
+    return {
+        key: _place(dimension.choices, chosen[key])
+        if isinstance(dimension, ChoicesConfig)
+        else chosen[key]
+        for key, dimension in space.items()
+    }
+
+
+def _place(choices: tuple[Any, ...], choice: Any) -> int:
+    """Return where a choice stands; 1 and True, which are equal, are told apart."""
+    return [json.dumps(one) for one in choices].index(json.dumps(choice))
+
+
+def _value(dimension: RangeConfig | ChoicesConfig, param: Any) -> Any:
+    if isinstance(dimension, ChoicesConfig):
+        return dimension.choices[param]
+    if dimension.step is not None and not dimension.whole:
+        return round(param, 12)
+    return param
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

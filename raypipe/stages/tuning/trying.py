@@ -1,0 +1,178 @@
+"""One trial: train with some settings in this process, and say what that came to."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from raypipe.config.training import TrainingConfig
+from raypipe.config.tuning import with_chosen
+from raypipe.engine.context import StepContext
+from raypipe.errors import ClusterError, RaypipeError, StoreError
+from raypipe.values.dataset import TensorFile
+from raypipe.values.signature import Signature
+from raypipe.values.tuning import Search, Trial
+
+if TYPE_CHECKING:
+    import torch
+
+    from raypipe.model.loop import EpochEnd
+    from raypipe.model.share import Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What all trials of a sweep share."""
+
+    signature: Signature
+    training: TrainingConfig
+    """As written."""
+    search: Search
+    train: tuple[TensorFile, ...]
+    validation: tuple[TensorFile, ...]
+    context: StepContext
+    """Of the step, to report to."""
+
+    def settings(self, chosen: Mapping[str, Any]) -> TrainingConfig:
+        """Return what a trial trains with; ValidationError where it does not fit together."""
+        made = with_chosen(self.training, chosen)
+        if self.search.epochs is None:
+            return made
+        return made.model_copy(update={"epochs": self.search.epochs})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A trial to be made."""
+
+    number: int
+    place: int
+    """Among those that the step was asked for."""
+    chosen: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """The rows, read once for many trials."""
+
+    train: "Share"
+    validation: "Share"
+    device: "torch.device"
+
+
+def read_shares(work: Work, device: "torch.device | None" = None) -> Shares:
+    """Read the rows that trials train on and are measured by."""
+    import torch
+
+    from raypipe.model.share import read_share
+
+    where = device or torch.device("cpu")
+    return Shares(
+        train=read_share(work.train, work.signature).to(where),
+        validation=read_share(work.validation, work.signature).to(where),
+        device=where,
+    )
+
+
+def try_settings(asked: Asked, work: Work, shares: Shares) -> Trial:
+    """Make a trial; what its settings bring down is its result, and does not end the sweep."""
+    from raypipe.model.fit import measure
+
+    def train() -> tuple[dict[str, float], ...]:
+        return measure(
+            work.settings(asked.chosen),
+            work.signature,
+            shares.train,
+            shares.validation,
+            on_epoch=Teller(context=work.context, place=asked.place),
+            device=shares.device,
+        )
+
+    return concluded(asked, work, train)
+
+
+def try_with_workers(asked: Asked, work: Work) -> Trial:
+    """Make a trial whose training takes several workers, by Ray Train."""
+    from raypipe.model.fit import Job
+    from raypipe.model.on_ray import Work as Training
+    from raypipe.model.on_ray import train_on_ray
+
+    scratch = work.context.scratch / "trials" / str(asked.number)
+
+    def train() -> tuple[dict[str, float], ...]:
+        settings = work.settings(asked.chosen)
+        folder = scratch / "checkpoints"
+        job = Job(signature=work.signature, settings=settings, folder=folder)
+        tell = Teller(context=work.context, place=asked.place)
+        training = Training(job=job, tell=tell, paths=work.context.paths)
+        train_on_ray(training, work.train, work.validation, scratch)
+        state = job.finished()
+        assert state is not None
+        return state.history
+
+    try:
+        return concluded(asked, work, train)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def concluded(asked: Asked, work: Work, train: Callable[[], tuple[dict[str, float], ...]]) -> Trial:
+    """Return what training came to as a trial; `train` gives one row an epoch."""
+    started = time.perf_counter()
+    made = Trial(number=asked.number, chosen=asked.chosen, metrics={})
+    try:
+        made = _measured(made, train(), work.search.metric)
+    except (StoreError, ClusterError):
+        raise
+    except Exception as error:
+        made = replace(made, failed=_reason(error))
+    return replace(made, seconds=time.perf_counter() - started)
+
+
+def _measured(made: Trial, history: tuple[dict[str, float], ...], metric: str) -> Trial:
+    """Go by the epoch whose weights training would keep: the one of the least validation loss."""
+    from raypipe.model.schedule import best_epochs
+
+    (best,) = best_epochs(history, 1)
+    row = next(row for row in history if int(row["epoch"]) == best)
+    metrics = {name: value for name, value in row.items() if name not in {"epoch", "train_loss"}}
+    if metric in metrics:
+        return replace(made, metrics=metrics, history=history)
+    return replace(
+        made,
+        history=history,
+        failed=f"the rows of the validation split give no {metric}: they are all of one class",
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RaypipeError):
+        return str(error)
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no word of why'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teller:
+    """Reports the epochs of one trial: a point on each of its curves."""
+
+    context: StepContext
+    place: int
+
+    def __call__(self, end: "EpochEnd") -> None:
+        """Report one epoch."""
+        for name, value in end.metrics.items():
+            self.context.log_metric(name, value, end.epoch, item=self.place)
+
+
+def to_text(trial: Trial) -> str:
+    """Write a trial as JSON, for a worker to hand over."""
+    return json.dumps(asdict(trial))
+
+
+def from_text(text: str) -> Trial:
+    """Read back what `to_text` wrote."""
+    data = json.loads(text)
+    return Trial(**{**data, "history": tuple(data["history"])})

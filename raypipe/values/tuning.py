@@ -1,0 +1,68 @@
+"""What tuning is asked for and gives: a search, its trials, and the settings that did best."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from raypipe.config.training import CustomModelConfig, MlpConfig, TrainingConfig
+from raypipe.config.tuning import MORE_IS_BETTER, ChoicesConfig, RangeConfig
+from raypipe.values.kinds import aside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What a trial is found by, beside its number: how often and how many at once is no part."""
+
+    space: dict[str, RangeConfig | ChoicesConfig]
+    """Setting, named from the top, to what it may be."""
+    sampler: Literal["tpe", "random", "grid"]
+    seed: int
+    metric: str
+    """Of the validation split; what decides."""
+    epochs: int | None
+    """Most epochs of a trial; None: as many as training has."""
+    models: tuple[MlpConfig | CustomModelConfig, ...] = ()
+    """The architectures that may be chosen, so that the code that they name counts."""
+
+    @property
+    def more_is_better(self) -> bool:
+        """Say whether the metric is maximised."""
+        return self.metric in MORE_IS_BETTER
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One choice of settings tried."""
+
+    number: int
+    """Its place in the sweep, from 0."""
+    chosen: dict[str, Any]
+    """Setting, named from the top, to its value."""
+    metrics: dict[str, float]
+    """Of the validation split after its best epoch; none if it failed."""
+    history: tuple[dict[str, float], ...] = ()
+    """One row an epoch: epoch, train_loss, loss and the metrics."""
+    failed: str = ""
+    """Why it came to nothing."""
+    like: int | None = None
+    """The trial before it with the same settings, whose metrics these are: it was not trained."""
+    seconds: float = field(default=0.0, metadata=aside())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """The settings that training goes on with."""
+
+    settings: TrainingConfig
+    chosen: dict[str, Any]
+    """What a sweep chose of them; none if there was no sweep."""
+    trial: int | None
+    """The trial that did best."""
+    metrics: dict[str, float]
+    """Of that trial."""
+
+
+def ranked(trials: "list[Trial] | tuple[Trial, ...]", search: Search) -> list[Trial]:
+    """Return the trials that came to something, best first; of equals the first."""
+    sign = -1 if search.more_is_better else 1
+    done = [trial for trial in trials if not trial.failed]
+    return sorted(done, key=lambda trial: (sign * trial.metrics[search.metric], trial.number))

@@ -1,0 +1,99 @@
+"""What a project is called in a home's ledger."""
+
+from pathlib import Path
+
+import pytest
+
+from raypipe.app.assemble import Workshop, open_workshop
+from raypipe.engine.records import Review, RunRecord, RunStatus
+from raypipe.errors import UsageError
+from raypipe.store.ledger import SqliteLedger
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    return folder
+
+
+def opened(root: Path, *, write: bool = True) -> Workshop:
+    return open_workshop(root, root.parent / "home", write=write)
+
+
+def name(root: Path, given: str) -> None:
+    (root / "pyproject.toml").write_text(f"[project]\nname = {given!r}\n")
+
+
+def enter_run(workshop: Workshop, target: str, id: str = "r1") -> None:
+    workshop.ledger.start_run(
+        RunRecord(
+            id=id,
+            project=workshop.project,
+            pipeline="flow",
+            status=RunStatus.RUNNING,
+            created=1.0,
+            actor=workshop.actor,
+            parameters={"target": target},
+            settings=None,
+            commits={},
+        )
+    )
+
+
+def test_a_project_is_called_as_its_pyproject_says_in_whatever_folder(root):
+    name(root, "mine")
+    assert opened(root).project == "mine"
+
+
+@pytest.mark.parametrize("text", [None, "", "[tool.ruff]\n", "[project]\nversion = '1'\n"])
+def test_a_project_without_a_name_is_called_as_its_folder(root, text):
+    if text is not None:
+        (root / "pyproject.toml").write_text(text)
+    assert opened(root).project == "clone"
+
+
+def test_a_pyproject_that_cannot_be_read_is_told(root):
+    (root / "pyproject.toml").write_text("[project\n")
+    with pytest.raises(UsageError, match=r"pyproject\.toml' cannot be read"):
+        opened(root)
+
+
+def test_inside_a_job_a_project_without_a_name_is_refused(tmp_path, monkeypatch):
+    """Its folder is Ray's, and another at each change, so that no decision would be found."""
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    copy = tmp_path / "working_dir_files" / "_ray_pkg_1"
+    copy.mkdir(parents=True)
+    with pytest.raises(UsageError, match="the project has no name"):
+        open_workshop(copy, tmp_path / "home", write=True)
+    name(copy, "mine")
+    assert open_workshop(copy, tmp_path / "home", write=True).project == "mine"
+
+
+def test_what_was_recorded_under_the_folder_s_name_belongs_to_the_project(root):
+    before = opened(root)
+    enter_run(before, f"{root}/flow.py")
+    asked = Review(
+        id="a1", project="clone", pipeline="flow", step="review", evidence="e", run="r1",
+        status="open", created=1.0,
+    )  # fmt: skip
+    before.ledger.open_review(asked)
+    name(root, "mine")
+
+    assert opened(root, write=False).project == "clone"  # a look changes nothing, and finds it all
+    after = opened(root)
+    assert after.project == "mine"
+    assert [run.project for run in after.ledger.list_runs("mine")] == ["mine"]
+    assert after.ledger.find_review("mine", "flow", "review", "e") is not None
+    assert opened(root, write=False).project == "mine"
+
+
+def test_another_project_s_runs_keep_their_name_though_it_is_the_folder_s(root, tmp_path):
+    name(root, "mine")
+    other = tmp_path / "other"
+    other.mkdir()
+    name(other, "clone")
+    enter_run(opened(other), f"{other}/flow.py")
+    assert opened(root).project == "mine"
+    ledger = SqliteLedger.open(tmp_path / "home" / "ledger.db")
+    assert [run.project for run in ledger.list_runs()] == ["clone"]
