@@ -59,7 +59,7 @@ def import_files(
     if imported.unchanged:
         return {**said, "note": f"{to} holds all of this already; there is no new commit"}
     if settings is not None and config is not None:
-        said["validation"] = _validate(
+        said["validation"] = validate_branch(
             workshop, settings, config, uri, imported.branch, versions, listen
         )
     else:
@@ -69,7 +69,7 @@ def import_files(
     return {**said, "merged": str(uri)}
 
 
-def _validate(
+def validate_branch(
     workshop: Workshop,
     config: CycleConfig,
     file: Path,

@@ -14,6 +14,7 @@ from raypipe.cli import (
     commands,
     commands_config,
     commands_data,
+    commands_feedback,
     commands_models,
     commands_requests,
     commands_runs,
@@ -40,6 +41,7 @@ commands_models.register(app)
 commands_serving.register(app)
 commands_data.register(app)
 commands_requests.register(app)
+commands_feedback.register(app)
 commands_config.register(app)
 
 

@@ -28,13 +28,44 @@ class LogSegment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogPart:
+    """The records of a segment of the request log, known by their content."""
+
+    digest: str
+    records: int
+    uuid: str = field(metadata=aside())
+    place: str = field(metadata=aside())
+    """Path of where they were when they were listed; a segment may be sealed since."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """What is known of a version since it was registered."""
+
+    version: str
+    metrics: dict[str, tuple[float, float, float]]
+    """Metric to (value, low, high) on the analysis split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the scores of a version are like on rows like those that it was trained on."""
+
+    scores: tuple[float, ...]
+    said: str = ""
+    """Why there are none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Logged:
     """What a part of the request log says of one model."""
 
     asked: "pa.Table"
-    """One row for each row that was answered: request, client, row, time, version, scores, and
-    lists of the names of columns: `unseen` (a category that training did not see), `lacks`
-    (not given), `unfit` (of another type than the data's)."""
+    """One row for each row that was answered.
+
+    request, client, row, time, version, scores, and lists of the names of columns: `unseen` (a
+    category that training did not see), `lacks` (not given), `unfit` (no value of its type).
+    """
     fields: "pa.Table"
     """The values of these rows, in the types of the data."""
     labels: "pa.Table"
@@ -177,6 +208,10 @@ class Captured:
     """Why labelled rows are not among them, and how many."""
     changed: int = field(default=0, metadata=aside())
     """Rows of earlier captures whose label has changed since; the data keeps the old one."""
+    offered: bool = field(default=False, metadata=aside())
+    """Whether a person is asked about them."""
+    said: str = field(default="", metadata=aside())
+    """Why nobody is asked."""
     quality: tuple[Quality, ...] = field(default=(), metadata=aside())
     drift: tuple[Drift, ...] = field(default=(), metadata=aside())
 

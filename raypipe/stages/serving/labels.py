@@ -5,6 +5,7 @@ from typing import Any
 
 from raypipe.errors import UsageError
 from raypipe.stages.serving.asked import kind_of, shown
+from raypipe.values.label import label_text
 from raypipe.values.signature import Label
 
 MOST = 10_000
@@ -55,31 +56,11 @@ def _checked(value: Any, number: int, label: Label | None) -> Any:
     """Return a label as the model's classes have it."""
     if label is None:
         return value
-    if label.task == "regression":
-        if type(value) not in {int, float}:
+    if label_text(value, label) is None:
+        if label.task == "regression":
             raise UsageError(f"label {number} is {shown(value)}; {label.name} is a number")
-        return value
-    if class_of(value, label.classes) is None:
         known = ", ".join(label.classes[:5])
         raise UsageError(
             f"label {number} is {shown(value)}, which is no class of {label.name}: {known}"
         )
     return value
-
-
-def class_of(value: Any, classes: tuple[str, ...]) -> str | None:
-    """Return the class that a value names: true, "true" and 1 all name `true`; None if none."""
-    if isinstance(value, bool):
-        text = "true" if value else "false"
-        if text not in classes and set(classes) <= {"0", "1"}:
-            text = str(int(value))
-        return text if text in classes else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = str(value)
-    if text in classes:
-        return text
-    if set(classes) <= {"true", "false"}:
-        named = {"1": "true", "0": "false"}.get(text.lower(), text.lower())
-        return named if named in classes else None
-    return None

@@ -4,9 +4,10 @@ import pyarrow as pa
 import pytest
 
 from raypipe.errors import UsageError
-from raypipe.values.label import fit_label
+from raypipe.values.label import fit_label, label_text
 from raypipe.values.profile import profile_table
 from raypipe.values.schema import Column, Schema
+from raypipe.values.signature import Label
 
 
 def label_of(values, task, **column):
@@ -44,3 +45,29 @@ def test_classes_that_the_schema_lists_are_the_classes():
 def test_a_label_that_does_not_fit_the_task_is_refused(values, task, said):
     with pytest.raises(UsageError, match=said):
         label_of(values, task)
+
+
+def label(*classes: str) -> Label:
+    return Label(name="late", task="multiclass", classes=classes)
+
+
+@pytest.mark.parametrize("value", [True, "true", "True", 1, 1.0, "1"], ids=repr)
+def test_a_told_class_is_known_however_it_is_written(value):
+    assert label_text(value, label("false", "true")) == "true"
+
+
+def test_classes_that_are_numbers_are_known_by_them():
+    known = label("1", "2")
+    assert {label_text(value, known) for value in (2, 2.0, "2")} == {"2"}
+    assert label_text(True, label("0", "1")) == "1"
+    assert label_text(3, known) is None
+    assert label_text(None, known) is None
+    assert label_text([1], known) is None
+
+
+def test_a_told_number_is_one_number_however_it_is_written():
+    price = Label(name="price", task="regression")
+    assert {label_text(value, price) for value in (2, 2.0, "2", "2.0")} == {"2"}
+    assert label_text(0.1, price) == "0.1"
+    assert label_text("dear", price) is None
+    assert label_text(float("nan"), price) is None

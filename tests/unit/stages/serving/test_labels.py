@@ -3,7 +3,7 @@
 import pytest
 
 from raypipe.errors import UsageError
-from raypipe.stages.serving.labels import class_of, read
+from raypipe.stages.serving.labels import read
 from raypipe.values.signature import Label
 
 LATE = Label(name="late", task="binary", classes=("false", "true"))
@@ -39,17 +39,6 @@ def test_a_wrong_one_is_told(body, words):
     with pytest.raises(UsageError) as refused:
         told(body)
     assert words in str(refused.value)
-
-
-@pytest.mark.parametrize("value", [True, "true", "True", 1, 1.0, "1"], ids=repr)
-def test_a_class_is_known_however_it_is_written(value):
-    assert class_of(value, ("false", "true")) == "true"
-
-
-def test_classes_that_are_numbers_are_known_by_them():
-    assert class_of(2, ("1", "2")) == class_of(2.0, ("1", "2")) == class_of("2", ("1", "2")) == "2"
-    assert class_of(True, ("0", "1")) == "1"
-    assert class_of(3, ("1", "2")) is None
 
 
 def test_a_number_is_asked_for_where_numbers_are_predicted():

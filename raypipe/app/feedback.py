@@ -1,0 +1,65 @@
+"""What a model was asked and told as one pipeline: from the request log to the next data.
+
+Reads like DESIGN.md's table. It is a pipeline of its own, since it cannot be a step of the run that
+it feeds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raypipe.config.cycle import CycleConfig
+from raypipe.config.validation import DriftConfig
+from raypipe.engine.graph import lookup, review
+from raypipe.stages.data import merge_profiles, profile_shard
+from raypipe.stages.feedback import capture, compare, expect, join, measure, read_log
+from raypipe.values.dataset import Dataset
+from raypipe.values.feedback import LogPart, Registered
+from raypipe.values.signature import Label
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A version that was asked, and what the ledger knows of it."""
+
+    registered: Registered
+    features: tuple[str, ...]
+
+
+def feedback(
+    config: CycleConfig,
+    model: str,
+    label: Label,
+    columns: dict[str, str],
+    dataset: Dataset,
+    parts: Sequence[LogPart],
+    versions: Sequence[Asked],
+    earlier: dict[str, str],
+) -> dict[str, Any]:
+    """Connect the steps.
+
+    `columns` are those of the data with their types, `parts` the segments of the request log,
+    `versions` those that were asked, newest first, and `earlier` the rows of accepted captures.
+    """
+    data = config.data
+    drifting = config.feedback.drift or config.validation.drift or DriftConfig()
+
+    logged = [read_log(part, model, label, columns) for part in parts]
+    joined = join(logged, label, columns)
+
+    registered = tuple(one.registered for one in versions)
+    quality = measure(joined, label, registered, data, config.feedback, config.analysis.measuring)
+
+    drift = []
+    for one in versions:
+        name = one.registered.version
+        profiles = lookup(f"profiles of {name}")
+        expected = expect(lookup(f"version {name}"), profiles)
+        drift.append(compare(joined, name, one.features, profiles, expected, drifting))
+
+    present = merge_profiles([profile_shard(s, data.split, data.key) for s in dataset.shards])
+    captured = capture(
+        joined, label, columns, data, present, earlier, config.feedback, quality, drift
+    )
+    decision = review(captured, name="review_captured", when=captured.offered)
+    return {"joined": joined, "captured": captured, "decision": decision}

@@ -1,0 +1,474 @@
+"""Feedback as a person asks for it: labels told by a file, and everything joined."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from raypipe.app.assemble import Workshop, open_workshop
+from raypipe.app.feedback import Asked, feedback
+from raypipe.app.home import check_home, find_home
+from raypipe.app.look import look, workshop_of
+from raypipe.app.models import read_rows
+from raypipe.app.outcome import Outcome
+from raypipe.app.request import RunRequest
+from raypipe.app.run import Prepared, run_prepared, shown
+from raypipe.app.targets import parse_target
+from raypipe.config.cycle import CycleConfig
+from raypipe.config.load import load, to_json
+from raypipe.engine.drive import Listener
+from raypipe.engine.graph import build
+from raypipe.engine.records import Actor, Json
+from raypipe.errors import NotFound, UsageError, ValidationStopped
+from raypipe.stages.data import dataset_at
+from raypipe.store.rows import CaptureRow, ModelVersionRow
+from raypipe.store.segments import SegmentWriter, read_records, segments
+from raypipe.store.versions import open_store
+from raypipe.values.feedback import Captured, LogPart, Registered
+from raypipe.values.label import label_text, told_text
+from raypipe.values.signature import Label
+from raypipe.values.uri import parse_uri
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN = 5
+REVIEW = "review_captured"
+
+# --- labels by a file ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Told:
+    request: str
+    row: int
+    label: Any
+
+    @property
+    def of(self) -> tuple[str, int]:
+        return self.request, self.row
+
+
+def add(file: Path, home: Path | None, *, by: str | None = None) -> Json:
+    """Keep the labels of a file, all of them or none; say how many match a request.
+
+    The file has `request_id`, perhaps `request_row` (else 0), and the label under the model's name
+    for it, or `label`. What was told before just so is not told again.
+    """
+    import time
+
+    from raypipe.stages.serving.gateway import new_id
+
+    table = read_rows(file)
+    workshop = look(home)
+    requests, before = _known(workshop)
+    labels = _labels_of(workshop)
+    told = list(_told(table, file, {label.name for label in labels.values()}))
+    _check(told, requests, labels, file)
+    fresh = [one for one in told if before.get(one.of) != told_text(one.label)]
+    unmatched = list(dict.fromkeys(one.request for one in told if one.of not in requests))
+    kept = workshop_of(home, by=by)
+    writer = SegmentWriter(kept.paths.requests, level="process")
+    now = time.time()
+    for one in fresh:
+        record = {
+            "kind": "label",
+            "id": new_id(),
+            "time": now,
+            "model": requests.get(one.of),
+            "source": "file",
+            "by": kept.actor.name or kept.actor.user,
+            "request": one.request,
+            "row": one.row,
+            "label": one.label,
+        }
+        writer.append(orjson.dumps(record))
+    writer.rotate()  # which makes it durable, or says why it is not
+    writer.close()
+    missing = sum(one.of not in requests for one in told)
+    return {
+        "labels": len(told),
+        "kept": len(fresh),
+        "told_before": len(told) - len(fresh),
+        "matched": len(told) - missing,
+        "unmatched": missing,
+        "examples": unmatched[:SHOWN],
+    }
+
+
+def _known(workshop: Workshop) -> tuple[dict[tuple[str, int], str], dict[tuple[str, int], str]]:
+    """Return the rows that the log holds, each with its model, and what was told of them last."""
+    requests: dict[tuple[str, int], str] = {}
+    told: dict[tuple[str, int], tuple[float, str | None]] = {}
+    for record in read_records(workshop.paths.requests):
+        if record["kind"] == "request":
+            for row in range(record["rows"]):
+                requests[record["id"], row] = record["model"]
+                if client := record.get("client_id"):
+                    requests.setdefault((client, row), record["model"])
+        elif record["kind"] == "label":
+            of = (record["request"], record["row"])
+            if record["time"] >= told.get(of, (0.0, None))[0]:
+                told[of] = record["time"], told_text(record["label"])
+    return requests, {of: text for of, (_, text) in told.items() if text is not None}
+
+
+def _labels_of(workshop: Workshop) -> dict[str, Label]:
+    """Return the label of each model, as its newest version has it."""
+    ledger = workshop.ledger
+    return {model: label_of(ledger.versions(model)[0]) for model in ledger.models()}
+
+
+def label_of(row: ModelVersionRow) -> Label:
+    """Return what a version predicts."""
+    said = row.lineage["signature"]["label"]
+    return Label(name=said["name"], task=said["task"], classes=tuple(said["classes"]))
+
+
+def _told(table: "pa.Table", file: Path, names: set[str]) -> Iterator[_Told]:
+    if "request_id" not in table.column_names:
+        raise UsageError(
+            f"{file.name!r} has no column 'request_id'; it has {', '.join(table.column_names[:8])}",
+            hint="give what `raypipe predict --out` wrote, with the label beside it",
+        )
+    columns = [name for name in ("label", *sorted(names)) if name in table.column_names]
+    if not columns:
+        wanted = " or ".join(map(repr, sorted({"label", *names})))
+        raise UsageError(
+            f"{file.name!r} has no column {wanted}; it has {', '.join(table.column_names[:8])}",
+            hint="name the column of labels so",
+        )
+    ids = table["request_id"].to_pylist()
+    rows = table["request_row"].to_pylist() if "request_row" in table.column_names else None
+    seen: set[tuple[str, int]] = set()
+    for number, value in enumerate(table[columns[0]].to_pylist()):
+        if value is None:  # not known yet: another file may say it
+            continue
+        row = 0 if rows is None else rows[number]
+        if not isinstance(ids[number], str) or not ids[number]:
+            raise UsageError(f"{file.name!r}, row {number}: request_id is {ids[number]!r}")
+        if type(row) is not int or row < 0:
+            raise UsageError(f"{file.name!r}, row {number}: request_row is {row!r}")
+        one = _Told(request=ids[number], row=row, label=_plain(value))
+        if one.of in seen:
+            raise UsageError(
+                f"{file.name!r}, row {number}: request {one.request}, row {row} is there twice",
+                hint="leave the one out that does not hold",
+            )
+        seen.add(one.of)
+        yield one
+    if not seen:
+        raise UsageError(f"{file.name!r} tells no label: the column {columns[0]!r} is empty")
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _check(
+    told: list[_Told],
+    requests: Mapping[tuple[str, int], str],
+    labels: Mapping[str, Label],
+    file: Path,
+) -> None:
+    """Raise UsageError for a label that is no class of the model that it is told of."""
+    only = next(iter(labels.values())) if len(labels) == 1 else None
+    for one in told:
+        label = labels.get(requests.get(one.of, ""), only)
+        if label is not None and label_text(one.label, label) is None:
+            known = ", ".join(label.classes[:5]) or "a number"
+            raise UsageError(
+                f"{file.name!r}: request {one.request}, row {one.row} has the label "
+                f"{one.label!r}; {label.name} is {known}",
+                hint="mend the file; nothing of it was kept",
+            )
+
+
+# --- joining ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinOutcome:
+    """What came of joining: the run, what it found, and the commits that were made first."""
+
+    outcome: Outcome
+    published: tuple[Json, ...] = ()
+    joined: Json = None
+    captured: Captured | None = None
+
+    def to_json(self) -> Json:
+        """The run's record, with what was found."""
+        found = None if self.captured is None else self.captured
+        return {
+            **self.outcome.to_json(),
+            "outputs": {},
+            "published": list(self.published),
+            "labels": self.joined,
+            "quality": [] if found is None else [_quality(one) for one in found.quality],
+            "drift": [] if found is None else [_drift(one) for one in found.drift],
+            "captured": None
+            if found is None
+            else {
+                "rows": found.count,
+                "offered": found.offered,
+                "said": found.said,
+                "days": found.days,
+                "label": found.shares,
+                "left_out": found.left_out,
+                "changed": found.changed,
+                "into": found.into,
+            },
+        }
+
+
+def _quality(one: Any) -> Json:
+    return {
+        "version": one.version,
+        "asked": one.asked,
+        "labelled": one.labelled,
+        "metrics": {n: [e.value, e.low, e.high] for n, e in one.metrics.items()},
+        "registered": {n: list(figures) for n, figures in one.registered.items()},
+        "groups": one.groups,
+        "by": list(one.by),
+        "said": one.said,
+    }
+
+
+def _drift(one: Any) -> Json:
+    return {
+        "version": one.version,
+        "rows": one.rows,
+        "columns": {
+            name: {"distance": d.distance, "threshold": d.threshold, "drifted": d.drifted}
+            for name, d in one.columns.items()
+        },
+        "predictions": None
+        if one.predictions is None
+        else {
+            "distance": one.predictions.distance,
+            "threshold": one.predictions.threshold,
+            "drifted": one.predictions.drifted,
+        },
+        "unseen": one.unseen,
+        "said": one.said,
+    }
+
+
+def join(
+    settings: Path,
+    home: Path | None,
+    *,
+    sets: tuple[str, ...] = (),
+    by: str | None = None,
+    listen: Listener = lambda event: None,
+) -> JoinOutcome:
+    """Publish the captures that were accepted, then join what was asked with what was told.
+
+    NotFound where the model was never asked. The run waits where captured rows are offered.
+    """
+    target = parse_target(str(settings))
+    if target.is_script:
+        raise UsageError(f"{settings} is a script", hint="give the settings file of a model")
+    config = load(target.path, sets)
+    found = find_home(home, target.root)
+    check_home(found)
+    workshop = open_workshop(target.root, found, write=True, by=by)
+    published = tuple(publish_accepted(workshop, config, target.path, listen))
+    prepared = _prepare(workshop, config, target.path, sets, home)
+    outcome = run_prepared(prepared, RunRequest(), listen)
+    return _outcome(workshop, prepared, outcome, published)
+
+
+def _prepare(
+    workshop: Workshop, config: CycleConfig, file: Path, sets: tuple[str, ...], home: Path | None
+) -> Prepared:
+    uri = parse_uri(config.data.dataset)
+    dataset = dataset_at(config.data.dataset, open_store(uri, workshop.paths.home))
+    model = config.registry.model or config.name
+    rows = {row.version: row for row in workshop.ledger.versions(model)}
+    if not rows:
+        raise NotFound(
+            f"there is no version of {model} yet", hint=f"make one: raypipe run {shown(file)}"
+        )
+    asked = _asked_versions(workshop, model)
+    versions = [row for version, row in rows.items() if version in asked]
+    if not versions:
+        raise NotFound(
+            f"the request log holds no request of {model}",
+            hint="`raypipe serve start` serves it, `raypipe predict` asks it",
+        )
+    label = label_of(versions[0])
+    parts = tuple(
+        LogPart(digest=one.digest, records=one.records, uuid=one.uuid, place=str(one.path))
+        for one in segments(workshop.paths.requests)
+    )
+    columns = _columns(dataset.shards[-1].location)
+    earlier = _earlier(workshop, pipeline_of(config))
+    known = tuple(
+        Asked(
+            registered=Registered(version=row.version, metrics=_metrics(workshop, row)),
+            features=tuple(one["name"] for one in row.lineage["signature"]["features"]),
+        )
+        for row in versions
+    )
+    words = [word for one in sets for word in ("--set", one)]
+    where = [] if home is None else ["--home", shown(home)]
+    return Prepared(
+        graph=build(
+            lambda: feedback(config, model, label, columns, dataset, parts, known, earlier),
+            pipeline_of(config),
+            {},
+        ),
+        workshop=workshop,
+        lookups=lambda _: _lookups(workshop, versions),
+        settings=to_json(config),
+        commits={config.data.dataset: dataset.commit},
+        target=str(file),
+        command=" ".join(["raypipe feedback join", shown(file), *words, *where]),
+    )
+
+
+def pipeline_of(config: CycleConfig) -> str:
+    """Return the name of a model's feedback in the ledger."""
+    return f"{config.name}.feedback"
+
+
+def _asked_versions(workshop: Workshop, model: str) -> set[str]:
+    return {
+        record["version"]
+        for record in read_records(workshop.paths.requests)
+        if record["kind"] == "request" and record["model"] == model
+    }
+
+
+def _columns(location: str) -> dict[str, str]:
+    """Return the columns of the data with Arrow's names of their types."""
+    import pyarrow.parquet as pq
+    from pyarrow.fs import FileSystem
+
+    filesystem, path = FileSystem.from_uri(location)
+    return {field.name: str(field.type) for field in pq.read_schema(path, filesystem=filesystem)}
+
+
+def _metrics(workshop: Workshop, row: ModelVersionRow) -> dict[str, tuple[float, float, float]]:
+    value = workshop.codec.decode(workshop.artifacts.read(row.value), workshop.artifacts)
+    return {name: tuple(figures) for name, figures in value.metrics.items()}
+
+
+def _lookups(workshop: Workshop, versions: list[ModelVersionRow]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for row in versions:
+        profiles = _profiles_of(workshop, row)
+        found[f"version {row.version}"] = lambda _, digest=row.value: digest
+        found[f"profiles of {row.version}"] = lambda _, digest=profiles: digest
+    return found
+
+
+def _profiles_of(workshop: Workshop, row: ModelVersionRow) -> str | None:
+    """Return the digest of the profiles that a version was trained on, if they are still there."""
+    from raypipe.errors import StoreError
+
+    for state in workshop.ledger.run_steps(row.run):
+        if state.name == "merge_profiles" and state.digest is not None:
+            try:
+                workshop.artifacts.read(state.digest)
+            except StoreError:
+                return None
+            return state.digest
+    return None
+
+
+def _earlier(workshop: Workshop, pipeline: str) -> dict[str, str]:
+    """Return the rows of the captures that were accepted, with the labels that they had."""
+    found: dict[str, str] = {}
+    for row in workshop.ledger.captures(workshop.project, pipeline):
+        captured = _captured(workshop, row.evidence)
+        found |= dict(zip(captured.requests, captured.labels, strict=True))
+    return found
+
+
+def _captured(workshop: Workshop, evidence: str) -> Captured:
+    value = workshop.codec.decode(workshop.artifacts.read(evidence), workshop.artifacts)
+    assert isinstance(value, Captured)
+    return value
+
+
+def _outcome(
+    workshop: Workshop, prepared: Prepared, outcome: Outcome, published: tuple[Json, ...]
+) -> JoinOutcome:
+    digests = {state.name: state.digest for state in outcome.steps}
+    captured, joined = None, None
+    if digest := digests.get("capture"):
+        captured = _captured(workshop, digest)
+    if digest := digests.get("join"):
+        value = workshop.codec.decode(workshop.artifacts.read(digest), workshop.artifacts)
+        counts = value.counts
+        joined = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
+    return JoinOutcome(outcome=outcome, published=published, joined=joined, captured=captured)
+
+
+# --- what was accepted becomes data -------------------------------------------------------------
+
+
+def publish_accepted(
+    workshop: Workshop, config: CycleConfig, file: Path, listen: Listener
+) -> Iterator[Json]:
+    """Make each capture that was accepted a commit of the data, once.
+
+    Killed anywhere it goes on: a shard that is there already gives no new commit. What validation
+    stops stays on its branch, and ValidationStopped is raised.
+    """
+    pipeline = pipeline_of(config)
+    done = {row.evidence for row in workshop.ledger.captures(workshop.project, pipeline)}
+    for review in reversed(workshop.ledger.list_reviews("approved")):
+        mine = (review.project, review.pipeline, review.step)
+        if mine != (workshop.project, pipeline, REVIEW) or review.evidence in done:
+            continue
+        captured = _captured(workshop, review.evidence)
+        commit = _publish(workshop, config, file, captured, review.evidence, listen)
+        actor = review.actor or workshop.actor
+        row = CaptureRow(
+            evidence=review.evidence,
+            commit=commit,
+            rows=captured.count,
+            actor=Actor(user=actor.user, host=actor.host, name=actor.name),
+            time=workshop.ports().now(),
+        )
+        workshop.ledger.add_capture(workshop.project, pipeline, row)
+        yield {"rows": captured.count, "into": captured.into, "commit": commit}
+
+
+def _publish(
+    workshop: Workshop,
+    config: CycleConfig,
+    file: Path,
+    captured: Captured,
+    evidence: str,
+    listen: Listener,
+) -> str:
+    """Write, audit, publish: on a branch, validated there, merged when it passes."""
+    from pyarrow import parquet
+
+    from raypipe.app.data import validate_branch
+    from raypipe.stages.data import importing
+
+    uri = parse_uri(captured.into)
+    versions = open_store(uri, workshop.paths.home)
+    with tempfile.TemporaryDirectory(prefix="raypipe-captured-") as folder:
+        shard = Path(folder, f"captured-{evidence[:12]}.parquet")
+        parquet.write_table(captured.rows, shard)
+        imported = importing.import_files([shard], uri, versions, workshop.actor)
+    if imported.unchanged:
+        return imported.commit
+    try:
+        validate_branch(workshop, config, file, uri, imported.branch, versions, listen)
+    except ValidationStopped as error:
+        error.hint = (
+            f"{error.hint or ''} The review stands: `raypipe feedback join {shown(file)}` tries "
+            "again, once the data is allowed."
+        )
+        raise
+    return importing.publish(imported, uri, versions, workshop.actor, accepted=True)
