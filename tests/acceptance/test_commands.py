@@ -226,7 +226,7 @@ def test_no_row_of_the_analysis_split_is_an_input_of_training(trained: Project) 
     workshop = look(trained.folder / ".raypipe")
 
     def result(step: str) -> Result:
-        found = workshop.ledger.latest_result(trained.folder.name, "tiny", step)
+        found = workshop.ledger.latest_result("mine", "tiny", step)
         assert found is not None
         return found
 
