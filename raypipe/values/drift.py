@@ -12,8 +12,13 @@ import numpy.typing as npt
 
 from raypipe.values.columns import ColumnProfile
 from raypipe.values.profile import Profile
+from raypipe.values.sketches import Buckets
 
 Counts = npt.NDArray[np.int64]
+A_CELL = 4
+"""Rows a cell, of the smaller sample, below which a histogram of numbers is made coarser."""
+PARTS = 10
+"""Parts of equal size that the accepted numbers are cut into then."""
 K = TypeVar("K", str, int)
 
 
@@ -30,17 +35,40 @@ def drift_by_column(new: Profile, accepted: Profile) -> dict[str, float]:
 def column_distance(new: ColumnProfile, accepted: ColumnProfile) -> float | None:
     """Compare value counts where both are exact, else the buckets of numbers; nulls do not count.
 
+    Where few rows lie in many cells, numbers are compared by the tenths of the accepted ones.
+
     None where neither can be had: text of very many values, lists, a column of nulls.
     """
     if new.values is not None and accepted.values is not None:
-        return divergence(*_aligned(new.values, accepted.values))
+        ours, theirs = _aligned(new.values, accepted.values)
+        if not _is_sparse(ours, theirs) or not (new.buckets and accepted.buckets):
+            return divergence(ours, theirs)
     if new.buckets is not None and accepted.buckets is not None:
-        ours = dict(zip(new.buckets.keys.tolist(), new.buckets.counts.tolist(), strict=True))
-        theirs = dict(
-            zip(accepted.buckets.keys.tolist(), accepted.buckets.counts.tolist(), strict=True)
-        )
-        return divergence(*_aligned(ours, theirs))
+        ours, theirs = _aligned(_by_key(new.buckets), _by_key(accepted.buckets))
+        if _is_sparse(ours, theirs):
+            ours, theirs = _coarser(ours, theirs)
+        return divergence(ours, theirs)
     return None
+
+
+def _by_key(buckets: Buckets) -> dict[int, int]:
+    return dict(zip(buckets.keys.tolist(), buckets.counts.tolist(), strict=True))
+
+
+def _is_sparse(a: Counts, b: Counts) -> bool:
+    """Say whether there are so many cells that chance alone would part two small samples."""
+    return bool(len(a) * A_CELL > min(a.sum(), b.sum()))
+
+
+def _coarser(new: Counts, accepted: Counts) -> tuple[Counts, Counts]:
+    """Add up cells, which are in the order of their values, to parts of equal accepted size."""
+    if not accepted.sum():
+        return new, accepted
+    part = np.minimum(np.cumsum(accepted) * PARTS // (accepted.sum() + 1), PARTS - 1)
+    return (
+        np.bincount(part, new, PARTS).astype(np.int64),
+        np.bincount(part, accepted, PARTS).astype(np.int64),
+    )
 
 
 def divergence(a: Counts, b: Counts) -> float | None:

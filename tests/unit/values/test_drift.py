@@ -64,3 +64,11 @@ def test_only_columns_that_both_have_are_compared():
     a = profile_table(pa.table({"x": [1, 2], "y": [1, 2]}))
     b = profile_table(pa.table({"x": [1, 2], "z": [1, 2]}))
     assert list(drift_by_column(a, b)) == ["x"]
+
+
+def test_a_small_sample_of_numbers_that_hardly_repeat_is_compared_all_the_same():
+    """Value by value they would share nothing, whether they moved or not."""
+    random = np.random.default_rng(0)
+    accepted, new = random.gamma(2, 5, 900), random.gamma(2, 5, 150)
+    assert column_distance(column(new), column(accepted)) < 0.05
+    assert column_distance(column(new + 60), column(accepted)) > 0.6

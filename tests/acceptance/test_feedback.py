@@ -1,0 +1,323 @@
+"""The circle closes: what was asked and turned out to be true becomes the next data."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from raypipe.app.ask import as_json
+from raypipe.store.segments import SegmentWriter
+from tests.acceptance import tiny
+from tests.conftest import Project, Said
+from tests.gateway import gateway_of
+
+FEEDBACK = """
+feedback:
+  least_rows: 50
+  least_labels: 20
+  drift: {threshold: 0.2}
+"""
+
+
+def as_rows(table: pa.Table) -> list[dict]:
+    columns = as_json(table)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def ask(project: Project, table: pa.Table, size: int = 50) -> pa.Table:
+    """Ask the model as `raypipe predict --out` does; return the rows with their requests."""
+    rows, ids, numbers = as_rows(table.drop_columns("late")), [], []
+    with gateway_of(project.folder / ".raypipe") as gateway:
+        for start in range(0, len(rows), size):
+            answer = gateway.predict(rows[start : start + size])
+            ids += [answer["request_id"]] * len(answer["predictions"])
+            numbers += range(len(answer["predictions"]))
+    return table.append_column("request_id", pa.array(ids)).append_column(
+        "request_row", pa.array(numbers)
+    )
+
+
+def tell(project: Project, table: pa.Table, *arguments: str) -> Said:
+    pq.write_table(table, project.folder / "told.parquet")
+    return project.raypipe("feedback", "add", "told.parquet", "--json", *arguments)
+
+
+def join(project: Project, *arguments: str) -> Said:
+    return project.raypipe("feedback", "join", "tiny.yaml", "--json", *arguments)
+
+
+def data_commit(project: Project) -> str:
+    said = project.raypipe("data", "show", "local://tiny/main", "--json")
+    return said.result["dataset"]["commit"]
+
+
+@pytest.fixture
+def served(registered: Project) -> Project:
+    """The tiny project with version 1.0.0, whose settings want little before they offer rows."""
+    registered.write("tiny.yaml", tiny.SETTINGS + FEEDBACK)
+    return registered
+
+
+def test_what_was_asked_and_told_becomes_the_next_data(served: Project) -> None:
+    project = served
+    asked = ask(project, tiny.rows(60))
+
+    told = tell(project, asked).result["feedback"]
+    assert (told["kept"], told["matched"], told["unmatched"]) == (400, 400, 0)
+
+    waiting = join(project)
+    assert waiting.code == 0, waiting.err
+    found = waiting.result
+    assert found["status"] == "waiting"
+    assert found["labels"]["joined"] == 400
+    (quality,) = found["quality"]
+    value, low, high = quality["metrics"]["auc"]
+    assert low < value < high
+    assert (quality["version"], quality["labelled"], quality["by"]) == ("1.0.0", 400, ["day"])
+    assert quality["registered"]["auc"]
+    (drift,) = found["drift"]
+    assert set(drift["columns"]) == {"wind", "miles", "carrier"}
+    assert not any(one["drifted"] for one in drift["columns"].values())
+    assert drift["predictions"]["distance"] < 0.1
+    assert (found["captured"]["rows"], found["captured"]["offered"]) == (400, True)
+    assert join(project).executed == []
+
+    before = data_commit(project)
+    review = found["reviews"][0]["id"]
+    shown = project.raypipe("review", "show", review)
+    assert "live quality" in shown.out
+    approved = project.raypipe("review", "approve", review, "--by", "ada")
+    assert "raypipe feedback join tiny.yaml" in approved.out
+    assert data_commit(project) == before
+
+    done = join(project).result
+    assert done["status"] == "succeeded"
+    assert [one["rows"] for one in done["published"]] == [400]
+    assert data_commit(project) == done["published"][0]["commit"] != before
+    assert done["captured"]["rows"] == 0
+
+    again = join(project).result
+    assert again["published"] == []
+    assert data_commit(project) == done["published"][0]["commit"]
+
+    plan = project.raypipe("plan", "tiny.yaml", "--json")
+    assert plan.executed == ["transform_shards[0]"]  # the new shard, the first by its path
+    shard = project.raypipe("data", "show", "local://tiny/main", "--json").result["dataset"]
+    assert shard["rows"] == 1600
+
+
+def test_captured_rows_are_the_rows_that_were_asked(served: Project) -> None:
+    project = served
+    rows = tiny.rows(60)
+    tell(project, ask(project, rows))
+    review = join(project).result["reviews"][0]["id"]
+    project.raypipe("review", "approve", review, "--by", "ada")
+    join(project)
+    folder = project.folder / ".raypipe" / "versions"
+    found = [
+        table
+        for file in folder.rglob("*")
+        if file.is_file() and file.read_bytes()[:4] == b"PAR1"
+        for table in [pq.read_table(file, partitioning=None)]
+        if table.num_rows == rows.num_rows and min(table["number"].to_pylist()) == 60 * 20
+    ]
+    assert len(found) == 1
+    assert found[0].sort_by("number").equals(rows.sort_by("number"))
+
+
+def test_nothing_is_offered_of_few_rows_and_it_is_said_how_many_are_missing(
+    served: Project,
+) -> None:
+    asked = ask(served, tiny.rows(60, days=2))
+    tell(served, asked)
+    said = join(served).result
+    assert said["status"] == "succeeded"
+    assert said["reviews"] == []
+    assert "40 rows are captured; from 50 on they are offered" in said["captured"]["said"]
+
+
+def test_a_rejected_capture_is_no_data_and_is_not_asked_for_again(served: Project) -> None:
+    project = served
+    tell(project, ask(project, tiny.rows(60)))
+    before = data_commit(project)
+    review = join(project).result["reviews"][0]["id"]
+    project.raypipe("review", "reject", review, "--by", "bob", "--note", "a holiday")
+    said = join(project)
+    assert (said.code, said.result["status"]) == (5, "rejected")
+    assert data_commit(project) == before
+    assert join(project).result["published"] == []
+
+
+def test_the_latest_label_wins_and_those_of_unknown_requests_are_kept(served: Project) -> None:
+    project = served
+    asked = ask(project, tiny.rows(60, days=4))
+    wrong = pa.array([not one for one in asked["late"].to_pylist()])
+    place = asked.schema.get_field_index("late")
+    tell(project, asked.set_column(place, "late", wrong))
+    upside_down = join(project).result["quality"][0]["metrics"]["auc"][0]
+    assert tell(project, asked).result["feedback"]["kept"] == 80
+    assert tell(project, asked).result["feedback"]["told_before"] == 80
+
+    stranger = pa.table({"request_id": ["f" * 32], "label": [True]})
+    said = tell(project, stranger)
+    assert said.code == 0
+    assert (said.result["feedback"]["unmatched"], said.result["feedback"]["kept"]) == (1, 1)
+    pq.write_table(stranger, project.folder / "told.parquet")
+    assert (
+        "is this file of another gateway" in project.raypipe("feedback", "add", "told.parquet").out
+    )
+
+    found = join(project).result
+    counts = found["labels"]
+    assert (counts["joined"], counts["replaced"], counts["unmatched"]) == (80, 80, 1)
+    assert found["quality"][0]["metrics"]["auc"][0] == pytest.approx(1 - upside_down)
+
+
+def test_a_label_that_arrives_before_its_request_is_joined_when_that_is_there(
+    served: Project,
+) -> None:
+    """Segments are read in any order: a label may be known before the request that it is of."""
+    project = served
+    asked = ask(project, tiny.rows(60, days=2))
+    writer = SegmentWriter(project.folder / ".raypipe" / "requests")
+    record = {"kind": "label", "id": "0" * 32, "time": 1.0, "model": "tiny", "row": 0}
+    writer.append(
+        orjson.dumps({**record, "request": asked["request_id"][0].as_py(), "label": True})
+    )
+    writer.close()
+    assert join(project).result["labels"]["joined"] == 1
+
+
+def test_rows_without_what_the_data_needs_are_counted_with_the_reason(served: Project) -> None:
+    project = served
+    table = tiny.rows(60, days=4)
+    tell(project, ask(project, table.drop_columns("number")))
+    said = join(project).result["captured"]
+    assert said["rows"] == 0
+    assert said["left_out"] == {"lack number": 80}
+
+
+def test_a_row_whose_key_the_data_has_is_not_captured(served: Project) -> None:
+    project = served
+    tell(project, ask(project, tiny.rows(0, days=4)))
+    said = join(project).result["captured"]
+    assert said["left_out"] == {"are in the data already, by their key": 80}
+
+
+def test_a_changed_world_is_seen(served: Project) -> None:
+    project = served
+    table = tiny.rows(60, days=10)
+    windy = pa.array([one + 60 for one in table["wind"].to_pylist()])
+    table = table.set_column(table.schema.get_field_index("wind"), "wind", windy)
+    carriers = pa.array(["ZZ"] * table.num_rows)
+    table = table.set_column(table.schema.get_field_index("carrier"), "carrier", carriers)
+    tell(project, ask(project, table))
+    (drift,) = join(project).result["drift"]
+    assert drift["columns"]["wind"]["drifted"]
+    assert drift["predictions"]["distance"] >= 0
+    assert drift["unseen"] == {"carrier": table.num_rows}
+    text = project.raypipe("feedback", "join", "tiny.yaml").out
+    assert "drifted" in text
+    assert "carrier in 200 rows" in text
+
+
+def test_a_capture_that_breaks_the_schema_stays_on_its_branch(served: Project) -> None:
+    project = served
+    tell(project, ask(project, tiny.rows(60)))
+    review = join(project).result["reviews"][0]["id"]
+    project.raypipe("review", "approve", review, "--by", "ada")
+    schema = project.folder / ".raypipe" / "schemas" / "tiny.yaml"
+    text = schema.read_text()
+    schema.write_text(text.replace(", CC", "").replace("- CC\n", ""))
+    before = data_commit(project)
+    strict = ("--set", "validation.severities.unseen_category=stop")
+
+    said = join(project, *strict)
+
+    assert said.code == 4
+    assert "CC" in said.result["error"]["message"]
+    assert data_commit(project) == before
+    schema.write_text(text)
+    assert join(project).result["published"][0]["rows"] == 400
+
+
+def test_kill_9_while_the_capture_is_published_makes_one_commit(served: Project) -> None:
+    """Between the merge and the ledger: the next one finds the shard there, and records it."""
+    project = served
+    tell(project, ask(project, tiny.rows(60)))
+    review = join(project).result["reviews"][0]["id"]
+    project.raypipe("review", "approve", review, "--by", "ada")
+    code = (
+        "import os, signal, sys\n"
+        "from raypipe.store.ledger import SqliteLedger\n"
+        "SqliteLedger.add_capture = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from raypipe.cli.main import execute\n"
+        "execute(['feedback', 'join', 'tiny.yaml'])\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project.folder,
+        env={**os.environ, "HOME": str(project.folder)},
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    commit = data_commit(project)
+    (published,) = join(project).result["published"]
+    assert published["commit"] == commit == data_commit(project)
+    assert join(project).result["published"] == []
+
+
+@pytest.mark.parametrize(
+    ("table", "code", "words"),
+    [
+        (pa.table({"label": [True]}), 2, "no column 'request_id'"),
+        (pa.table({"request_id": ["a"]}), 2, "no column 'label' or 'late'"),
+        (pa.table({"request_id": ["a"], "label": ["perhaps"]}), 2, "late is false, true"),
+        (pa.table({"request_id": ["a", "a"], "label": [True, False]}), 2, "is there twice"),
+        (pa.table({"request_id": ["a"], "label": [None]}), 2, "tells no label"),
+        (
+            pa.table({"request_id": ["a"], "request_row": [-1], "label": [True]}),
+            2,
+            "request_row is -1",
+        ),
+    ],
+    ids=["no id", "no label", "no class", "twice", "empty", "row"],
+)
+def test_a_file_that_makes_no_sense_is_told_and_nothing_of_it_is_kept(
+    served: Project, table: pa.Table, code: int, words: str
+) -> None:
+    said = tell(served, table)
+    assert said.code == code
+    assert words in said.err
+    assert "Traceback" not in said.err
+    assert not (served.folder / ".raypipe" / "requests").exists()
+
+
+def test_what_was_never_asked_has_nothing_to_join(registered: Project, project: Project) -> None:
+    said = join(registered)
+    assert said.code == 9
+    assert "holds no request of tiny" in said.err
+    assert project.raypipe("feedback", "join", "none.yaml").code == 9
+
+
+def test_a_joined_log_needs_neither_ray_nor_torch(served: Project) -> None:
+    project = served
+    tell(project, ask(project, tiny.rows(60, days=4)))
+    join(project)
+    project.write(
+        "sitecustomize.py",
+        "import atexit, sys\n"
+        "atexit.register(lambda: open('loaded.txt', 'a').write(' '.join(sys.modules) + ' '))\n",
+    )
+    path = os.pathsep.join((str(project.folder), os.environ.get("PYTHONPATH", "")))
+    said = project.raypipe("feedback", "join", "tiny.yaml", "--json", PYTHONPATH=path)
+    assert said.executed == []
+    loaded = set(Path(project.folder, "loaded.txt").read_text().split())
+    assert not {"ray", "torch"} & loaded
