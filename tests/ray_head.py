@@ -72,7 +72,9 @@ def head() -> Iterator[Head]:
 def start_ray(place: Path, *arguments: str) -> "subprocess.Popen[bytes]":
     """Start the processes of a node, and wait until they are up."""
     log = place / f"log-{secrets.token_hex(3)}"
-    ours = {"HOME": str(place), "RAY_AUTH_MODE": "token"}  # a node that joins asks for no token
+    # A node that joins asks for no token; and titles of processes must leave the environment alone,
+    # which is what `processes_of` knows them by.
+    ours = {"HOME": str(place), "RAY_AUTH_MODE": "token", "SPT_NOENV": "1"}
     with log.open("w") as file:
         process = subprocess.Popen(
             [RAY, "start", "--block", "--disable-usage-stats", *arguments],
