@@ -50,13 +50,15 @@ def divide(champion: str | None, stored: Mapping[str, float]) -> dict[str, float
 def champion_before(history: Sequence["AliasChange"]) -> str | None:
     """Return the champion that the one of now came after; `history` is newest first.
 
-    A champion that comes back is the one that it was: going back twice leads two back, not forth.
+    What went back undid the change before it: going back twice leads two back, not forth.
     """
     came: list[str] = []
     for change in reversed(history):
-        if change.alias == CHAMPION:
-            if change.version in came:
-                del came[came.index(change.version) :]
+        if change.alias != CHAMPION:
+            continue
+        if change.back:
+            came.pop()
+        else:
             came.append(change.version)
     return came[-2] if len(came) > 1 else None
 
@@ -172,13 +174,13 @@ def rollback(model: str, *, by: str | None, home: Path | None) -> Json:
             hint=f"`raypipe promote {model}@VERSION` makes any version the champion",
         )
     workshop = workshop_of(home, by=by)
-    _crown(workshop, model, back)
+    _crown(workshop, model, back, back=True)
     said = {"did": "rolled back", "version": back, "before": now}
     return {**_route(workshop, model), **said, "serving": push(workshop)}
 
 
-def _crown(workshop: Workshop, model: str, version: str) -> None:
-    workshop.ledger.set_alias(model, CHAMPION, version, workshop.actor)
+def _crown(workshop: Workshop, model: str, version: str, *, back: bool = False) -> None:
+    workshop.ledger.set_alias(model, CHAMPION, version, workshop.actor, back=back)
     workshop.ledger.set_route(model, {version: 1.0}, workshop.actor)
 
 

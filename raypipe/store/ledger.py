@@ -379,8 +379,13 @@ class SqliteLedger:
         """Return the names of all models."""
         return [row["model"] for row in self._db.all("models")]
 
-    def set_alias(self, model: str, alias: str, version: str, actor: Actor) -> None:
-        """Point an alias to a version, and remember who did; to where it points does nothing."""
+    def set_alias(
+        self, model: str, alias: str, version: str, actor: Actor, *, back: bool = False
+    ) -> None:
+        """Point an alias to a version, and remember who did; to where it points does nothing.
+
+        `back` says that it goes back to where it pointed before.
+        """
         with self._db.writing():
             version = self.version(model, version).version
             if self.aliases(model).get(alias) == version:
@@ -393,6 +398,7 @@ class SqliteLedger:
                 version=version,
                 actor=dump(asdict(actor)),
                 time=self._now(),
+                back=int(back),
             )
 
     def aliases(self, model: str) -> dict[str, str]:

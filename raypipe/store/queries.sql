@@ -135,10 +135,11 @@ INSERT INTO aliases (model, alias, version) VALUES (:model, :alias, :version)
 ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version;
 
 -- add_alias_change: who moved an alias
-INSERT INTO alias_history (model, alias, version, actor, time) VALUES (:model, :alias, :version, :actor, :time);
+INSERT INTO alias_history (model, alias, version, actor, time, back)
+VALUES (:model, :alias, :version, :actor, :time, :back);
 
 -- alias_history: where a model's aliases were pointed to, newest first
-SELECT alias, version, actor, time FROM alias_history WHERE model = :model ORDER BY id DESC;
+SELECT alias, version, actor, time, back FROM alias_history WHERE model = :model ORDER BY id DESC;
 
 -- aliases: where a model's aliases point
 SELECT alias, version FROM aliases WHERE model = :model ORDER BY alias;

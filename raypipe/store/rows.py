@@ -72,6 +72,8 @@ class AliasChange:
     version: str
     actor: Actor
     time: float
+    back: bool = False
+    """It went back there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +166,13 @@ def read_version(row: Row) -> ModelVersionRow:
 def read_alias_change(row: Row) -> AliasChange:
     """Read a row of `alias_history`."""
     actor = Actor(**json.loads(row["actor"]))
-    return AliasChange(alias=row["alias"], version=row["version"], actor=actor, time=row["time"])
+    return AliasChange(
+        alias=row["alias"],
+        version=row["version"],
+        actor=actor,
+        time=row["time"],
+        back=bool(row["back"]),
+    )
 
 
 def read_route(model: str, row: Row) -> RouteRow:

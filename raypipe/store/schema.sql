@@ -117,7 +117,8 @@ CREATE TABLE alias_history (
     alias TEXT NOT NULL,
     version TEXT NOT NULL,
     actor TEXT NOT NULL,
-    time REAL NOT NULL
+    time REAL NOT NULL,
+    back INTEGER NOT NULL DEFAULT 0 -- 1: it went back there, and the change before is undone
 );
 
 CREATE TABLE looks (

@@ -536,6 +536,14 @@ def test_an_alias_moves_and_remembers_who_moved_it(ledger, clock):
     ]
 
 
+def test_an_alias_that_goes_back_says_so(ledger):
+    ledger.add_version(version())
+    ledger.add_version(version("1.1.0", bundle="b2"))
+    for name, back in (("1.0.0", False), ("1.1.0", False), ("1.0.0", True)):
+        ledger.set_alias("delay", "champion", name, ANN, back=back)
+    assert [change.back for change in ledger.alias_history("delay")] == [True, False, False]
+
+
 def test_an_alias_of_a_version_that_is_not_there_is_refused(ledger):
     ledger.add_version(version())
     with pytest.raises(NotFound, match=r"no version of delay '1\.0\.1'"):

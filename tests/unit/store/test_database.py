@@ -24,6 +24,7 @@ RUN = RunRecord(
 
 TO_SCHEMA_1 = """
 DROP TABLE routes; DROP TABLE captures;
+ALTER TABLE alias_history DROP COLUMN back;
 UPDATE meta SET value = '1' WHERE name = 'schema';
 """
 
