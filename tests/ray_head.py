@@ -32,7 +32,7 @@ class Head:
 
     def add_node(self) -> None:
         """Start a second node of the cluster on this machine; it ends with the head."""
-        joining = (f"--address={self.address}", "--num-cpus=1", *_agent_ports(free_ports(3)))
+        joining = (f"--address={self.address}", "--num-cpus=1", *agent_ports(free_ports(3)))
         self.processes.append(start_ray(self.place, *joining))
 
     def welcome(self, project: Project) -> None:
@@ -53,7 +53,7 @@ def head() -> Iterator[Head]:
         begun = start_ray(
             place, "--head", f"--port={gcs}", "--num-cpus=2", f"--temp-dir={place / 't'}",
             "--include-dashboard=true", f"--dashboard-port={dashboard}",
-            f"--ray-client-server-port={client}", *_agent_ports(agents),
+            f"--ray-client-server-port={client}", *agent_ports(agents),
         )  # fmt: skip
         processes.append(begun)
         yield Head(
@@ -72,9 +72,11 @@ def head() -> Iterator[Head]:
 def start_ray(place: Path, *arguments: str) -> "subprocess.Popen[bytes]":
     """Start the processes of a node, and wait until they are up."""
     log = place / f"log-{secrets.token_hex(3)}"
-    # A node that joins asks for no token; and titles of processes must leave the environment alone,
-    # which is what `processes_of` knows them by.
-    ours = {"HOME": str(place), "RAY_AUTH_MODE": "token", "SPT_NOENV": "1"}
+    ours = {
+        "HOME": str(place),
+        "RAY_AUTH_MODE": "token",  # a node that joins asks for no token
+        "SPT_NOENV": "1",  # Ray's titles of processes leave their environment readable
+    }
     with log.open("w") as file:
         process = subprocess.Popen(
             [RAY, "start", "--block", "--disable-usage-stats", *arguments],
@@ -123,6 +125,7 @@ def free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
-def _agent_ports(ports: list[int]) -> tuple[str, ...]:
+def agent_ports(ports: list[int]) -> tuple[str, ...]:
+    """Return the options that give a node's agents three ports of their own."""
     names = ("dashboard-agent-listen-port", "metrics-export-port", "runtime-env-agent-port")
     return tuple(f"--{name}={port}" for name, port in zip(names, ports, strict=True))
