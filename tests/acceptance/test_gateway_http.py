@@ -25,7 +25,6 @@ from raypipe.errors import StoreError
 from raypipe.stages.serving.declare import Gateway as Place
 from raypipe.stages.serving.declare import user_config
 from raypipe.stages.serving.gateway import Gateway
-from raypipe.store.paths import HomePaths
 from raypipe.store.segments import SegmentWriter, read_records
 from tests.acceptance import tiny
 from tests.conftest import Project
@@ -202,7 +201,7 @@ ONE = tensors(**{name: [value] for name, value in ROW.items()})
 def test_versions_with_other_code_under_the_same_names_answer_in_one_process(
     up: Up, project: Project
 ) -> None:
-    """Each as `raypipe score` does, bit for bit, also where a function imports when it is called."""
+    """Each as `raypipe score` does, bit for bit; one of them imports when it is called."""
     table = tiny.rows(100, days=2)
     pq.write_table(table, project.folder / "asked.parquet")
     rows = table.select(["wind", "miles", "carrier"]).to_pylist()
@@ -480,13 +479,15 @@ def test_a_client_that_goes_away_half_way_harms_nobody(up: Up) -> None:
 
 def test_labels_are_kept_for_the_requests_that_they_name(up: Up) -> None:
     request = up.predict(ROW, ROW).json["request_id"]
-    labels = [{"request": request, "row": row, "label": row == 1} for row in (0, 1)]
+    labels = [{"request": request, "row": 0, "label": number % 2 == 1} for number in range(50)]
     answer = up.post("/v2/models/tiny/feedback", {"labels": labels})
     assert answer.status == 202
-    assert answer.json == {"model": "tiny", "kept": 2}
-    assert up.post("/v2/models/tiny/feedback", labels[0]).json["kept"] == 1
+    assert answer.json == {"model": "tiny", "kept": 50}
+    last = {"request": request, "row": 1, "label": True}
+    assert up.post("/v2/models/tiny/feedback", last).json["kept"] == 1
     kept = [one for one in up.records("label") if one["request"] == request]
-    assert [(one["row"], one["label"]) for one in kept] == [(0, False), (1, True), (0, False)]
+    expected = [(one["row"], one["label"]) for one in (*labels, last)]
+    assert [(one["row"], one["label"]) for one in kept] == expected  # by id: so the latest wins
     assert {(one["model"], one["source"]) for one in kept} == {("tiny", "gateway")}
 
 
