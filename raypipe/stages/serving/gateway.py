@@ -461,9 +461,13 @@ def _model(
 # --- small parts --------------------------------------------------------------------------------
 
 
+_newest = [0]
+
+
 def new_id() -> str:
-    """Return an id of 32 hexadecimal digits; later ones sort behind earlier ones."""
-    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+    """Return an id of 32 hexadecimal digits; those of a process sort as they were made."""
+    _newest[0] = max(_newest[0] + 1, time.time_ns())
+    return f"{_newest[0]:016x}{os.urandom(8).hex()}"
 
 
 def _plain(body: Any) -> tuple[Any, str | None, str | None]:
