@@ -1,0 +1,63 @@
+"""A sweep by real Ray Tune: two trials at once on two CPUs, no hang, and no trial paid for twice."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance import tiny
+from tests.conftest import Project, Said
+from tests.ray_head import processes_of
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+TUNING = """tuning:
+  trials: 6
+  epochs: 1
+  space:
+    training.learning_rate: {low: 0.0003, high: 0.03, log: true}
+    training.batch_size: {choices: [32, 64, 128]}
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The tiny project with a sweep of six trials, two at once; no process of it is left."""
+    project = Project(tmp_path_factory.mktemp("tuned"))
+    project.write("pyproject.toml", "[project]\nname = 'mine'\nversion = '0'\n")
+    tiny.make(project)
+    settings = tiny.SETTINGS.replace("analysis:", TUNING + "analysis:")
+    project.write("tiny.yaml", settings + "runtime: {kind: ray, cpus: 2}\n")
+    yield project
+    assert processes_of(project.folder) == []
+
+
+def run(project: Project, *arguments: str) -> Said:
+    return project.raypipe("run", "tiny.yaml", "--json", *arguments, timeout=240)
+
+
+def trials_run(said: Said) -> list[str]:
+    return [name for name in said.executed if name.startswith("trial[")]
+
+
+def test_six_trials_then_nine_run_six_and_three(project: Project) -> None:
+    first = run(project)
+    assert first.code == 0, first.err
+    assert len(trials_run(first)) == 6
+    more = run(project, "--set", "tuning.trials=9")
+    assert trials_run(more) == ["trial[6]", "trial[7]", "trial[8]"]
+    assert not (project.folder / "ray_results").exists()  # its HOME is the project's folder
+    assert not list((project.folder / ".raypipe" / "work").glob("*/ray_tune"))
+
+
+@pytest.mark.long
+def test_a_trial_of_two_workers_finds_room(project: Project) -> None:
+    """Nested in a sweep of two at once it hangs by Ray's defaults: no CPU is left for workers."""
+    said = run(project, "--set", "training.workers.count=2", "--set", "tuning.trials=2")
+    assert said.code == 0, said.err
+    assert len(trials_run(said)) == 2
+
+
+def test_a_trial_that_has_no_room_at_all_is_told(project: Project) -> None:
+    said = run(project, "--set", "training.workers.cpus=8", "--set", "tuning.trials=2")
+    assert said.code == 8
+    assert "the cluster has 2 CPU" in said.result["error"]["message"]
