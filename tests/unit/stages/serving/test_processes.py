@@ -35,11 +35,11 @@ def other() -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def test_all_that_carry_a_mark_are_ended_and_no_others(other):
+def test_all_that_carry_a_mark_are_ended_and_no_others(other, wait_until):
     mark = f"MARK=mine-{os.getpid()}"
     stubborn = start(STUBBORN, mark.partition("=")[2])
     child = int(stubborn.stdout.readline())
-    assert set(marked(mark)) == {stubborn.pid, child}
+    wait_until(lambda: set(marked(mark)) == {stubborn.pid, child})  # not while it is being made
     assert end_marked(mark, patience=0.5) == 2
     assert marked(mark) == []
     assert stubborn.wait() == -signal.SIGKILL
@@ -51,8 +51,8 @@ def test_where_none_carries_a_mark_none_is_ended():
     assert end_marked("MARK=nobody") == 0
 
 
-def test_a_mark_is_a_whole_variable_and_no_part_of_one(other):
-    assert marked(f"MARK=other-{os.getpid()}") == [other.pid]
+def test_a_mark_is_a_whole_variable_and_no_part_of_one(other, wait_until):
+    wait_until(lambda: marked(f"MARK=other-{os.getpid()}") == [other.pid])
     assert marked(f"MARK=other-{os.getpid()}"[:-1]) == []
 
 
