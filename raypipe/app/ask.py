@@ -93,7 +93,7 @@ def _ask(
     sent = as_json(table.select([name for name in table.column_names if name not in hidden]))
     places: list[int] = []
     found: dict[str, list[Any]] = {name: [] for name in (*ADDED, *outputs)}
-    for batch in _batches(table, unit):
+    for batch in batches(table, unit):
         answer = connection.post(
             f"{place}/predict",
             {
@@ -118,14 +118,15 @@ def _ask(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Batch:
+class Batch:
     """Rows that are asked for at once."""
 
     rows: Sequence[int]
     unit: str | None = None
 
 
-def _batches(table: "pa.Table", unit: str | None) -> Iterator[_Batch]:
+def batches(table: "pa.Table", unit: str | None) -> Iterator[Batch]:
+    """Yield the rows of a table, each once; those of a batch have one unit."""
     if not table.num_rows:
         raise UsageError("the file has no rows", hint="give one with rows")
     groups: dict[Any, list[int]] = {}
@@ -137,7 +138,7 @@ def _batches(table: "pa.Table", unit: str | None) -> Iterator[_Batch]:
     for value, rows in groups.items():
         for start in range(0, len(rows), ROWS):
             named = None if value is None else str(value)
-            yield _Batch(rows=rows[start : start + ROWS], unit=named)
+            yield Batch(rows=rows[start : start + ROWS], unit=named)
 
 
 def as_json(table: "pa.Table") -> dict[str, list[Any]]:
@@ -167,10 +168,10 @@ class Connection:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         try:
-            port = parts.port
+            port, is_known = parts.port, parts.scheme in {"http", "https"}
         except ValueError:
-            port = None
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            port, is_known = None, False
+        if not is_known or not parts.hostname:
             raise UsageError(
                 f"{url!r} is no address of a gateway", hint="such as http://127.0.0.1:8000"
             )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from raypipe.cli.render import lines, moment, several, table
+from raypipe.cli.render import lines, moment, table
 
 Json = Any
 
@@ -40,9 +40,8 @@ def stopped(data: Json) -> str:
     """Return what was ended."""
     if not data["stopped"]:
         return "No gateway is up in this home."
-    more = (
-        f", and {several(data['processes'], 'process')} that was left" if data["processes"] else ""
-    )
+    left = data["processes"]
+    more = f"; {left} of its processes had to be ended" if left else ""
     return f"The gateway at {data['url']} has ended{more}."
 
 

@@ -1,0 +1,84 @@
+"""Rows of a file become requests: in the order of the file, in batches, as JSON can say them."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raypipe.app.ask import ROWS, Connection, as_json, batches
+from raypipe.errors import ClusterError, UsageError
+from raypipe.stages.serving.processes import free_ports
+
+
+def test_what_json_has_no_form_for_travels_as_text_or_not_at_all():
+    table = pa.table(
+        {
+            "day": [date(2024, 2, 29), None],
+            "at": [datetime(2024, 2, 29, 12, 30), None],
+            "moment": pa.array([datetime(2024, 2, 29, 12), None], pa.timestamp("us", "UTC")),
+            "price": [Decimal("1.50"), None],
+            "carrier": pa.array(["AA", None]).dictionary_encode(),
+            "wind": [1.5, None],
+            "flag": [True, None],
+            "list": [[1], None],
+            "bytes": [b"a", None],
+        }
+    )
+    assert as_json(table) == {
+        "day": ["2024-02-29", None],
+        "at": ["2024-02-29 12:30:00.000000", None],
+        "moment": ["2024-02-29 12:00:00.000000Z", None],
+        "price": ["1.50", None],
+        "carrier": ["AA", None],
+        "wind": [1.5, None],
+        "flag": [True, None],
+    }
+
+
+@given(
+    units=st.lists(st.none() | st.sampled_from("abc"), min_size=1, max_size=60),
+    times=st.integers(1, 40),
+)
+def test_each_row_is_asked_once_with_the_rows_of_its_unit(units, times):
+    table = pa.table({"unit": pa.array(units * times, pa.string())})
+    found = list(batches(table, "unit"))
+    assert sorted(row for batch in found for row in batch.rows) == list(range(table.num_rows))
+    for batch in found:
+        assert {table["unit"][row].as_py() for row in batch.rows} == {batch.unit}
+        assert len(batch.rows) <= ROWS
+        assert list(batch.rows) == sorted(batch.rows)
+
+
+def test_without_a_unit_rows_are_asked_as_they_stand():
+    found = list(batches(pa.table({"x": range(2 * ROWS + 1)}), None))
+    assert [(batch.rows[0], len(batch.rows)) for batch in found] == [
+        (0, ROWS),
+        (ROWS, ROWS),
+        (2 * ROWS, 1),
+    ]
+    assert {batch.unit for batch in found} == {None}
+
+
+def test_a_unit_that_is_a_number_is_told_as_text():
+    assert [batch.unit for batch in batches(pa.table({"n": [7, 8]}), "n")] == ["7", "8"]
+
+
+def test_a_file_without_rows_is_told():
+    with pytest.raises(UsageError, match="the file has no rows"):
+        list(batches(pa.table({"x": pa.array([], pa.int64())}), None))
+
+
+@pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://a", "http://", "http://a:b"])
+def test_an_address_that_is_none_is_told(url):
+    with pytest.raises(UsageError, match="is no address of a gateway"):
+        Connection(url)
+
+
+def test_a_gateway_that_is_not_there_is_told_with_where_it_was_looked_for():
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
+    with pytest.raises(ClusterError, match=f"the gateway at {url} does not answer") as refused:
+        Connection(f"{url}/").get("/v2")
+    assert "raypipe serve start" in refused.value.hint
