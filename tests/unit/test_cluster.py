@@ -41,7 +41,7 @@ def commands(config: dict[str, Any]) -> list[str]:
 
 def exported(command: str) -> dict[str, str]:
     """Return the variables that a command exports."""
-    return dict(re.findall(r"(?:^| )([A-Z_]+)=([^ ;]+)", command))
+    return dict(re.findall(r"(?:^| )(\w+)=([^ ;]+)", command))
 
 
 @each_file
@@ -77,6 +77,15 @@ def test_nodes_ask_for_a_token_and_show_no_port_to_the_world(file: Path) -> None
         assert exported(command)["RAY_AUTH_MODE"] == "token"
         assert "0.0.0.0" not in command
     assert "--dashboard-host=127.0.0.1" in config["head_start_ray_commands"][0]
+
+
+def test_all_machines_of_one_s_own_become_workers() -> None:
+    """Ray's second autoscaler, the default of `ray up`, takes the head for one of them."""
+    config = prepared(CLUSTER / "on-premises.yaml")
+    [node] = config["available_node_types"].values()
+    assert node["min_workers"] == len(config["provider"]["worker_ips"])
+    for command in config["head_start_ray_commands"]:
+        assert exported(command)["RAY_enable_autoscaler_v2"] == "0"
 
 
 @each_file
