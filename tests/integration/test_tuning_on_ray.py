@@ -1,4 +1,4 @@
-"""A sweep by real Ray Tune: two trials at once on two CPUs, none hangs and none is paid for twice."""
+"""A sweep by real Ray Tune: two trials at once on two CPUs, none hangs, none is paid for twice."""
 
 from collections.abc import Iterator
 
