@@ -30,9 +30,13 @@ class Head:
     """URL of the dashboard, which takes jobs."""
     processes: list[subprocess.Popen[bytes]]
 
-    def add_node(self) -> None:
-        """Start a second node of the cluster on this machine; it ends with the head."""
-        joining = (f"--address={self.address}", "--num-cpus=1", *agent_ports(free_ports(3)))
+    def add_node(self, cpus: int = 1) -> None:
+        """Start a further node of the cluster on this machine; it ends with the head."""
+        joining = (
+            f"--address={self.address}", f"--num-cpus={cpus}", *agent_ports(free_ports(3)),
+            # As on a machine of its own: else it unpacks the code over that which others stand in.
+            f"--temp-dir={self.place / f't{len(self.processes)}'}",
+        )  # fmt: skip
         self.processes.append(start_ray(self.place, *joining))
 
     def welcome(self, project: Project) -> None:
@@ -41,8 +45,8 @@ class Head:
 
 
 @contextlib.contextmanager
-def head() -> Iterator[Head]:
-    """Start a head with its dashboard; at the end nothing of it is left."""
+def head(**environment: str) -> Iterator[Head]:
+    """Start a head of two CPUs with its dashboard; at the end nothing of it is left."""
     place = Path(tempfile.mkdtemp(prefix="rph-", dir="/tmp"))
     (place / ".ray").mkdir()
     (place / ".ray" / "auth_token").write_text(secrets.token_hex(32))
@@ -53,7 +57,7 @@ def head() -> Iterator[Head]:
         begun = start_ray(
             place, "--head", f"--port={gcs}", "--num-cpus=2", f"--temp-dir={place / 't'}",
             "--include-dashboard=true", f"--dashboard-port={dashboard}",
-            f"--ray-client-server-port={client}", *agent_ports(agents),
+            f"--ray-client-server-port={client}", *agent_ports(agents), **environment,
         )  # fmt: skip
         processes.append(begun)
         yield Head(
@@ -69,7 +73,7 @@ def head() -> Iterator[Head]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def start_ray(place: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+def start_ray(place: Path, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
     """Start the processes of a node, and wait until they are up."""
     log = place / f"log-{secrets.token_hex(3)}"
     ours = {
@@ -81,7 +85,7 @@ def start_ray(place: Path, *arguments: str) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
             [RAY, "start", "--block", "--disable-usage-stats", *arguments],
             cwd=place,
-            env={k: v for k, v in os.environ.items() if k[:4] != "RAY_"} | ours,
+            env={k: v for k, v in os.environ.items() if k[:4] != "RAY_"} | ours | environment,
             stdout=file,
             stderr=file,
             start_new_session=True,

@@ -3,12 +3,14 @@
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
+import ray.util
 import torch
 from ray import tune
 from ray.tune.search import Searcher
@@ -40,6 +42,11 @@ SETTINGS = {
 }
 
 
+PATIENCE = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
+"""Variable with the seconds that Ray Train waits for nodes. A cluster that starts them when they
+are asked for sets it, and a sweep waits as long for the room of its first trial."""
+GRACE = 60.0
+"""Seconds that the room of the other trials may come later."""
 CONDUCTOR = {"memory": 1}
 """What a trial holds that only starts workers, which hold the CPUs: next to nothing, and no CPU,
 so that as many trials fit as their workers do. (A request for nothing at all is refused.)"""
@@ -53,6 +60,8 @@ def each(workers: WorkersConfig) -> dict[str, float]:
 def sweep_on_ray(sweep: Sweep, concurrent: int) -> None:
     """Make the trials of a sweep, so many at once as there is room for."""
     workers = sweep.work.training.workers
+    if not room_for(workers):
+        await_room(workers, concurrent)
     at_once = min(concurrent, room_for(workers))
     if not at_once:
         raise _no_room(workers)
@@ -169,6 +178,23 @@ def room_for(workers: WorkersConfig) -> int:
         for node in nodes
     )
     return places // workers.count
+
+
+def await_room(workers: WorkersConfig, trials: int) -> None:
+    """Ask for the room of so many trials, and wait for it if the cluster may start nodes."""
+    patience = float(os.environ.get(PATIENCE, 0))
+    if not patience:
+        return
+    trial = [each(workers)] * workers.count
+    first, *others = groups = [ray.util.placement_group(trial) for _ in range(trials)]
+    try:
+        if first.wait(patience):
+            deadline = time.monotonic() + GRACE
+            for other in others:
+                other.wait(max(0, deadline - time.monotonic()))
+    finally:
+        for group in groups:
+            ray.util.remove_placement_group(group)
 
 
 def _no_room(workers: WorkersConfig) -> ClusterError:
