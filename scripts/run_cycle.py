@@ -32,9 +32,8 @@ def main() -> int:
             print(f"decide: raypipe review approve {review.id} --by NAME --note TEXT")
         return 0
 
-    version = outcome.values[
-        "version"
-    ]  # `values` are Python objects; `outputs` is what JSON can say
+    # `values` are Python objects; `outputs` is what JSON can say of them.
+    version = outcome.values["version"]
     print(f"{version.model}@{version.version}, approved by {version.approved_by}")
     for metric, (value, low, high) in version.metrics.items():
         print(f"  {metric} {value:.4f} ({low:.4f} to {high:.4f})")
@@ -46,8 +45,10 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("settings", nargs="?", default="configs/flights.yaml")
-    parser.add_argument("sets", nargs="*", metavar="KEY=VALUE")
+    parser.add_argument(
+        "settings", nargs="?", default="configs/flights.yaml", help="settings file (%(default)s)"
+    )
+    parser.add_argument("sets", nargs="*", metavar="KEY=VALUE", help="a setting, over the file's")
     return parser.parse_args()
 
 

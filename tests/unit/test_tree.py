@@ -104,6 +104,7 @@ def unit_tests(folder: str) -> Iterator[Path]:
 
 COMMANDS = [ROOT / "scripts" / name for name in ("quickstart", "test", "check", "bench")]
 SHELL = [ROOT / ".ci/run", *COMMANDS]
+DRIVERS = [ROOT / "scripts" / name for name in ("run_cycle.py", "submit_cycle.py")]
 
 
 @pytest.mark.parametrize("file", [*SHELL, ROOT / "scripts/_env.sh"], ids=lambda file: file.name)
@@ -111,16 +112,27 @@ def test_a_script_parses(file):
     subprocess.run(["bash", "-n", file], check=True)
 
 
-@pytest.mark.parametrize("file", SHELL, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*SHELL, *DRIVERS], ids=lambda file: file.name)
 def test_a_script_is_executable(file):
     assert os.access(file, os.X_OK)
 
 
-@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*COMMANDS, *DRIVERS], ids=lambda file: file.name)
 def test_a_script_says_what_it_is_for(file):
-    done = subprocess.run([file, "--help"], check=True, capture_output=True, text=True)
+    command = [sys.executable, file] if file in DRIVERS else [file]
+    done = subprocess.run([*command, "--help"], check=True, capture_output=True, text=True)
     assert len(done.stdout) > 40
     assert not done.stderr
+
+
+@pytest.mark.parametrize("file", DRIVERS, ids=lambda file: file.name)
+def test_a_driver_ends_with_a_sentence_and_the_exit_code_of_what_is_wrong(file, tmp_path):
+    done = subprocess.run(
+        [sys.executable, file, "none.yaml"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == {"run_cycle.py": 9, "submit_cycle.py": 2}[file.name]
+    assert "none.yaml" in done.stderr or "this process is no Ray job" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_public_surface_is_exactly_what_is_listed():
