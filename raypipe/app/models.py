@@ -1,5 +1,6 @@
 """Model versions: which there are, what is in them, and what they answer."""
 
+import time
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from raypipe.engine.records import StepState
     from raypipe.store.ledger import SqliteLedger
     from raypipe.store.rows import ModelVersionRow
 
@@ -56,12 +58,25 @@ def show_model(name: str, home: Path | None) -> Json:
             metric: f"{value:.4f} ({low:.4f} to {high:.4f})"
             for metric, (value, low, high) in version.metrics.items()
         },
+        "looks at its analysis split": _looks(workshop, steps.get("admit")),
         **({"found by the sweep": found} if found else {}),
         "changelog": asdict(version.changelog),
         "run": row.run,
         "bundle": str(version.bundle),
         "report": None if report is None else str(_value(workshop, report)),
     }
+
+
+def _looks(workshop: Workshop, admitted: "StepState | None") -> int | None:
+    """Return how often the analysis split of the dataset that was admitted has been looked at.
+
+    The more often, the less its metrics say of rows that nobody has seen.
+    """
+    key = admitted.key if admitted is not None else None
+    result = workshop.ledger.live_results([key], time.time()).get(key) if key else None
+    if result is None:
+        return None
+    return workshop.ledger.looks(str(result.explanation.parameters["dataset"]))
 
 
 def _value(workshop: Workshop, digest: str) -> Any:
