@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from raypipe.store.rows import ModelVersionRow
 
 CHAMPION = "champion"
+FIRST = "there is none yet: `raypipe run FILE` makes the first, once its review is approved"
 SHOWN = 20
 """Answers that are shown where no file is named for them."""
 
@@ -86,19 +87,26 @@ def _value(workshop: Workshop, digest: str) -> Any:
 def find_version(ledger: "SqliteLedger", name: str) -> "ModelVersionRow":
     """Return the row of `MODEL` (its champion), `MODEL@VERSION` or `MODEL@ALIAS`."""
     model, _, version = name.partition("@")
-    known = list(ledger.models())
-    if model not in known:
-        close = get_close_matches(model, known, n=1)
-        hint = (
-            f"did you mean {close[0]!r}?" if close else f"there is {', '.join(known) or 'none yet'}"
-        )
-        raise NotFound(f"there is no model {model!r}", hint=hint)
+    require_model(ledger, model)
     if name.endswith("@"):
         raise UsageError(
             f"{name!r} names no version after the @",
             hint=f"leave the @ away for the champion, or name one: {model}@1.0.0",
         )
     return ledger.version(model, version or CHAMPION)
+
+
+def require_model(ledger: "SqliteLedger", model: str) -> None:
+    """NotFound unless there is a version of this model; the hint says which there are."""
+    known = list(ledger.models())
+    if model in known:
+        return
+    if not model:
+        raise UsageError("no model is named", hint="such as flights, or flights@1.0.0")
+    close = get_close_matches(model, known, n=1)
+    there = f"there is {', '.join(known)}" if known else FIRST
+    hint = f"did you mean {close[0]!r}?" if close else there
+    raise NotFound(f"there is no model {model!r}", hint=hint)
 
 
 def score(name: str, file: Path, out: Path | None, home: Path | None) -> Json:

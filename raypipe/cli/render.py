@@ -390,7 +390,7 @@ def changes(data: Json) -> str:
 def models(data: Json) -> str:
     """Return a row for each version of each model."""
     if not data:
-        return "There are no models yet."
+        return "There are no models yet: `raypipe run FILE` makes one, once its review is approved."
     rows = []
     for one in data:
         for version in one["versions"]:
