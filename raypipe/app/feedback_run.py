@@ -139,7 +139,7 @@ def _told(table: "pa.Table", file: Path, names: set[str]) -> Iterator[_Told]:
         wanted = " or ".join(map(repr, sorted({"label", *names})))
         raise UsageError(
             f"{file.name!r} has no column {wanted}; it has {', '.join(table.column_names[:8])}",
-            hint="name the column of labels so",
+            hint="name the column of labels `label`, or as a model of this home names it",
         )
     ids = table["request_id"].to_pylist()
     rows = table["request_row"].to_pylist() if "request_row" in table.column_names else None

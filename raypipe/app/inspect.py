@@ -1,5 +1,7 @@
 """Runs and lineage as read-only records: what the terminal and scripts show."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,18 +10,46 @@ from raypipe.app.alive import as_it_is
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import look
 from raypipe.app.models import find_version
-from raypipe.engine.records import Json, RunRecord, StepState
+from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
 from raypipe.errors import StoreError
 from raypipe.values.tuning import Trial, Tuned
 
+MANY = 1000
+"""Newest runs among which the one is looked for that went on after a review."""
 CHOOSING = ("choose", "recall")
 """Steps that say which settings training goes on with."""
 
 
-def runs(home: Path | None, last: int = 20) -> list[RunRecord]:
-    """Return the newest runs, newest first."""
+def runs(home: Path | None, last: int = 20) -> list[Json]:
+    """Return the newest runs, newest first, with the reviews that each waits for."""
     workshop = look(home)
-    return [as_it_is(workshop, run) for run in workshop.ledger.list_runs(limit=last)]
+    found = [as_it_is(workshop, run) for run in workshop.ledger.list_runs(limit=last)]
+    return [{**asdict(run), "reviews": _reviews(workshop, run, found)} for run in found]
+
+
+def _reviews(workshop: Workshop, run: RunRecord, runs: Iterable[RunRecord]) -> list[Json]:
+    """Return the reviews that a run waits for: their status, and whether a run went on since."""
+    if run.status != RunStatus.WAITING:
+        return []
+    begun = [other.created for other in runs if _name(other) == _name(run)]
+    reviews = [
+        workshop.ledger.get_review(state.reason.what)
+        for state in workshop.ledger.run_steps(run.id)
+        if state.action == "wait" and state.reason.kind == "review"
+    ]
+    return [
+        {
+            "id": review.id,
+            "step": review.step,
+            "status": review.status,
+            "went_on": any(time > (review.decided or math.inf) for time in begun),
+        }
+        for review in reviews
+    ]
+
+
+def _name(run: RunRecord) -> tuple[str, str]:
+    return run.project, run.pipeline
 
 
 def run(name: str, home: Path | None) -> Json:
@@ -30,8 +60,10 @@ def run(name: str, home: Path | None) -> Json:
     steps = ledger.run_steps(record.id)
     names = dict.fromkeys(state.name.partition("[")[0] for state in steps)  # not of each trial
     points = [metric for step in names for metric in ledger.metrics(record.id, step)]
+    since = ledger.list_runs(record.project, limit=MANY)
     return {
         **asdict(record),
+        "reviews": _reviews(workshop, record, since),
         "steps": [state.to_json() for state in steps],
         "executions": [asdict(row) for row in ledger.executions(record.id)],
         "metrics": {metric.name: metric.value for metric in points},

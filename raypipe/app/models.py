@@ -1,5 +1,6 @@
 """Model versions: which there are, what is in them, and what they answer."""
 
+import time
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from raypipe.engine.records import StepState
     from raypipe.store.ledger import SqliteLedger
     from raypipe.store.rows import ModelVersionRow
 
 CHAMPION = "champion"
+FIRST = "there is none yet: `raypipe run FILE` makes the first, once its review is approved"
 SHOWN = 20
 """Answers that are shown where no file is named for them."""
 
@@ -56,12 +59,25 @@ def show_model(name: str, home: Path | None) -> Json:
             metric: f"{value:.4f} ({low:.4f} to {high:.4f})"
             for metric, (value, low, high) in version.metrics.items()
         },
+        "looks at its analysis split": _looks(workshop, steps.get("admit")),
         **({"found by the sweep": found} if found else {}),
         "changelog": asdict(version.changelog),
         "run": row.run,
         "bundle": str(version.bundle),
         "report": None if report is None else str(_value(workshop, report)),
     }
+
+
+def _looks(workshop: Workshop, admitted: "StepState | None") -> int | None:
+    """Return how often the analysis split of the dataset that was admitted has been looked at.
+
+    The more often, the less its metrics say of rows that nobody has seen.
+    """
+    key = admitted.key if admitted is not None else None
+    result = workshop.ledger.live_results([key], time.time()).get(key) if key else None
+    if result is None:
+        return None
+    return workshop.ledger.looks(str(result.explanation.parameters["dataset"]))
 
 
 def _value(workshop: Workshop, digest: str) -> Any:
@@ -71,19 +87,26 @@ def _value(workshop: Workshop, digest: str) -> Any:
 def find_version(ledger: "SqliteLedger", name: str) -> "ModelVersionRow":
     """Return the row of `MODEL` (its champion), `MODEL@VERSION` or `MODEL@ALIAS`."""
     model, _, version = name.partition("@")
-    known = list(ledger.models())
-    if model not in known:
-        close = get_close_matches(model, known, n=1)
-        hint = (
-            f"did you mean {close[0]!r}?" if close else f"there is {', '.join(known) or 'none yet'}"
-        )
-        raise NotFound(f"there is no model {model!r}", hint=hint)
+    require_model(ledger, model)
     if name.endswith("@"):
         raise UsageError(
             f"{name!r} names no version after the @",
             hint=f"leave the @ away for the champion, or name one: {model}@1.0.0",
         )
     return ledger.version(model, version or CHAMPION)
+
+
+def require_model(ledger: "SqliteLedger", model: str) -> None:
+    """NotFound unless there is a version of this model; the hint says which there are."""
+    known = list(ledger.models())
+    if model in known:
+        return
+    if not model:
+        raise UsageError("no model is named", hint="such as flights, or flights@1.0.0")
+    close = get_close_matches(model, known, n=1)
+    there = f"there is {', '.join(known)}" if known else FIRST
+    hint = f"did you mean {close[0]!r}?" if close else there
+    raise NotFound(f"there is no model {model!r}", hint=hint)
 
 
 def score(name: str, file: Path, out: Path | None, home: Path | None) -> Json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raypipe.app.assemble import Workshop
 from raypipe.app.gateway import GatewayState, find, told
 from raypipe.app.look import look, workshop_of
-from raypipe.app.models import CHAMPION, find_version
+from raypipe.app.models import CHAMPION, find_version, require_model
 from raypipe.engine.records import Json
 from raypipe.errors import ClusterError, NotFound, RaypipeError, StoreError, UsageError
 from raypipe.runtime.on_ray import token_file
@@ -207,8 +207,7 @@ def find_model(workshop: Workshop, model: str) -> None:
             f"{model!r} names a version; this is about a whole model",
             hint=f"leave it away: {model.partition('@')[0]}",
         )
-    if not workshop.ledger.versions(model):
-        workshop.ledger.version(model, CHAMPION)
+    require_model(workshop.ledger, model)
 
 
 def _route(workshop: Workshop, model: str) -> dict[str, Any]:

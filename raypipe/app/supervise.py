@@ -213,9 +213,12 @@ def require_port(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         said = f"nothing can listen at {host}, port {port}: {error.strerror}"
+        if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+            here = "give an address of this machine: --host 127.0.0.1, or 0.0.0.0 for all of them"
+            raise ClusterError(said, hint=here) from error
         if error.errno == errno.EADDRINUSE:
             said = f"port {port} of {host} is taken by another process"
-        another = port + 1 if port < 65535 else port - 1
+        another = max(1024, port + 1) if port < 65535 else port - 1
         raise ClusterError(said, hint=f"choose another: --port {another}") from error
 
 

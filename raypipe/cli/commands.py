@@ -59,7 +59,9 @@ def plan(
 
 
 def why(
-    step: Annotated[str, typer.Argument(help="A step's name, as `raypipe plan` shows it.")],
+    step: Annotated[
+        str, typer.Argument(metavar="STEP", help="A step's name, as `raypipe plan` shows it.")
+    ],
     target: options.Target = None,
     sets: options.Sets = None,
     home: options.Home = None,

@@ -100,7 +100,7 @@ def profile(
 
 def branch(
     dataset: Dataset,
-    name: Annotated[str, typer.Argument(help="Of the new branch.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new branch.")],
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -113,7 +113,9 @@ def branch(
 
 def merge(
     dataset: Repository,
-    source: Annotated[str, typer.Argument(help="Branch whose changes are brought in.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Branch whose changes are brought in.")
+    ],
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,
@@ -128,7 +130,7 @@ def merge(
 
 def tag(
     dataset: Dataset,
-    name: Annotated[str, typer.Argument(help="Of the new tag.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new tag.")],
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -141,7 +143,9 @@ def tag(
 
 def revert(
     dataset: Repository,
-    commit: Annotated[str, typer.Argument(help="The commit that is undone by a new one.")],
+    commit: Annotated[
+        str, typer.Argument(metavar="COMMIT", help="The commit that is undone by a new one.")
+    ],
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,

@@ -25,7 +25,8 @@ def add(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Labels, with request_id and request_row: such as what `predict --out` wrote."
+            metavar="FILE",
+            help="Labels, with request_id and request_row: such as what `predict --out` wrote.",
         ),
     ],
     home: options.Home = None,

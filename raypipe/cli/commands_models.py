@@ -45,7 +45,7 @@ def show_model(
 
 def score(
     model: ModelName,
-    file: Annotated[Path, typer.Argument(help="Rows: Parquet, CSV or JSON lines.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows: Parquet, CSV or JSON lines.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File for all rows and predictions: .parquet or .csv."),

@@ -164,7 +164,7 @@ def predict(
         str,
         typer.Argument(metavar="MODEL[@VERSION]", help="Without a version: through its route."),
     ],
-    file: Annotated[Path, typer.Argument(help="Rows: Parquet, CSV or JSON lines.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows: Parquet, CSV or JSON lines.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File for all rows and answers: .parquet or .csv."),

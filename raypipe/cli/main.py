@@ -130,6 +130,8 @@ def _usage(error: Exception) -> str:
     message = getattr(error, "format_message", str)()
     if type(error).__name__ == "NoArgsIsHelpError":
         return str(message)
+    if message.startswith("No such option") and command == "raypipe":
+        message += "; a command's options follow its name"
     return f"raypipe: {message}\n→ `{command} --help` shows how it is used."
 
 

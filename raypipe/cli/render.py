@@ -199,7 +199,7 @@ def runs(data: Json) -> str:
     if not data:
         return "There are no runs yet: `raypipe run TARGET` makes one."
     rows = [
-        (one["id"], one["pipeline"], one["status"], moment(one["created"]), _took(one), _who(one))
+        (one["id"], one["pipeline"], _standing(one), moment(one["created"]), _took(one), _who(one))
         for one in data
     ]
     return table(("run", "pipeline", "status", "started", "took", "by"), rows)
@@ -210,7 +210,7 @@ def run(data: Json) -> str:
     about = {
         "run": data["id"],
         "pipeline": data["pipeline"],
-        "status": data["status"],
+        "status": _standing(data),
         "started": moment(data["created"]),
         "took": _took(data),
         "by": _who(data),
@@ -254,6 +254,20 @@ def trials(data: Json) -> str:
     ]
     short = (key.removeprefix("training.") for key in settings)
     return table(("trial", *short, *metrics, "took", *faults), rows)
+
+
+def _standing(one: Mapping[str, Any]) -> str:
+    """Return a run's status; of a waiting one, what was decided, and whether it is to be run again.
+
+    A run that waits never changes: another goes on from there.
+    """
+    decided = {review["status"] for review in one.get("reviews", ()) if review["status"] != "open"}
+    if one["status"] != "waiting" or not decided:
+        return str(one["status"])
+    said = "rejected" if "rejected" in decided else "approved"
+    if all(review["status"] == "approved" and not review["went_on"] for review in one["reviews"]):
+        said += ": run again"
+    return f"waiting ({said})"
 
 
 def _took(one: Mapping[str, Any]) -> str:
@@ -376,7 +390,7 @@ def changes(data: Json) -> str:
 def models(data: Json) -> str:
     """Return a row for each version of each model."""
     if not data:
-        return "There are no models yet."
+        return "There are no models yet: `raypipe run FILE` makes one, once its review is approved."
     rows = []
     for one in data:
         for version in one["versions"]:

@@ -33,12 +33,18 @@ def test_a_run_waits_for_the_review_and_goes_on_after_it(imported: Project) -> N
     shown = project.raypipe("review", "show", waiting.result["reviews"][0]["id"])
     assert "auc" in shown.out
     assert f"raypipe review approve {waiting.result['reviews'][0]['id']}" in shown.out
+    assert "(approved" not in project.raypipe("runs", "list").out
     approved = tiny.approve(project)
     assert "It goes on with: raypipe run tiny.yaml" in approved.out
     assert "is already approved" in tiny.approve(project).out
+    assert "waiting (approved: run again)" in project.raypipe("runs", "list").out
+    run = waiting.result["run"]
+    assert "status: waiting (approved: run again)" in project.raypipe("runs", "show", run).out
 
     done = tiny.run(project)
     assert done.result["status"] == "succeeded"
+    assert "waiting (approved)" in project.raypipe("runs", "list").out
+    assert "run again" not in project.raypipe("runs", "list").out
     assert done.executed == ["register"]
     assert "1.0.0" in project.raypipe("models", "list").out
     assert tiny.run(project).executed == []
@@ -48,6 +54,21 @@ def test_the_lineage_of_a_version_names_its_review(registered: Project) -> None:
     lineage = registered.raypipe("lineage", "tiny", "--json").result["lineage"]
     assert lineage["review"]["status"] == "approved"
     assert lineage["review"]["step"] == "review_model"
+
+
+def test_a_version_shows_how_often_its_analysis_split_was_looked_at(registered: Project) -> None:
+    def looks() -> int:
+        said = registered.raypipe("models", "show", "tiny@1.0.0", "--json")
+        return said.result["model"]["looks at its analysis split"]
+
+    assert looks() == 1
+    tiny.run(registered)  # all of it is kept, and nobody looks
+    assert looks() == 1
+    tiny.run(registered, "--set", "training.epochs=3")
+    assert looks() == 2
+    tiny.import_shards(registered, tiny.write_shard(registered, "part3", tiny.rows(60)))
+    tiny.run(registered)  # at the rows of another dataset
+    assert looks() == 2
 
 
 def test_new_data_makes_a_patch_and_transforms_only_what_is_new(registered: Project) -> None:

@@ -155,3 +155,26 @@ def test_a_profile_has_a_column_for_each_fact_that_any_column_has():
 def test_a_diff_says_what_was_added_removed_and_changed():
     assert render.changes({"added": ["a"], "removed": ["b"], "changed": ["c"]}) == "+ a\n- b\n~ c"
     assert render.changes({"added": [], "removed": [], "changed": []}) == "Nothing differs."
+
+
+def waiting(*reviews: tuple[str, bool], status: str = "waiting") -> dict:
+    by = {"name": "ann", "user": "ann", "host": "here"}
+    about = {"id": "r1", "pipeline": "flights", "created": 0.0, "ended": 1.0, "actor": by}
+    asked = [{"id": "a", "step": "s", "status": one, "went_on": went} for one, went in reviews]
+    return {**about, "status": status, "reviews": asked}
+
+
+@pytest.mark.parametrize(
+    ("one", "shown"),
+    [
+        (waiting(("open", False)), "waiting  "),
+        (waiting(("approved", False)), "waiting (approved: run again)"),
+        (waiting(("approved", True)), "waiting (approved)  "),
+        (waiting(("rejected", False)), "waiting (rejected)  "),
+        (waiting(("approved", False), ("open", False)), "waiting (approved)  "),
+        (waiting(("approved", False), ("rejected", False)), "waiting (rejected)  "),
+        (waiting(status="succeeded"), "succeeded  "),
+    ],
+)
+def test_runs_say_of_one_that_waits_whether_it_is_to_be_run_again(one, shown):
+    assert f"  {shown}" in render.runs([one])
