@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from raypipe.errors import UsageError
 from raypipe.values.signature import Signature, TensorSpec
@@ -36,6 +37,7 @@ class TabularMlp(nn.Module):
         if not width:
             raise UsageError("tabular_mlp has nothing to read: the signature has no tensors")
         self.body = _body(width, hidden, dropout)
+        self._hidden = _hidden(self.body)
         self.head = nn.Linear((width, *hidden)[-1], _head_width(self.outputs))
 
     def forward(self, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -43,12 +45,28 @@ class TabularMlp(nn.Module):
         parts = [tensors[spec.name].flatten(1) for spec in self.dense if spec.shape]
         parts += [tensors[spec.name][:, None] for spec in self.dense if not spec.shape]
         for spec in self.indexed:
-            indices = tensors[spec.name].reshape(-1, _width(spec))
+            indices = tensors[spec.name].reshape(-1, _width(spec)).unbind(1)
             tables = self.embeddings[spec.name]
             assert isinstance(tables, nn.ModuleList)
-            parts += [table(indices[:, i]) for i, table in enumerate(tables)]
-        logits: Tensor = self.head(self.body(torch.cat(parts, dim=1)))
+            parts += [
+                functional.embedding(i, table.weight)
+                for i, table in zip(indices, tables, strict=True)
+                if isinstance(table, nn.Embedding)
+            ]
+        values = torch.cat(parts, dim=1)
+        values = self.body(values) if self.training else self._evaluated(values)
+        logits = functional.linear(values, self.head.weight, self.head.bias)
         return logits[:, : self.outputs]
+
+    def _evaluated(self, values: Tensor) -> Tensor:
+        """Return what the body does, without dropout and without the cost of calling modules."""
+        for linear, norm in self._hidden:
+            values = functional.linear(values, linear.weight, linear.bias)
+            values = functional.layer_norm(
+                values, (linear.out_features,), norm.weight, norm.bias, norm.eps
+            )
+            values = torch.relu(values)
+        return values
 
     def _embedded_width(self) -> int:
         tables = (table for table in self.embeddings.modules() if isinstance(table, nn.Embedding))
@@ -68,6 +86,13 @@ def _embeddings(spec: TensorSpec, largest: int) -> nn.ModuleList:
             hint="make it float32 in the recipe, or give a model of your own: training.model.build",
         )
     return nn.ModuleList(nn.Embedding(n, embedding_width(n, largest)) for n in spec.cardinalities)
+
+
+def _hidden(body: nn.Sequential) -> tuple[tuple[nn.Linear, nn.LayerNorm], ...]:
+    """Return the layers of a body that hold weights, two by two."""
+    linears = [layer for layer in body if isinstance(layer, nn.Linear)]
+    norms = [layer for layer in body if isinstance(layer, nn.LayerNorm)]
+    return tuple(zip(linears, norms, strict=True))
 
 
 def _body(width: int, hidden: tuple[int, ...], dropout: float) -> nn.Sequential:
