@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ class TabularMlp(nn.Module):
         self.embeddings = nn.ModuleDict(
             {spec.name: _embeddings(spec, embedding_width) for spec in self.indexed}
         )
+        self._tables = {name: tuple(table.parameters()) for name, table in self.embeddings.items()}
         width = sum(map(_width, self.dense)) + self._embedded_width()
         if not width:
             raise UsageError("tabular_mlp has nothing to read: the signature has no tensors")
@@ -42,28 +44,22 @@ class TabularMlp(nn.Module):
 
     def forward(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Return logits of shape [rows, outputs]."""
-        parts = [tensors[spec.name].flatten(1) for spec in self.dense if spec.shape]
-        parts += [tensors[spec.name][:, None] for spec in self.dense if not spec.shape]
+        parts = [tensors[spec.name] for spec in self.dense]
+        parts = [one if one.dim() == 2 else one.reshape(len(one), -1) for one in parts]
         for spec in self.indexed:
             indices = tensors[spec.name].reshape(-1, _width(spec)).unbind(1)
-            tables = self.embeddings[spec.name]
-            assert isinstance(tables, nn.ModuleList)
-            parts += [
-                functional.embedding(i, table.weight)
-                for i, table in zip(indices, tables, strict=True)
-                if isinstance(table, nn.Embedding)
-            ]
-        values = torch.cat(parts, dim=1)
+            parts += map(torch.embedding, self._tables[spec.name], indices)
+        values = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         values = self.body(values) if self.training else self._evaluated(values)
         logits = functional.linear(values, self.head.weight, self.head.bias)
-        return logits[:, : self.outputs]
+        return logits if logits.shape[1] == self.outputs else logits[:, : self.outputs]
 
     def _evaluated(self, values: Tensor) -> Tensor:
-        """Return what the body does, without dropout and without the cost of calling modules."""
-        for linear, norm in self._hidden:
-            values = functional.linear(values, linear.weight, linear.bias)
-            values = functional.layer_norm(
-                values, (linear.out_features,), norm.weight, norm.bias, norm.eps
+        """Return what the body does, without dropout and without a call of a module for each."""
+        for hidden in self._hidden:
+            values = functional.linear(values, hidden.weight, hidden.bias)
+            values = torch.layer_norm(
+                values, hidden.shape, hidden.scale, hidden.shift, hidden.epsilon
             )
             values = torch.relu(values)
         return values
@@ -88,11 +84,26 @@ def _embeddings(spec: TensorSpec, largest: int) -> nn.ModuleList:
     return nn.ModuleList(nn.Embedding(n, embedding_width(n, largest)) for n in spec.cardinalities)
 
 
-def _hidden(body: nn.Sequential) -> tuple[tuple[nn.Linear, nn.LayerNorm], ...]:
-    """Return the layers of a body that hold weights, two by two."""
+class _Hidden(NamedTuple):
+    """What a hidden layer computes with: the parameters themselves, which modules share."""
+
+    weight: Tensor
+    bias: Tensor
+    shape: tuple[int]
+    scale: Tensor
+    shift: Tensor
+    epsilon: float
+
+
+def _hidden(body: nn.Sequential) -> tuple[_Hidden, ...]:
     linears = [layer for layer in body if isinstance(layer, nn.Linear)]
     norms = [layer for layer in body if isinstance(layer, nn.LayerNorm)]
-    return tuple(zip(linears, norms, strict=True))
+    return tuple(
+        _Hidden(
+            linear.weight, linear.bias, (norm.weight.numel(),), norm.weight, norm.bias, norm.eps
+        )
+        for linear, norm in zip(linears, norms, strict=True)
+    )
 
 
 def _body(width: int, hidden: tuple[int, ...], dropout: float) -> nn.Sequential:
