@@ -9,7 +9,7 @@ place in a block does not matter then; a probe at the start finds those where it
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -28,6 +28,10 @@ SHIFTS = (1, 3, 8, 17)
 """How far the probe moves rows in a block."""
 
 
+_Spec: TypeAlias = tuple[str, tuple[int, ...], "np.dtype[Any]", torch.dtype]
+"""A tensor that a module reads: its name, the shape of a row, its dtype to numpy and to torch."""
+
+
 class Predictor:
     """A module in evaluation mode, and how it is asked."""
 
@@ -37,47 +41,65 @@ class Predictor:
         self.module = module.to(device).eval()
         self.signature = signature
         self.device = torch.device(device)
+        self._specs: list[_Spec] = [
+            (spec.name, spec.shape, np.dtype(spec.dtype), getattr(torch, spec.dtype))
+            for spec in signature.tensors
+        ]
         self.block = block if block == 1 or self._place_is_free(block) else 1
 
     def scores(self, tensors: Mapping[str, Any]) -> NDArray[np.float32]:
         """Return P(positive class) [rows], P(class) [rows, classes], or the number [rows]."""
-        given = {spec.name: self._given(tensors, spec) for spec in self.signature.tensors}
-        rows = _rows(given)
+        rows = self._rows(tensors)
+        size = -(-rows // self.block) * self.block
+        filled = {spec[0]: self._filled(tensors[spec[0]], spec, size) for spec in self._specs}
         with torch.inference_mode():
-            parts = [self._score(block) for block in self._blocks(given, rows)]
-        if not parts:
-            wide = (
-                (self.signature.label.outputs,) if self.signature.label.task == "multiclass" else ()
-            )
-            return np.empty((0, *wide), dtype=np.float32)
-        return torch.cat(parts)[:rows].cpu().numpy()
+            parts = [self._score(block) for block in self._blocks(filled, size)]
+            if len(parts) == 1:
+                return parts[0][:rows].cpu().numpy()
+        if parts:
+            return torch.cat(parts)[:rows].cpu().numpy()
+        label = self.signature.label
+        wide = (label.outputs,) if label.task == "multiclass" else ()
+        return np.empty((0, *wide), dtype=np.float32)
 
-    def _given(self, tensors: Mapping[str, Any], spec: TensorSpec) -> Tensor:
-        if spec.name not in tensors:
-            raise UsageError(
-                f"the model reads tensor {spec.name!r}, which is not given; given are "
-                f"{', '.join(map(repr, tensors)) or 'none'}"
-            )
-        value = tensors[spec.name]
-        if not isinstance(value, Tensor):
-            value = _as_tensor(np.asarray(value))
-        if tuple(value.shape[1:]) != spec.shape:
-            raise UsageError(
-                f"tensor {spec.name!r} has rows of shape {list(value.shape[1:])}; the model reads "
-                f"{list(spec.shape)}"
-            )
-        return value.to(device=self.device, dtype=getattr(torch, spec.dtype))
+    def _rows(self, tensors: Mapping[str, Any]) -> int:
+        """Return how many rows are given; UsageError for a tensor that does not fit."""
+        rows = None
+        for name, shape, *_ in self._specs:
+            if name not in tensors:
+                raise UsageError(
+                    f"the model reads tensor {name!r}, which is not given; given are "
+                    f"{', '.join(map(repr, tensors)) or 'none'}"
+                )
+            count, *given = tensors[name].shape
+            if tuple(given) != shape:
+                raise UsageError(
+                    f"tensor {name!r} has rows of shape {given}; the model reads {list(shape)}"
+                )
+            if rows not in (None, count):
+                counts = {one: len(tensors[one]) for one, *_ in self._specs}
+                raise UsageError(f"the tensors have different numbers of rows: {counts}")
+            rows = count
+        return rows or 0
 
-    def _blocks(self, given: dict[str, Tensor], rows: int) -> Iterator[dict[str, Tensor]]:
-        for start in range(0, rows, self.block):
-            yield {
-                name: self._filled(tensor[start : start + self.block])
-                for name, tensor in given.items()
-            }
+    def _filled(self, value: Any, spec: _Spec, size: int) -> Tensor:
+        """Return a tensor with rows of zeros behind its own, up to a size."""
+        _, shape, dtype, torch_dtype = spec
+        if isinstance(value, Tensor):
+            filled = torch.zeros((size, *shape), dtype=torch_dtype, device=self.device)
+            filled[: len(value)] = value
+            return filled
+        array = np.zeros((size, *shape), dtype)
+        array[: len(value)] = value
+        filled = torch.from_numpy(array)
+        return filled if self.device.type == "cpu" else filled.to(self.device)
 
-    def _filled(self, part: Tensor) -> Tensor:
-        missing = self.block - len(part)
-        return torch.cat([part, part.new_zeros((missing, *part.shape[1:]))]) if missing else part
+    def _blocks(self, filled: dict[str, Tensor], size: int) -> Iterator[dict[str, Tensor]]:
+        if size == self.block:
+            yield filled
+            return
+        for start in range(0, size, self.block):
+            yield {name: tensor[start : start + self.block] for name, tensor in filled.items()}
 
     def _score(self, block: dict[str, Tensor]) -> Tensor:
         logits = self.module(block)
@@ -108,11 +130,6 @@ def load_predictor(
     return Predictor(module, signature, **options)
 
 
-def _as_tensor(array: NDArray[Any]) -> Tensor:
-    """Return an array as a tensor, without a copy where torch may write to it."""
-    return torch.from_numpy(array) if array.flags.writeable else torch.tensor(array)
-
-
 def _random(spec: TensorSpec, rows: int) -> Tensor:
     draw = torch.Generator().manual_seed(0)
     if spec.dtype == "float32":
@@ -120,10 +137,3 @@ def _random(spec: TensorSpec, rows: int) -> Tensor:
     drawn = torch.rand((rows, *spec.shape), generator=draw, dtype=torch.float64)
     limits = torch.tensor(spec.cardinalities or 1, dtype=torch.float64)
     return (drawn * limits).long()
-
-
-def _rows(given: Mapping[str, Tensor]) -> int:
-    counts = {name: len(tensor) for name, tensor in given.items()}
-    if len(set(counts.values())) > 1:
-        raise UsageError(f"the tensors have different numbers of rows: {counts}")
-    return next(iter(counts.values()), 0)

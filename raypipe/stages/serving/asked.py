@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from raypipe.errors import UsageError
 from raypipe.values.signature import Feature, Signature
+from raypipe.values.transform.reading import Column, Read
 from raypipe.values.transform.types import arrow_type
 
 Columns = dict[str, list[Any]]
@@ -18,9 +19,11 @@ LONGEST = 60
 """Characters of a value that an error shows."""
 MOST_FIELDS = 1000
 """Fields of a row, so that a log does not drown in what nobody reads."""
+FEW = 32
+"""Rows up to which Python's own values cost less than Arrow's."""
 SCALARS = (str, int, float, bool, type(None))
 
-Convert = Callable[[list[Any]], pa.Array]
+Convert = Callable[[list[Any]], Column]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,7 @@ class Asked:
     rows: int
     columns: Columns
     """Features and other fields, as they were given."""
-    batch: pa.RecordBatch
+    features: Read
     """The features, each in its type."""
 
 
@@ -38,13 +41,13 @@ class Reading:
     """How the rows of one version's requests are read; worked out once for its signature."""
 
     def __init__(self, signature: Signature, optional: Sequence[str] = ()) -> None:
-        self._features = signature.features
         self._names = tuple(feature.name for feature in signature.features)
         self._known = frozenset(self._names)
         self._optional = frozenset(optional)
-        self._converts = tuple(_converter(feature) for feature in signature.features)
-        types = [arrow_type(feature.type) or pa.null() for feature in signature.features]
-        self._schema = pa.schema(list(zip(self._names, types, strict=True)))
+        self._each = tuple(
+            (feature, feature.name, _exact(feature), _converter(feature))
+            for feature in signature.features
+        )
 
     def rows(self, rows: Any) -> Asked:
         """Read rows as a person writes them: a list of objects."""
@@ -59,16 +62,18 @@ class Reading:
 
     def columns(self, columns: Columns, rows: int) -> Asked:
         """Read fields that are given column by column, each with a value a row."""
-        arrays = []
-        for feature, convert in zip(self._features, self._converts, strict=True):
-            values = columns.get(feature.name)
+        read: list[Column] = []
+        for feature, name, exact, convert in self._each:
+            values = columns.get(name)
             if values is None:
                 values = self._absent(feature, columns, rows)
-            arrays.append(convert(values))
-        if len(columns) > len(self._features):
+            if rows == 1 and type(values[0]) is exact:  # most are; the rest costs four times more
+                read.append(values)
+            else:
+                read.append(convert(values))
+        if len(columns) > len(read):
             self._check_others(columns)
-        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
-        return Asked(rows=rows, columns=columns, batch=batch)
+        return Asked(rows=rows, columns=columns, features=Read(num_rows=rows, columns=read))
 
     def _turned(self, rows: list[dict[str, Any]]) -> Columns:
         first = rows[0]
@@ -114,6 +119,11 @@ class Reading:
 # --- values of one feature ----------------------------------------------------------------------
 
 
+def _exact(feature: Feature) -> type | None:
+    """Return the Python type whose values a feature takes as they are; None if there is none."""
+    return {"double": float, "string": str, "bool": bool}.get(feature.type)
+
+
 def _converter(feature: Feature) -> Convert:
     """Return what reads the values of a feature, all at once; UsageError names the first misfit."""
     wanted = arrow_type(feature.type)
@@ -141,11 +151,12 @@ def _refuse_all(feature: Feature) -> pa.Array:
 def _plain(feature: Feature, wanted: pa.DataType, kind: type, words: str) -> Convert:
     kinds = {kind, type(None)}
 
-    def convert(values: list[Any]) -> pa.Array:
-        for number, value in enumerate(values):
-            if type(value) not in kinds:
-                raise _misfit(feature, number, value, words)
-        return pa.array(values, wanted)
+    def convert(values: list[Any]) -> Column:
+        if not set(map(type, values)) <= kinds:
+            for number, value in enumerate(values):
+                if type(value) not in kinds:
+                    raise _misfit(feature, number, value, words)
+        return values if len(values) <= FEW else pa.array(values, wanted)
 
     return convert
 
@@ -157,20 +168,35 @@ def _numbers(
     read: Callable[[Any], Any],
 ) -> Convert:
     words = "a number" if pa.types.is_floating(wanted) else f"a whole number ({wanted})"
-    exact = float if pa.types.is_floating(wanted) else int
+    exact = {float} if pa.types.is_floating(wanted) else {int}
+    low, high = _bounds(wanted)
 
-    def convert(values: list[Any]) -> pa.Array:
-        if any(type(value) is not exact for value in values):
+    def convert(values: list[Any]) -> Column:
+        if set(map(type, values)) != exact:
             for number, value in enumerate(values):
                 if value is not None and not fits(value):
                     raise _misfit(feature, number, value, words)
         try:
-            return pa.array([None if v is None else read(v) for v in values], wanted)
+            numbers = [None if value is None else read(value) for value in values]
+            if len(values) <= FEW and all(n is None or low <= n <= high for n in numbers):
+                return numbers
+            return pa.array(numbers, wanted)
         except (pa.ArrowInvalid, OverflowError):
             number = _first_misfit(values, read, wanted)
             raise _misfit(feature, number, values[number], words) from None
 
     return convert
+
+
+def _bounds(wanted: pa.DataType) -> tuple[float, float]:
+    """Return the numbers that Python and a type hold alike; none where the type rounds them."""
+    if pa.types.is_float64(wanted):
+        return -math.inf, math.inf
+    if pa.types.is_integer(wanted):
+        signed = pa.types.is_signed_integer(wanted)
+        bits = wanted.bit_width - signed
+        return (-(2**bits) if signed else 0), 2**bits - 1
+    return math.inf, -math.inf
 
 
 def _is_number(value: Any) -> bool:
@@ -184,7 +210,7 @@ def _is_whole(value: Any) -> bool:
 def _texts(
     feature: Feature, wanted: pa.DataType, words: str, *, also_numbers: bool = False
 ) -> Convert:
-    def convert(values: list[Any]) -> pa.Array:
+    def convert(values: list[Any]) -> Column:
         for number, value in enumerate(values):
             number_given = also_numbers and type(value) in {int, float}
             if not (value is None or type(value) is str or number_given):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from importlib.metadata import version as version_of
 from pathlib import Path
+from random import Random
 from typing import Any, Literal, Protocol
 from urllib.parse import unquote
 
@@ -462,12 +463,14 @@ def _model(
 
 
 _newest = [0]
+_random = Random()  # of its own, which no code of a user's seeds
+os.register_at_fork(after_in_child=_random.seed)
 
 
 def new_id() -> str:
     """Return an id of 32 hexadecimal digits; those of a process sort as they were made."""
     _newest[0] = max(_newest[0] + 1, time.time_ns())
-    return f"{_newest[0]:016x}{os.urandom(8).hex()}"
+    return f"{_newest[0]:016x}{_random.getrandbits(64):016x}"
 
 
 def _plain(body: Any) -> tuple[Any, str | None, str | None]:

@@ -47,7 +47,7 @@ class Served:
     def answer(self, asked: Asked) -> Answer:
         """Answer rows: raw features in, predictions out."""
         with self._held():
-            tensors, scores = self.loaded.tensors_and_scores(asked.batch)
+            tensors, scores = self.loaded.tensors_and_scores(asked.features)
         return Answer(outputs=self._outputs(scores), unseen=self._unseen(asked, tensors))
 
     def _outputs(self, scores: Any) -> dict[str, list[Any]]:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from raypipe.errors import UsageError
 from raypipe.values.signature import Feature, Label
 from raypipe.values.transform.lookup import Find, lookup
-from raypipe.values.transform.reading import Batch, Reader
+from raypipe.values.transform.reading import Batch, Reader, as_array
 from raypipe.values.transform.types import arrow_type
 
 DTYPES = {"binary": "float32", "multiclass": "int64", "regression": "float32"}
@@ -24,13 +24,15 @@ class LabelEncoder:
         self._label = label
         self._dtype = np.dtype(DTYPES[label.task])
         self._reader = Reader([Feature(name=label.name, type=kind, nullable=False)])
+        self._kind = arrow_type(kind) or pa.string()
         self._find: Find | None = None
         if label.task != "regression":
-            self._find = lookup(label.classes, arrow_type(kind) or pa.string())
+            self._find = lookup(label.classes, self._kind)
 
     def encode(self, batch: Batch) -> npt.NDArray[Any]:
         """Return one label a row; UsageError for one that is missing or unknown."""
-        (column,) = self._reader.read(batch)
+        (read,) = self._reader.read(batch)
+        column = as_array(read, self._kind)
         if column.null_count:
             raise self._refusal(f"is null in {column.null_count} of {len(column)} rows")
         if self._find is None:

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.values.hashing import canonical_text, is_text
+from raypipe.values.transform.reading import Column, as_array
 
 Places = npt.NDArray[np.int64]
-Find = Callable[[pa.Array], Places]
+Find = Callable[[Column], Places]
 """The place of each value; -1 for one that is null or not known."""
 
 _FEW = 32
@@ -30,8 +31,8 @@ def lookup(vocabulary: Sequence[str], kind: pa.DataType) -> Find:
         known = {
             text == "true": i for i, text in enumerate(vocabulary) if text in ("true", "false")
         }
-        return lambda array: _found(array.to_pylist(), known)
-    return _by_text({text: i for i, text in enumerate(vocabulary)})
+        return lambda column: _found(_listed(column), known)
+    return _by_text({text: i for i, text in enumerate(vocabulary)}, kind)
 
 
 def _direct(known: dict[Any, int], kind: pa.DataType) -> Find:
@@ -41,9 +42,10 @@ def _direct(known: dict[Any, int], kind: pa.DataType) -> Find:
         values = None
     places = np.append(np.fromiter(known.values(), np.int64, len(known)), -1)
 
-    def find(array: pa.Array) -> Places:
-        if len(array) <= _FEW or values is None:
-            return _found(array.to_pylist(), known)
+    def find(column: Column) -> Places:
+        if len(column) <= _FEW or values is None:
+            return _found(_listed(column), known)
+        array = as_array(column, kind)
         met = pc.fill_null(pc.index_in(array, value_set=values, skip_nulls=True), len(known))
         chosen: Places = places[met.to_numpy(zero_copy_only=False)]
         return chosen
@@ -51,8 +53,9 @@ def _direct(known: dict[Any, int], kind: pa.DataType) -> Find:
     return find
 
 
-def _by_text(known: dict[str, int]) -> Find:
-    def find(array: pa.Array) -> Places:
+def _by_text(known: dict[str, int], kind: pa.DataType) -> Find:
+    def find(column: Column) -> Places:
+        array = as_array(column, kind)
         if len(array) <= _FEW:
             return _found(canonical_text(array), known)
         encoded = pc.dictionary_encode(array)
@@ -62,6 +65,10 @@ def _by_text(known: dict[str, int]) -> Find:
         return chosen
 
     return find
+
+
+def _listed(column: Column) -> list[Any]:
+    return column if isinstance(column, list) else column.to_pylist()
 
 
 def _found(values: Sequence[Any], known: dict[Any, int]) -> Places:

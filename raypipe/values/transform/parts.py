@@ -15,9 +15,10 @@ from raypipe.errors import UsageError
 from raypipe.values.code import resolve
 from raypipe.values.transform.groups import Cyclic, Embedding, Function, Group, Numeric, OneHot
 from raypipe.values.transform.lookup import lookup
+from raypipe.values.transform.reading import Column, as_array
 
 Target = npt.NDArray[Any]
-Part = Callable[[Sequence[pa.Array], Target], None]
+Part = Callable[[Sequence[Column], Target], None]
 """Reads a group's columns and writes its values into a slice [rows, width] of its tensor."""
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -35,19 +36,23 @@ def part_of(group: Group, types: Sequence[pa.DataType]) -> Part:
         case Embedding():
             return _embedding(group, types)
         case Function():
-            return FunctionPart(group)
+            return FunctionPart(group, types)
 
 
-def floats(array: pa.Array) -> npt.NDArray[Any]:
+def floats(array: Column) -> npt.NDArray[Any]:
     """Return numbers or booleans, NaN for null."""
+    if isinstance(array, list):
+        return np.array(array, np.float64)
     if array.null_count and not pa.types.is_floating(array.type):
         array = array.cast(pa.float64(), safe=False)
     numbers: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)
     return numbers
 
 
-def _stacked(columns: Sequence[pa.Array]) -> npt.NDArray[np.float64]:
+def _stacked(columns: Sequence[Column]) -> npt.NDArray[np.float64]:
     """One row a column, so that each column lies in one piece."""
+    if all(type(column) is list for column in columns):
+        return np.array(columns, np.float64)
     stacked = np.empty((len(columns), len(columns[0])), np.float64)
     for place, column in enumerate(columns):
         stacked[place] = floats(column)
@@ -59,7 +64,7 @@ def _numeric(group: Numeric) -> Part:
         np.array(values, np.float64)[:, None] for values in (group.fill, group.center, group.scale)
     )
 
-    def apply(columns: Sequence[pa.Array], target: Target) -> None:
+    def apply(columns: Sequence[Column], target: Target) -> None:
         values = _stacked(columns)
         there = np.isfinite(values)
         if not there.all():
@@ -80,7 +85,7 @@ def _numeric(group: Numeric) -> Part:
 def _cyclic(group: Cyclic) -> Part:
     turn = 2 * np.pi / group.period
 
-    def apply(columns: Sequence[pa.Array], target: Target) -> None:
+    def apply(columns: Sequence[Column], target: Target) -> None:
         values = _stacked(columns)
         there = np.isfinite(values)
         angles = np.fmod(np.where(there, values, 0.0), group.period) * turn
@@ -95,7 +100,7 @@ def _one_hot(group: OneHot, types: Sequence[pa.DataType]) -> Part:
     sizes = [len(known) for known in group.vocabularies]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
 
-    def apply(columns: Sequence[pa.Array], target: Target) -> None:
+    def apply(columns: Sequence[Column], target: Target) -> None:
         target[:] = 0
         for column, find, start in zip(columns, finds, starts, strict=True):
             places = find(column)
@@ -108,7 +113,7 @@ def _one_hot(group: OneHot, types: Sequence[pa.DataType]) -> Part:
 def _embedding(group: Embedding, types: Sequence[pa.DataType]) -> Part:
     finds = [lookup(known, kind) for known, kind in zip(group.vocabularies, types, strict=True)]
 
-    def apply(columns: Sequence[pa.Array], target: Target) -> None:
+    def apply(columns: Sequence[Column], target: Target) -> None:
         for place, (column, find) in enumerate(zip(columns, finds, strict=True)):
             target[:, place] = find(column) + 1
 
@@ -118,8 +123,9 @@ def _embedding(group: Embedding, types: Sequence[pa.DataType]) -> Part:
 class FunctionPart:
     """A function of the user's, which is looked for when it is first needed."""
 
-    def __init__(self, group: Function) -> None:
+    def __init__(self, group: Function, types: Sequence[pa.DataType]) -> None:
         self._group = group
+        self._types = types
         self._made: Callable[[pa.Table], Any] | None = None
 
     def prepare(self) -> Callable[[pa.Table], Any]:
@@ -128,8 +134,9 @@ class FunctionPart:
             self._made = _callable(self._group)
         return self._made
 
-    def __call__(self, columns: Sequence[pa.Array], target: Target) -> None:
-        table = pa.Table.from_arrays(list(columns), names=list(self._group.columns))
+    def __call__(self, columns: Sequence[Column], target: Target) -> None:
+        arrays = [as_array(one, kind) for one, kind in zip(columns, self._types, strict=True)]
+        table = pa.Table.from_arrays(arrays, names=list(self._group.columns))
         target[:] = _checked(self.prepare()(table), self._group, table.num_rows)
 
 

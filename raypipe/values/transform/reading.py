@@ -12,7 +12,24 @@ from raypipe.values.hashing import one_chunk
 from raypipe.values.signature import Feature
 from raypipe.values.transform.types import arrow_type
 
-Batch: TypeAlias = pa.Table | pa.RecordBatch
+Column: TypeAlias = pa.Array | list[Any]
+"""Values of a feature in its type; of a few rows perhaps as Python has them, None for null."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """Rows whose columns are read already, in the order of the features."""
+
+    num_rows: int
+    columns: Sequence[Column]
+
+
+Batch: TypeAlias = pa.Table | pa.RecordBatch | Read
+
+
+def as_array(column: Column, kind: pa.DataType) -> pa.Array:
+    """Return a column as Arrow has it."""
+    return pa.array(column, kind) if isinstance(column, list) else column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +51,10 @@ class Reader:
         self._optional = frozenset(optional)
         self._known: tuple[pa.Schema, tuple[_Source, ...]] | None = None
 
-    def read(self, batch: Batch) -> list[pa.Array]:
+    def read(self, batch: Batch) -> Sequence[Column]:
         """Return the columns in the order of the features; UsageError names what does not fit."""
+        if isinstance(batch, Read):
+            return batch.columns
         schema = batch.schema
         known = self._known
         if known is None or not known[0].equals(schema):
@@ -76,7 +95,7 @@ def _missing(name: str, names: Sequence[str]) -> UsageError:
     )
 
 
-def _converted(batch: Batch, source: _Source) -> pa.Array:
+def _converted(batch: pa.Table | pa.RecordBatch, source: _Source) -> pa.Array:
     if source.place is None:
         return pa.nulls(batch.num_rows, source.cast)
     array = one_chunk(batch.column(source.place))

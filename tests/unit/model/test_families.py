@@ -1,5 +1,6 @@
 """The built-in models keep the contract: named tensors in, logits of [rows, outputs] out."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,28 @@ def test_reads_tensors_of_one_value_a_row(signature, make_share):
     signature = replace(signature, tensors=(flat, code))
 
     assert mlp(signature)({"age": torch.ones(5), "code": torch.ones(5).long()}).shape == (5, 1)
+
+
+def test_evaluation_goes_the_short_way_to_the_same_bits(signature, make_share):
+    """Also for a copy, and for weights that were loaded since."""
+    module = mlp(signature, dropout=0.5).eval()
+    other = copy.deepcopy(mlp(signature)).eval()
+    tensors = make_share(9).tensors
+    for one in (module, other):
+        with torch.no_grad():
+            for parameter in one.parameters():
+                parameter.add_(torch.rand_like(parameter))
+        assert torch.equal(one(tensors), the_long_way(one, tensors))
+    before = other(tensors)
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(other(tensors), module(tensors))
+    assert not torch.equal(other(tensors), before)
+
+
+def the_long_way(module, tensors):
+    (tables,) = module.embeddings.values()
+    places = [table(tensors["indices"][:, n]) for n, table in enumerate(tables)]
+    return module.head(module.body(torch.cat([tensors["dense"], *places], dim=1)))
 
 
 def test_trains_without_hidden_layers(signature, make_share):

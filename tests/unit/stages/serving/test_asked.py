@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe.errors import UsageError
-from raypipe.stages.serving.asked import Reading
+from raypipe.stages.serving.asked import FEW, Asked, Reading
 from raypipe.values.signature import Feature, Label, Signature
+from raypipe.values.transform.reading import as_array
+from raypipe.values.transform.types import arrow_type
 
 TYPES = {
     "x": "double",
@@ -45,8 +47,16 @@ def reading(*optional: str) -> Reading:
     return Reading(Signature(features=features, tensors=(), label=label), optional)
 
 
+def batch_of(asked: Asked) -> pa.RecordBatch:
+    """What was read, as Arrow has it."""
+    read = zip(asked.features.columns, TYPES.values(), strict=True)
+    return pa.RecordBatch.from_arrays(
+        [as_array(column, type_of(kind)) for column, kind in read], names=list(TYPES)
+    )
+
+
 def test_each_value_gets_the_type_of_its_feature():
-    batch = reading().rows([ROW]).batch
+    batch = batch_of(reading().rows([ROW]))
     assert [str(field.type) for field in batch.schema] == [*TYPES.values()]
     assert batch.to_pylist()[0] | {"moment": None} == {
         **ROW,
@@ -60,13 +70,20 @@ def test_each_value_gets_the_type_of_its_feature():
     )
 
 
+def test_many_rows_are_read_as_few_are():
+    row = {**ROW, "f": 0.1, "n": -(2**63), "small": 255, "x": 2}
+    many = batch_of(reading().rows([row, ROW] * FEW))
+    few = batch_of(reading().rows([row, ROW]))
+    assert pa.Table.from_batches([few] * FEW).combine_chunks().to_batches()[0].equals(many)
+
+
 def test_null_is_a_value_that_is_not_known():
-    batch = reading().rows([dict.fromkeys(TYPES)]).batch
+    batch = batch_of(reading().rows([dict.fromkeys(TYPES)]))
     assert all(column.null_count == 1 for column in batch.columns)
 
 
 def test_whole_numbers_may_be_written_as_floats_and_the_other_way_round():
-    row = reading().rows([{**ROW, "x": 2, "n": 3.0, "price": 5}]).batch.to_pylist()[0]
+    row = batch_of(reading().rows([{**ROW, "x": 2, "n": 3.0, "price": 5}])).to_pylist()[0]
     assert (row["x"], row["n"], row["price"]) == (2.0, 3, Decimal("5.00"))
 
 
@@ -110,7 +127,7 @@ def test_a_feature_that_is_missing_is_named_and_a_slip_is_seen():
 
 def test_an_optional_feature_may_be_left_out():
     row = {name: value for name, value in ROW.items() if name != "x"}
-    assert reading("x").rows([row, ROW]).batch.column("x").to_pylist() == [None, 1.5]
+    assert batch_of(reading("x").rows([row, ROW])).column("x").to_pylist() == [None, 1.5]
 
 
 def test_other_fields_are_kept_as_they_are():
@@ -142,7 +159,7 @@ def test_whatever_json_it_is_there_are_rows_or_a_sentence(rows):
         asked = reading().rows(rows)
     except UsageError:
         return
-    assert asked.batch.num_rows == asked.rows == len(rows)
+    assert batch_of(asked).num_rows == asked.rows == len(rows)
 
 
 @given(
@@ -179,11 +196,11 @@ def test_what_a_table_holds_arrives_bit_for_bit(rows):
     body = orjson.dumps(
         [dict(zip(sent, row, strict=True)) for row in zip(*sent.values(), strict=True)]
     )
-    batch = reading().rows(orjson.loads(body)).batch
+    batch = batch_of(reading().rows(orjson.loads(body)))
     assert batch.equals(table.combine_chunks().to_batches()[0])
 
 
 def type_of(kind: str) -> pa.DataType:
-    from raypipe.values.transform.types import arrow_type
-
-    return arrow_type(kind)
+    made = arrow_type(kind)
+    assert made is not None
+    return made

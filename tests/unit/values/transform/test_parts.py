@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raypipe.values.transform.reading import Read
+
 ENOUGH = 40
 """Rows of a batch: more than take the path for few rows."""
 
@@ -66,6 +68,22 @@ def test_chunks_dictionaries_and_column_order_make_no_difference(everything, row
     text = other["text"].combine_chunks().dictionary_encode()
     other = other.set_column(other.column_names.index("text"), "text", text)
     same_bits(everything.apply(rows), [everything.apply(other)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=TABLES, count=st.integers(1, ENOUGH))
+def test_values_as_python_has_them_are_the_same_as_arrows(everything, rows, count):
+    """As a gateway reads them from JSON: lists where a type is one of Python's own."""
+    taken = rows[:count].combine_chunks()
+    columns = [taken[feature.name] for feature in everything.signature.features]
+    read = Read(
+        num_rows=count,
+        columns=[
+            one.combine_chunks() if pa.types.is_date(one.type) else one.to_pylist()
+            for one in columns
+        ],
+    )
+    same_bits(everything.apply(taken), [everything.apply(read)])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65])
