@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from raypipe.config.cycle import CycleConfig
-from raypipe.config.faults import MANY, Fault, find_faults, suggest
+from raypipe.config.faults import MANY, Fault, dotted, find_faults, suggest
 from raypipe.config.text import Document, Setting, apply, parse, parse_sets
 from raypipe.errors import NotFound, SettingsError
 
@@ -101,7 +101,7 @@ def _in_words(
 
 
 def _where(fault: Fault, document: Document, settings: Sequence[Setting]) -> str:
-    wrong = tuple(map(str, fault.path))
+    wrong = tuple(dotted(fault.path).split("."))  # a key of tuning.space has dots of its own
     for setting in reversed(settings):
         shared = min(len(wrong), len(setting.path))
         if shared and wrong[:shared] == tuple(map(str, setting.path[:shared])):

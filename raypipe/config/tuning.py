@@ -1,11 +1,11 @@
 """What the tuning stage is told: which settings of training are searched, how, and how often."""
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     Field,
     PlainValidator,
     ValidationError,
@@ -33,6 +33,10 @@ UNSEARCHED = {
     "workers": "it says what a trial runs on",
 }
 """Settings of training that make no sense in a search, and why."""
+
+
+MOST_STEPS = 1_000_000
+"""Values of a range by steps of a fraction: they are counted one by one."""
 
 
 def _number(value: Any) -> Any:
@@ -87,6 +91,11 @@ class RangeConfig(BaseConfig):
                 f"step is {self.step:g}; it must be above 0 and at most high less low "
                 f"({high - low:g})"
             )
+        if not self.whole and (high - low) / self.step > MOST_STEPS:
+            raise ValueError(
+                f"step is {self.step:g}, which makes more than {MOST_STEPS:,} values; leave it "
+                "away, and all between low and high is searched"
+            )
         return self
 
 
@@ -99,7 +108,15 @@ class ChoicesConfig(BaseConfig):
     """The values."""
 
 
-Dimension = Annotated[RangeConfig | ChoicesConfig, Field(discriminator="kind")]
+def _said_whole(value: Any) -> Any:
+    if isinstance(value, Mapping | RangeConfig | ChoicesConfig):
+        return value
+    raise ValueError(f"it is {shorten(value)}; write {{choices: […]}}, or {{low: …, high: …}}")
+
+
+Dimension = Annotated[
+    RangeConfig | ChoicesConfig, Field(discriminator="kind"), BeforeValidator(_said_whole)
+]
 _PARTS = {*RangeConfig.model_fields, *ChoicesConfig.model_fields}
 
 
@@ -200,23 +217,33 @@ def value_at(training: TrainingConfig, key: str) -> Any:
     return found
 
 
-def values_of(dimension: RangeConfig | ChoicesConfig) -> list[Any] | None:
+def values_of(dimension: RangeConfig | ChoicesConfig) -> Sequence[Any] | None:
     """Return the values of a dimension, in order; None if they cannot be counted."""
     if isinstance(dimension, ChoicesConfig):
-        return list(dimension.choices)
-    step = dimension.step or (1 if dimension.whole else None)
+        return dimension.choices
+    low, high, step = dimension.low, dimension.high, dimension.step
+    if dimension.whole:
+        return range(int(low), int(high) + 1, int(step or 1))
     if step is None:
         return None
-    count = math.floor((dimension.high - dimension.low) / step + 1e-9) + 1
-    values = (dimension.low + place * step for place in range(count))
-    return [value if dimension.whole else round(value, 12) for value in values]
+    count = math.floor((high - low) / step + 1e-9) + 1
+    return [round(low + place * step, 12) for place in range(count)]
 
 
-def grid(space: Mapping[str, RangeConfig | ChoicesConfig]) -> Iterator[dict[str, Any]]:
-    """Yield each point of a space whose dimensions can be counted, the last one moving fastest."""
-    lists = [values_of(dimension) or [] for dimension in space.values()]
-    for point in itertools.product(*lists):
-        yield dict(zip(space, point, strict=True))
+def points_of(space: Mapping[str, RangeConfig | ChoicesConfig]) -> int | None:
+    """Return how many points a space has; None if they cannot be counted."""
+    values = [values_of(dimension) for dimension in space.values()]
+    return None if None in values else math.prod(len(one) for one in values if one is not None)
+
+
+def point_of(space: Mapping[str, RangeConfig | ChoicesConfig], number: int) -> dict[str, Any]:
+    """Return a point of a space that can be counted; the last setting moves fastest."""
+    found: dict[str, Any] = {}
+    for key, dimension in reversed(list(space.items())):
+        values = values_of(dimension) or ()
+        number, place = divmod(number, len(values))
+        found[key] = values[place]
+    return {key: found[key] for key in space}
 
 
 # --- what cannot be searched --------------------------------------------------------------------
@@ -290,6 +317,22 @@ def _misfits(
         twin = seen.setdefault(made.model_dump_json(), name)
         if twin != name:
             yield f"{twin} and {name} are the same ({shorten(value)}); leave one away"
+    if isinstance(dimension, RangeConfig) and _leaves_fractions_out(key, dimension, training):
+        yield (
+            f"low ({dimension.low}) and high ({dimension.high}) are whole, so that no other number "
+            f"would be tried, and {key} takes others; write {dimension.low}.0, or step: 1"
+        )
+
+
+def _leaves_fractions_out(key: str, dimension: RangeConfig, training: TrainingConfig) -> bool:
+    """Say whether whole numbers are few of those that a setting takes; options take anything."""
+    if not dimension.whole or dimension.step is not None or ".options." in key:
+        return False
+    try:
+        with_chosen(training, {key: dimension.low + 0.5})
+    except ValidationError:
+        return False
+    return True
 
 
 def _samples(dimension: RangeConfig | ChoicesConfig) -> Iterator[tuple[str, Any]]:
@@ -318,14 +361,12 @@ def _first_fault(error: ValidationError) -> str:
 
 
 def _grid_complaints(tuning: TuningConfig) -> Iterator[Complaint]:
-    counts = {key: values_of(dimension) for key, dimension in tuning.space.items()}
-    for key, values in counts.items():
-        if values is None:
+    for key, dimension in tuning.space.items():
+        if values_of(dimension) is None:
             yield (
                 ("space", key),
                 "a grid needs values that can be counted; give it a step, or list choices",
             )
-    if all(values is not None for values in counts.values()):
-        points = math.prod(len(values or ()) for values in counts.values())
-        if tuning.trials > points:
-            yield ("trials",), f"it is {tuning.trials}, and the grid has {points} points; lower it"
+    points = points_of(tuning.space)
+    if points is not None and tuning.trials > points:
+        yield ("trials",), f"it is {tuning.trials}, and the grid has {points} points; lower it"

@@ -1,7 +1,8 @@
 """The one loop of a run: decide, submit, record, until nothing is left to do."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -232,19 +233,10 @@ class Drive:
     # --- executing ------------------------------------------------------------------------------
 
     def _submit(self, batch: tuple[Planned, ...]) -> None:
-        stats: dict[str, ArtifactStat] = {}
         for planned in batch:
             if planned.reason.kind == "lost artifact" and planned.key:
                 self.ports.ledger.supersede(planned.key, "lost artifact")
-            for encoded in self.planner.literal_blobs(planned.node):
-                stats |= {stat.digest: stat for stat in _publish(self.ports, encoded.blobs)}
-            for name in planned.node.upstream:
-                if made := self.planner.planned[name].result:
-                    stats |= {stat.digest: stat for stat in made.artifacts}
-        for name in self._kept_fellows(batch):
-            if made := self.planner.planned[name].result:
-                stats |= {stat.digest: stat for stat in made.artifacts}
-        call = replace(self._call(batch), stats=stats)
+        call = replace(self._call(batch), stats=self._publish_given(batch))
         attempts = [self._start_attempt(planned) for planned in batch]
         running = _Running(nodes=batch, call=call, executions=attempts)
         running.call = replace(call, listen=lambda: self._read_events(running))
@@ -256,6 +248,28 @@ class Drive:
                 StepStarted(step=planned.node.name, reason=str(planned.reason), where=where)
             )
         (self.driver if in_driver else self.runtime).submit(running.call)
+
+    def _publish_given(self, batch: tuple[Planned, ...]) -> dict[str, ArtifactStat]:
+        """Publish the literals that a call is given; return what all that it is given looks like.
+
+        The items of its fellows are given too, where the step is told what is kept of them.
+        """
+        stats: dict[str, ArtifactStat] = {}
+        for node in (*(planned.node for planned in batch), *self._kept_fellows(batch)):
+            for encoded in self.planner.literal_blobs(node):
+                stats |= {stat.digest: stat for stat in _publish(self.ports, encoded.blobs)}
+        for result in self._given(batch):
+            stats |= {stat.digest: stat for stat in result.artifacts}
+        return stats
+
+    def _given(self, batch: tuple[Planned, ...]) -> Iterator[Result]:
+        """Yield the results that a call is given."""
+        fellows = self._kept_fellows(batch)
+        items = (*(planned.node for planned in batch), *fellows)
+        given = {*(node.name for node in fellows), *(name for n in items for name in n.upstream)}
+        for name in given:
+            if result := self.planner.planned[name].result:
+                yield result
 
     def _start_attempt(self, planned: Planned) -> int:
         return self.ports.ledger.start_execution(
@@ -279,11 +293,8 @@ class Drive:
             ]
         if options.batch is not None and options.kept is not None:
             arguments[options.kept] = [
-                (
-                    self.planner.arguments(self._graph.nodes[name])[options.batch],
-                    self.planner.manifests[name],
-                )
-                for name in self._kept_fellows(batch)
+                (self.planner.arguments(fellow)[options.batch], self.planner.manifests[fellow.name])
+                for fellow in self._kept_fellows(batch)
             ]
         return StepCall(
             id=keys[0],
@@ -308,16 +319,14 @@ class Drive:
             function=step.function,
         )
 
-    def _kept_fellows(self, batch: tuple[Planned, ...]) -> list[str]:
+    def _kept_fellows(self, batch: tuple[Planned, ...]) -> list[Node]:
         """Return the other items of a batched call that are known, if the step is told of them."""
         group, mine = batch[0].node.group, {planned.node.name for planned in batch}
         if _step_of(batch[0].node).options.kept is None:
             return []
-        return [
-            node.name
-            for node in self._graph.nodes.values()
-            if node.group == group and node.name in self.planner.manifests.keys() - mine
-        ]
+        known = self.planner.manifests.keys() - mine
+        every = self._graph.nodes.values()
+        return [node for node in every if node.group == group and node.name in known]
 
     def _wait(self) -> Sequence[CallOutcome]:
         outcomes = self.driver.wait(0) or self.runtime.wait(0.1)
@@ -369,17 +378,21 @@ class Drive:
     # --- recording ------------------------------------------------------------------------------
 
     def _record_made(self, running: _Running, event: Json) -> None:
-        """Record an item of a batch while the others are being made."""
+        """Record an item of a batch while the others are being made; its claim ends with the call.
+
+        Where the code moved meanwhile, or the store fails, the end of the call says what becomes
+        of it.
+        """
         place = event["item"]
         planned = running.nodes[place]
         if place in running.made or not self.planner.is_as_planned(planned):
             return
         stats = tuple(ArtifactStat(**stat) for stat in event["artifacts"])
         published = Published(root=event["root"], artifacts=stats)
-        self._record(planned, published, event["seconds"])
-        self.ports.ledger.end_execution(running.executions[place], "succeeded")
-        running.made.add(place)
-        self._let_go(planned)
+        with suppress(StoreError):
+            self._record(planned, published, event["seconds"])
+            running.made.add(place)
+            self.ports.ledger.end_execution(running.executions[place], "succeeded")
 
     def _finish(self, running: _Running, outcome: CallOutcome) -> None:
         self._read_events(running)
@@ -422,13 +435,9 @@ class Drive:
 
     def _give_up_torn(self, running: _Running) -> None:
         """Take kept results out of use whose artifacts are torn, though they look whole."""
-        for planned in running.nodes:
-            for name in planned.node.upstream:
-                result = self.planner.planned[name].result
-                if result and not all(
-                    self.ports.artifacts.verify(stat.digest) for stat in result.artifacts
-                ):
-                    self.ports.ledger.supersede(result.key, "lost artifact")
+        for result in self._given(running.nodes):
+            if not all(self.ports.artifacts.verify(stat.digest) for stat in result.artifacts):
+                self.ports.ledger.supersede(result.key, "lost artifact")
 
     def _end_attempts(
         self,

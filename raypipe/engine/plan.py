@@ -38,6 +38,7 @@ SHOWN = 64
 OWN = "raypipe."
 """What the names of raypipe's own steps and classes start with."""
 SAME = Reason(kind="same")
+IN_ANY_CASE = "runs in any case"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +128,12 @@ class Planner:
         """Decide a node that is given what is not known yet: a hit if none of that counts."""
         if node.kind != "step":
             return self.open(node)
-        if not self._counted_upstream(node) - self.manifests.keys():
-            found = self._find_result(node)
-            if found.action == "hit":
-                return found
-        return self.open(node, self._while_open(node))
+        if self._counted_upstream(node) - self.manifests.keys():
+            return self.open(node, self._while_open(node))
+        found = self._find_result(node)
+        if found.action == "hit":
+            return found
+        return self.open(node, f"{found.reason}, {IN_ANY_CASE}")
 
     def _counted_upstream(self, node: Node) -> set[str]:
         counted = self._counted(node).values()
@@ -259,7 +261,7 @@ class Planner:
         ledger = self.ports.ledger
         before = ledger.latest_result(self.ports.project, self.graph.pipeline, node.name)
         why = "new" if before is None else self._differs_in_any_case(node, before)
-        return f"{why}, runs in any case" if why else "kept if that gives what it gave"
+        return f"{why}, {IN_ANY_CASE}" if why else "kept if that gives what it gave"
 
     def _differs_in_any_case(self, node: Node, before: Result) -> str:
         assert node.step is not None

@@ -137,6 +137,12 @@ class Step(Generic[P, R]):
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise PipelineError(f"step {self.name!r} was called wrongly: {error}") from None
+        if self.options.kept in bound.arguments:
+            raise PipelineError(
+                f"step {self.name!r} is told {self.options.kept!r} by the run: a pipeline does not "
+                "give it",
+                hint="leave it away",
+            )
         bound.apply_defaults()
         return dict(bound.arguments)
 
@@ -160,6 +166,12 @@ class Step(Generic[P, R]):
             raise PipelineError(
                 f"step {self.name!r} has no parameter {unknown[0]!r}; "
                 f"it has {', '.join(sorted(parameters))}"
+            )
+        kept = self.options.kept
+        if kept is not None and parameters[kept].default is inspect.Parameter.empty:
+            raise PipelineError(
+                f"step {self.name!r} needs a default for {kept!r}, which a pipeline does not give",
+                hint=f"write {kept}=()",
             )
 
     def check_found(self) -> None:

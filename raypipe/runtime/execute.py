@@ -4,11 +4,12 @@ import importlib
 import json
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -122,11 +123,14 @@ def _attempt(
 def _taking(
     call: StepCall, codec: Codec, artifacts: Artifacts
 ) -> Callable[[int, Any], None] | None:
-    """Return what publishes an item that is handed in, and tells the driver of it."""
+    """Return what publishes an item that is handed in, and tells the driver of it.
+
+    A driver in this process looks at once, and prints where it did before the step began.
+    """
     if call.batch is None:
         return None
     count = len(call.arguments[call.batch])
-    thread = threading.get_ident()
+    thread, drivers = threading.get_ident(), sys.stdout
     since = time.perf_counter()
 
     def take(item: int, value: Any) -> None:
@@ -141,7 +145,8 @@ def _taking(
         since = now
         append_event(call.events, {**made, **asdict(published)})
         if call.listen is not None and thread == threading.get_ident():
-            call.listen()
+            with redirect_stdout(drivers):
+                call.listen()
 
     return take
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from raypipe.app.look import look
 from tests.acceptance import tiny
-from tests.conftest import Project, Said
+from tests.conftest import Project, Said, kill_group
 from tests.ray_head import processes_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -47,6 +48,76 @@ def test_six_trials_then_nine_run_six_and_three(project: Project) -> None:
     assert trials_run(more) == ["trial[6]", "trial[7]", "trial[8]"]
     assert not (project.folder / "ray_results").exists()  # its HOME is the project's folder
     assert not list((project.folder / ".raypipe" / "work").glob("*/ray_tune"))
+
+
+DYING = """
+import os, pathlib, signal
+
+HERE = pathlib.Path(__file__).parent
+
+
+def build(signature, dies="never"):
+    died = HERE / f"died-{dies}"
+    if dies == "always" or (dies == "once" and not died.exists()):
+        with died.open("a") as file:
+            file.write("x")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Net(signature)
+"""
+
+
+def test_a_trial_that_loses_its_process_is_made_once_more_and_then_it_failed(
+    project: Project,
+) -> None:
+    project.write("my_model.py", tiny.MODEL + DYING)
+    dies = "training.model.options.dies: {choices: [never, once, always]}"
+    tuning = f"tuning: {{sampler: grid, trials: 3, epochs: 1, space: {{{dies}}}}}\n"
+    settings = tiny.SETTINGS.replace("name: tiny", "name: dying")
+    project.write("dying.yaml", settings.replace("analysis:", tuning + "analysis:"))
+
+    said = project.raypipe("run", "dying.yaml", "--runtime", "ray", "--json", timeout=240)
+
+    assert said.code == 0, said.err
+    shown = project.raypipe("runs", "show", said.result["run"], "--json").result["run"]
+    never, once, always = shown["trials"]
+    assert (never["failed"], once["failed"]) == ("", "")
+    assert once["metrics"] == never["metrics"]
+    assert "lost its process twice" in always["failed"]
+    assert (project.folder / "died-always").read_text() == "xx"
+
+
+SLOW = """
+import pathlib, time
+
+
+def build(signature):
+    with (pathlib.Path(__file__).parent / "built").open("a") as file:
+        file.write("x")
+    time.sleep(1)
+    return Net(signature)
+"""
+
+
+def test_a_killed_sweep_goes_on_with_the_trials_that_are_missing(
+    project: Project, wait_until
+) -> None:
+    project.write("my_model.py", tiny.MODEL + SLOW)
+    built, home = project.folder / "built", project.folder / ".raypipe"
+    process = project.start("run", "tiny.yaml", "--json")
+    wait_until(lambda: built.exists() and built.stat().st_size >= 4, seconds=120)
+    kill_group(process)
+    wait_until(lambda: processes_of(project.folder) == [], seconds=60)
+    ledger = look(home).ledger
+    newest = ledger.list_runs(limit=1)[0].id
+    ended = [row.step for row in ledger.executions(newest) if row.status == "succeeded"]
+    there = [name for name in ended if name.startswith("trial[")]
+    assert 1 <= len(there) < 6
+
+    said = run(project)
+
+    assert said.code == 0, said.err
+    assert len(trials_run(said)) == 6 - len(there)
+    assert not set(there) & set(trials_run(said))
 
 
 @pytest.mark.long

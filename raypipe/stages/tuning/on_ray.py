@@ -78,7 +78,13 @@ def sweep_on_ray(sweep: Sweep, concurrent: int) -> None:
                 max_concurrent_trials=at_once,
                 reuse_actors=True,
             ),
-            run_config=tune.RunConfig(name="sweep", storage_path=str(storage), verbose=0),
+            run_config=tune.RunConfig(
+                name="sweep",
+                storage_path=str(storage),
+                verbose=0,
+                # What a trial raises is its result: it is made anew only if its process is lost.
+                failure_config=tune.FailureConfig(max_failures=1),
+            ),
         )
         try:
             tuner.fit()
@@ -127,7 +133,7 @@ class Asking(Searcher):  # type: ignore[misc]
         elif "broken" in told:
             self.broken = told["broken"]
         else:
-            lost = "it lost its process: look at the machine's memory"
+            lost = "it lost its process twice: look at the machine's memory"
             self.sweep.record(
                 Trial(number=asked.number, chosen=asked.chosen, metrics={}, failed=lost)
             )

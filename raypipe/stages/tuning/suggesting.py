@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
-from itertools import islice
 from typing import Any
 
 import optuna
@@ -22,7 +21,8 @@ from raypipe.config.training import TrainingConfig
 from raypipe.config.tuning import (
     ChoicesConfig,
     RangeConfig,
-    grid,
+    point_of,
+    points_of,
     value_at,
     values_of,
     with_chosen,
@@ -51,15 +51,31 @@ def suggest(
     finds nothing worse. What was tried, or is being tried, comes again only if nothing else does.
     """
     if search.sampler == "grid":
-        return next(islice(grid(search.space), number, None))
+        return point_of(search.space, number)
     if number == 0 and (written := as_written(search, training)) is not None:
         return written
     taken = {*map(identity, pending.values()), *(identity(one.chosen) for one in known.values())}
     for attempt in range(ATTEMPTS):
         chosen = _draw(search, number, attempt, known, pending)
         if identity(chosen) not in taken:
-            break
-    return chosen
+            return chosen
+    return _untried(search, number, taken) or chosen
+
+
+def _untried(search: Search, number: int, taken: set[str]) -> dict[str, Any] | None:
+    """Return a point that was not tried; None if all were, or they cannot be counted.
+
+    Of one more points than were tried, one was not.
+    """
+    points = points_of(search.space)
+    if points is None:
+        return None
+    start = _seed(search, number, ATTEMPTS) % points
+    for place in range(start, start + min(points, len(taken) + 1)):
+        chosen = point_of(search.space, place % points)
+        if identity(chosen) not in taken:
+            return chosen
+    return None
 
 
 def identity(chosen: Chosen) -> str:
@@ -85,15 +101,20 @@ def _written_within(
         written = value_at(training, key)
     except KeyError:  # an option of a model of the user's that is left to its default
         return
-    values = values_of(dimension)
     if isinstance(dimension, ChoicesConfig):
         full = training.model_dump()
         choices = dimension.choices
         yield from (c for c in choices if with_chosen(training, {key: c}).model_dump() == full)
-    elif values is not None:
-        yield from (value for value in values if value == written)
     elif isinstance(written, int | float) and dimension.low <= written <= dimension.high:
-        yield written
+        values = values_of(dimension)
+        if values is None:
+            yield written
+        elif (near := values[_nearest(dimension, written, len(values))]) == written:
+            yield near
+
+
+def _nearest(dimension: RangeConfig, value: float, count: int) -> int:
+    return min(count - 1, round((value - dimension.low) / (dimension.step or 1)))
 
 
 # --- Optuna -------------------------------------------------------------------------------------
@@ -125,11 +146,15 @@ def _draw(
 
 
 def _sampler(search: Search, number: int, attempt: int) -> optuna.samplers.BaseSampler:
-    text = f"{search.seed} {number} {attempt}"
-    seed = int.from_bytes(blake2b(text.encode(), digest_size=4).digest())
+    seed = _seed(search, number, attempt)
     if search.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=AT_RANDOM, constant_liar=True)
+
+
+def _seed(search: Search, number: int, attempt: int) -> int:
+    text = f"{search.seed} {number} {attempt}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest())
 
 
 def distributions(

@@ -5,12 +5,13 @@ The ledger is the real one, on a file of the test's own.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from raypipe.engine.context import append_event
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.drive import Drive, Driven
 from raypipe.engine.events import Event
@@ -101,7 +102,7 @@ class Bench:
         except ValueError as error:
             return CallOutcome(id=call.id, error=StepFailed(str(error), step=call.step))
         values = [returned] if call.batch is None else returned
-        return CallOutcome(id=call.id, outputs=tuple(map(self._publish, values)), seconds=1.0)
+        return CallOutcome(id=call.id, outputs=tuple(map(self.publish, values)), seconds=1.0)
 
     def _value(self, argument: Any) -> Any:
         if isinstance(argument, list):
@@ -112,7 +113,7 @@ class Bench:
             return {key: self._value(item) for key, item in argument.items()}
         return self.world.codec.decode(argument, self.world.artifacts)
 
-    def _publish(self, value: Any) -> Published:
+    def publish(self, value: Any) -> Published:
         encoded = self.world.codec.encode(value)
         stat = self.world.artifacts.put_bytes(encoded.manifest, encoded.digest)
         return Published(root=encoded.digest, artifacts=(stat,))
@@ -190,6 +191,20 @@ class World:
         self.pauses.append(seconds)
         assert len(self.pauses) < 100, "it waits for ever"
         self.while_pausing()
+
+    # --- what a running step does
+
+    def hand_in(self, item: int, value: Any, *, at_once: bool = True) -> None:
+        """Hand in an item of the call that runs.
+
+        As an inline step does, or as one far away does, which the driver hears of later.
+        """
+        assert self.running is not None
+        assert self.running.listen is not None
+        made = {"event": "made", "run": self.running.run, "item": item, "seconds": 0.5}
+        append_event(self.running.events, {**made, **asdict(self.runtime.publish(value))})
+        if at_once:
+            self.running.listen()
 
     # --- planning and running
 

@@ -779,6 +779,359 @@ def test_a_batch_that_fails_keeps_nothing(world):
     assert world.ledger.live_results([item.key for item in driven.planned], world.time) == {}
 
 
+# --- batches whose items are handed in ----------------------------------------------------------
+
+
+@pytest.fixture
+def handing(world):
+    """`square`, which hands in what it is given up to an item where it does `then`; `total`."""
+
+    def make(then=lambda place: None, at_once=True):
+        @step(batch="numbers")
+        def square(numbers):
+            for place, n in enumerate(numbers):
+                then(place)
+                world.hand_in(place, n * n, at_once=at_once)
+            return [n * n for n in numbers]
+
+        @step
+        def total(squares):
+            return sum(squares)
+
+        return lambda numbers: total(square(numbers))
+
+    return make
+
+
+def stop_at(item, error):
+    """Return what raises once an item is reached."""
+
+    def then(place):
+        if place == item:
+            raise error
+
+    return then
+
+
+def kept(world, pipeline, **given):
+    """Values of the items that are live in the ledger, by their place."""
+    keys = {item.key: name for name, item in world.plan(pipeline, **given).items()}
+    live = world.ledger.live_results([key for key in keys if key], world.time)
+    return {
+        keys[key]: world.codec.decode(world.artifacts.read(result.root), world.artifacts)
+        for key, result in live.items()
+    }
+
+
+def test_what_is_handed_in_is_recorded_while_the_call_goes_on(world, handing):
+    seen = []
+
+    def look(place):
+        live = kept(world, pipeline, numbers=[3, 4])
+        seen.append((live, world.attempts(), ended(world)))
+
+    pipeline = handing(look)
+    driven = world.run(pipeline, numbers=[3, 4])
+    running = [("square[0]", "running"), ("square[1]", "running")]
+    assert seen == [
+        ({}, running, []),
+        ({"square[0]": 9}, [("square[0]", "succeeded"), running[1]], ["square[0]"]),
+    ]
+    assert driven.status == RunStatus.SUCCEEDED
+    assert world.value(driven, "total") == 25
+    assert [planned(driven, f"square[{n}]").seconds for n in range(2)] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_is_handed_in_is_ended_and_told_once(world, handing, at_once):
+    driven = world.run(handing(at_once=at_once), numbers=[3, 4])
+    assert world.value(driven, "total") == 25
+    assert world.attempts() == [
+        ("square[0]", "succeeded"),
+        ("square[1]", "succeeded"),
+        ("total", "succeeded"),
+    ]
+    assert ended(world) == ["square[0]", "square[1]", "total"]
+    assert not world.runtime.calls[0].scratch.exists()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_call_that_fails_loses_what_was_not_handed_in_alone(world, handing, at_once):
+    driven = world.run(handing(stop_at(2, ValueError("no")), at_once), numbers=[1, 2, 3, 4])
+    assert driven.status == RunStatus.FAILED
+    assert (driven.failed, driven.error.step) == ("square[2]", "square[2]")
+    assert world.attempts() == [
+        ("square[0]", "succeeded"),
+        ("square[1]", "succeeded"),
+        ("square[2]", "failed"),
+        ("square[3]", "failed"),
+    ]
+    assert (ended(world), ended(world, failed=True)) == (
+        ["square[0]", "square[1]"],
+        ["square[2]", "square[3]"],
+    )
+    again = world.run(handing(), numbers=[1, 2, 3, 4])
+    assert len(world.runtime.calls[-2].arguments["numbers"]) == 2
+    assert world.value(again, "total") == 30
+    assert actions(again)["square[1]"] == "hit"
+
+
+def test_a_call_that_is_interrupted_keeps_what_was_handed_in(world, handing):
+    pipeline = handing(stop_at(1, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        world.drive(pipeline, numbers=[1, 2]).go()
+    assert world.attempts() == [("square[0]", "succeeded"), ("square[1]", "cancelled")]
+    assert world.held == set()
+    assert kept(world, pipeline, numbers=[1, 2]) == {"square[0]": 1}
+
+
+def test_a_call_that_fails_with_all_handed_in_has_made_them_all(world):
+    @step(batch="numbers")
+    def square(numbers):
+        for place, n in enumerate(numbers):
+            world.hand_in(place, n * n)
+        raise ValueError("while it tidied up")
+
+    driven = world.run(lambda: square([1, 2]))
+    assert driven.status == RunStatus.SUCCEEDED
+    assert [world.value(driven, f"square[{n}]") for n in range(2)] == [1, 4]
+
+
+def test_the_first_that_is_handed_in_for_an_item_counts(world):
+    @step(batch="numbers")
+    def square(numbers):
+        world.hand_in(0, "first", at_once=False)
+        world.hand_in(0, "second", at_once=False)
+        return ["third", "of the other"]
+
+    driven = world.run(lambda: square([1, 2]))
+    assert world.value(driven, "square[0]") == "first"
+    assert world.value(driven, "square[1]") == "of the other"
+    assert ended(world) == ["square[0]", "square[1]"]
+    assert planned(driven, "square[1]").seconds == 0.5  # its part of the call's one second
+
+
+def test_items_stay_claimed_until_their_call_ends(world, handing):
+    """Else a second call of the same key, forced or uncached, would be at work beside it."""
+    held = []
+    driven = world.run(handing(lambda _: held.append(set(world.held))), numbers=[1, 2])
+    every = {planned(driven, f"square[{n}]").key for n in range(2)}
+    assert held == [every, every]
+
+
+def test_what_is_handed_in_after_the_code_changed_is_not_kept(world, handing):
+    def edit(place):
+        if place == 1:
+            world.code["square"] = "another text"
+
+    driven = world.run(handing(edit), numbers=[1, 2, 3])
+    assert (driven.failed, driven.error.kind) == ("square[1]", "CodeChanged")
+    assert world.attempts() == [
+        ("square[0]", "succeeded"),
+        ("square[1]", "failed"),
+        ("square[2]", "failed"),
+    ]
+
+
+def test_what_an_earlier_run_handed_in_is_not_taken_for_this_ones(world, handing):
+    def hands_in_for_another(place):
+        world.running = replace(world.running, run="an earlier run")
+
+    pipeline = handing(hands_in_for_another)
+    driven = world.run(pipeline, numbers=[1, 2])
+    assert driven.status == RunStatus.SUCCEEDED
+    assert ended(world) == ["square[0]", "square[1]", "total"]
+    assert planned(driven, "square[0]").seconds == 0.5  # half of what the call took
+    assert kept(world, pipeline, numbers=[1, 2]) == {"square[0]": 1, "square[1]": 4, "total": 5}
+
+
+def test_a_retry_begins_no_new_attempt_at_what_was_handed_in(world):
+    @step(batch="numbers", retries=1)
+    def square(numbers):
+        world.hand_in(0, 1)
+        event = {"event": "retry", "run": world.running.run, "why": "no"}
+        append_event(world.running.events, event)
+        return [n * n for n in numbers]
+
+    driven = world.run(lambda: square([1, 2]))
+    assert driven.status == RunStatus.SUCCEEDED
+    assert world.attempts() == [
+        ("square[0]", "succeeded"),
+        ("square[1]", "failed"),
+        ("square[1]", "succeeded"),
+    ]
+
+
+def test_a_store_that_fails_for_a_moment_costs_no_item(world, handing):
+    read = world.artifacts.read
+
+    def fail_once(digest):
+        world.artifacts.read = read
+        raise StoreError("the disk is away")
+
+    def then(place):
+        if place == 0:
+            world.artifacts.read = fail_once
+
+    driven = world.run(handing(then), numbers=[1, 2])
+    assert world.value(driven, "total") == 5
+    assert sorted(ended(world)) == ["square[0]", "square[1]", "total"]
+    assert set(world.attempts()) == {
+        ("square[0]", "succeeded"),
+        ("square[1]", "succeeded"),
+        ("total", "succeeded"),
+    }
+
+
+def test_a_forced_item_takes_the_place_of_the_kept_one(world):
+    values = iter(["old", "other", "new"])
+
+    @step(batch="numbers")
+    def draw(numbers):
+        drawn = [next(values) for _ in numbers]
+        for place, value in enumerate(drawn):
+            world.hand_in(place, value)
+        return drawn
+
+    world.run(draw, numbers=[1, 2])
+    driven = world.run(draw, force=["draw[0]"], numbers=[1, 2])
+    assert [world.value(driven, f"draw[{n}]") for n in range(2)] == ["new", "other"]
+    assert world.value(world.run(draw, numbers=[1, 2]), "draw[0]") == "new"
+    assert world.ran == []
+
+
+def test_progress_is_told_of_what_is_not_handed_in_yet(world, handing):
+    def say(place):
+        event = {"event": "progress", "done": place, "total": 2, "what": "numbers"}
+        append_event(world.running.events, event)
+
+    world.run(handing(say), numbers=[1, 2])
+    told = [(e.step, e.done) for e in world.events if isinstance(e, StepProgress)]
+    assert told == [("square[0]", 0), ("square[1]", 0), ("square[1]", 1)]
+
+
+@pytest.mark.parametrize(
+    ("of", "step_name"),
+    [({"item": 1}, "square[1]"), ({}, "square"), ({"item": 7}, "square"), ({"item": -1}, "square")],
+)
+def test_a_point_of_a_curve_is_of_its_item(world, of, step_name):
+    @step(batch="numbers")
+    def square(numbers):
+        point = {"event": "metric", "name": "loss", "value": 0.5, "step": 3, "time": 7.0}
+        append_event(world.running.events, {**point, **of})
+        return numbers
+
+    world.run(lambda: square([1, 2]))
+    told = [event for event in world.events if isinstance(event, MetricLogged)]
+    assert told == [MetricLogged(step=step_name, name="loss", value=0.5, at=3)]
+    for name in ("square", "square[0]", "square[1]"):
+        points = [metric.step for metric in world.ledger.metrics(world.runs[-1], name)]
+        assert points == ([3] if name == step_name else [])
+
+
+# --- batches that are told what is kept ---------------------------------------------------------
+
+
+@pytest.fixture
+def told(world):
+    """`draw` over items, which notes what it is told of the others; what it was told."""
+    heard = []
+
+    @step(batch="items", kept="known")
+    def draw(items, known=()):
+        heard.append(known)
+        return [f"drawn {item}" for item in items]
+
+    return draw, heard
+
+
+def test_a_batch_is_told_what_is_kept_of_its_fellows_in_their_order(world, told):
+    draw, heard = told
+    world.run(draw, items=[2, 4])
+    world.run(draw, items=[4, 1, 2, 3])
+    assert heard == [[], [(4, "drawn 4"), (2, "drawn 2")]]
+
+
+def test_what_is_kept_does_not_count(world, told):
+    draw, heard = told
+    world.run(draw, items=[1])
+    world.run(draw, items=[1, 2])
+    world.run(draw, items=[2, 1])
+    assert world.ran == []
+    assert len(heard) == 2
+
+
+def test_what_is_forced_is_not_told_of_itself(world, told):
+    draw, heard = told
+    world.run(draw, items=[1, 2])
+    world.run(draw, force=["draw[0]"], items=[1, 2])
+    world.run(draw, force=["draw"], items=[1, 2])
+    assert heard[1:] == [[(2, "drawn 2")], []]
+
+
+def test_two_batches_of_a_step_are_no_fellows(world, told):
+    draw, heard = told
+
+    def pipeline():
+        draw([1])
+        draw([2, 3])
+
+    world.run(lambda: draw([1]))
+    world.run(pipeline)
+    assert heard[1:] == [[]]
+
+
+def test_a_batch_that_was_held_up_is_told_what_was_made_meanwhile(world, told):
+    draw, heard = told
+    world.elsewhere.add(world.plan(draw, items=[1, 2])["draw[1]"].key)
+    world.while_pausing = world.elsewhere.clear
+    world.run(draw, items=[1, 2])
+    assert heard == [[], [(1, "drawn 1")]]
+
+
+def test_fellows_whose_items_are_large_are_told_though_the_blobs_are_gone(world):
+    sizes = []
+
+    @step(batch="items", kept="known")
+    def size(items, known=()):
+        sizes.append([len(item) for item, _ in known])
+        return [len(item) for item in items]
+
+    large = b"x" * 1_000_000
+    world.run(size, items=[large])
+    for digest in [d for d, data in world.artifacts.kept.items() if len(data) >= len(large)]:
+        world.artifacts.remove(digest)
+    driven = world.run(size, items=[large, b"small"])
+    assert driven.status == RunStatus.SUCCEEDED
+    assert sizes == [[], [1_000_000]]
+
+
+def test_a_torn_value_of_a_fellow_fails_once_and_is_made_anew(world, monkeypatch):
+    torn = set()
+
+    @step(batch="items", kept="known")
+    def draw(items, known=()):
+        if torn & set(known):
+            raise StoreError("torn")
+        return items
+
+    def fails(call):
+        try:
+            return run_call(call)
+        except StoreError as error:
+            return CallOutcome(id=call.id, error=error)
+
+    run_call = world.runtime._run
+    monkeypatch.setattr(world.runtime, "_run", fails)
+    first = planned(world.run(draw, items=[1]), "draw[0]").digest
+    torn.add((1, 1))
+    monkeypatch.setattr(world.artifacts, "verify", lambda digest: digest != first)
+    assert world.run(draw, items=[1, 2]).status == RunStatus.FAILED
+    torn.clear()
+    driven = world.run(draw, items=[1, 2])
+    assert actions(driven) == {"draw[0]": "execute", "draw[1]": "execute"}
+
+
 # --- lookups ------------------------------------------------------------------------------------
 
 

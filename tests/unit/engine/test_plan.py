@@ -659,6 +659,129 @@ def test_an_open_step_that_is_forced_or_never_kept_runs_in_any_case(world):
     assert plan["never"].reason.detail == "declared with cache=False, runs in any case"
 
 
+@pytest.fixture
+def hinted():
+    """`f`, which counts `n` and a part of what `load` gives, and is handed what `look` gives."""
+
+    @step
+    def load(n):
+        return [n, n + 1]
+
+    @step
+    def look(hint):
+        return hint
+
+    @step(uncounted=("hint",))
+    def f(n, given, hint):
+        return n
+
+    @step
+    def after(f):
+        return f
+
+    return lambda n=1, given=1, hint="a": after(f(n, load(given)[0], look(hint)))
+
+
+def test_a_step_is_a_hit_whatever_comes_of_what_does_not_count(world, hinted):
+    driven = world.run(hinted)
+    plan = said(world.plan(hinted, hint="b"))
+    assert plan == {
+        "load": ("hit", "same"),
+        "look": ("execute", "parameter: hint: 'a' → 'b'"),
+        "f": ("hit", "same"),
+        "after": ("hit", "same"),
+    }
+    again = world.run(hinted, hint="b")
+    assert world.ran == ["look"]
+    assert [item.digest for item in again.planned[2:]] == [
+        item.digest for item in driven.planned[2:]
+    ]
+
+
+def test_a_step_runs_whatever_comes_of_what_does_not_count_and_says_why(world, hinted):
+    world.run(hinted)
+    plan = said(world.plan(hinted, n=2, hint="b"))
+    why = "parameter: n: 1 → 2, runs in any case"
+    assert plan["f"] == ("open", f"upstream: look: {why}")
+    assert plan["after"] == ("open", "upstream: f: kept if that gives what it gave")
+    world.code["f"] = "another text"
+    assert ": code: " in said(world.plan(hinted, hint="b"))["f"][1]
+
+
+def test_an_input_that_is_known_to_differ_runs_a_step_in_any_case(world, hinted):
+    world.run(hinted, given=1)
+    world.code["f"] = "another text"
+    world.run(hinted, given=2)
+    plan = said(world.plan(hinted, given=1, hint="b"))
+    assert plan["load"] == ("hit", "same")
+    assert plan["f"] == ("open", "upstream: look: input: given: changed, runs in any case")
+
+
+def test_a_step_waits_for_what_counts_though_the_rest_is_known(world, hinted):
+    world.run(hinted)
+    world.code["load"] = "another text"
+    plan = said(world.plan(hinted, hint="b"))
+    assert plan["f"] == ("open", "upstream: load: kept if that gives what it gave")
+
+
+def test_a_forced_step_is_no_hit_whatever_comes(world, hinted):
+    world.run(hinted)
+    plan = said(world.plan(hinted, force=["f"], hint="b"))
+    assert plan["f"] == ("open", "upstream: look: forced: f, runs in any case")
+
+
+def test_a_part_of_what_does_not_count_may_be_anywhere_in_it(world):
+    @step
+    def look(hint):
+        return hint
+
+    @step(uncounted=("hints",))
+    def f(n, hints):
+        return n
+
+    def pipeline(hint="a"):
+        f(1, {"one": [look(hint)], "two": (look(hint + "!"), 3)})
+
+    world.run(pipeline)
+    assert said(world.plan(pipeline, hint="b"))["f"] == ("hit", "same")
+
+
+def test_items_of_a_batch_are_hits_whatever_comes_of_what_does_not_count(world):
+    @step
+    def look(hint):
+        return hint
+
+    @step(batch="numbers", kept="known", uncounted=("hint",))
+    def square(numbers, hint, known=()):
+        return [n * n for n in numbers]
+
+    @step
+    def total(squares):
+        return sum(squares)
+
+    def pipeline(numbers, hint):
+        total(square(numbers, look(hint)))
+
+    world.run(pipeline, numbers=[1, 2], hint="a")
+    plan = said(world.plan(pipeline, numbers=[1, 2], hint="b"))
+    assert [plan[name][0] for name in ("square[0]", "square[1]", "total")] == ["hit"] * 3
+    plan = said(world.plan(pipeline, numbers=[1, 3], hint="b"))
+    assert plan["square[0]"] == ("hit", "same")
+    why = "parameter: numbers: 2 → 3, runs in any case"
+    assert plan["square[1]"] == ("open", f"upstream: look: {why}")
+    world.run(pipeline, numbers=[1, 3], hint="b")
+    assert world.ran == ["look", "square", "total"]
+
+
+def test_what_the_run_tells_is_no_part_of_the_explanation(world):
+    @step(batch="items", kept="known")
+    def draw(items, known=()):
+        return items
+
+    item = world.plan(draw, items=[1])["draw[0]"]
+    assert set(item.explanation.parameters) == set(item.explanation.shown) == {"items"}
+
+
 def test_the_part_of_a_parameter_that_differs_is_named(world):
     @step
     def f(settings):

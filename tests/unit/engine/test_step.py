@@ -83,6 +83,7 @@ def test_a_step_without_options_has_the_defaults():
         expires=None,
         depends_on=(),
         batch=None,
+        kept=None,
         uncounted=(),
         driver=False,
     )
@@ -101,6 +102,7 @@ def test_options_are_those_that_were_given():
         "expires": 5,
         "depends_on": ("env:HOME", "file:data/a.csv"),
         "batch": "a",
+        "kept": "b",
         "uncounted": ("b",),
         "driver": True,
     }
@@ -120,7 +122,10 @@ def test_an_option_that_there_is_not_is_refused():
     assert failed.value.hint == "did you mean 'num_cpus'?"
 
 
-@pytest.mark.parametrize("options", [{"batch": "items"}, {"uncounted": ("a", "items")}])
+@pytest.mark.parametrize(
+    "options",
+    [{"batch": "items"}, {"uncounted": ("a", "items")}, {"batch": "a", "kept": "items"}],
+)
 def test_an_option_names_parameters_that_there_are(options):
     with pytest.raises(PipelineError) as failed:
         step(**options)(add)
@@ -206,11 +211,19 @@ def test_a_step_is_a_plain_function_with_a_name(thing, why):
         ({"depends_on": "env:HOME"}, r"depends_on must be a tuple: \('env:HOME',\)"),
         ({"depends_on": ("env:",)}, "depends_on 'env:' must be env:NAME"),
         ({"batch": "a", "uncounted": ("a",)}, "'a' is what each item is found by"),
+        ({"kept": "b"}, "kept='b' is told of the other items of a batch: it needs batch"),
+        ({"batch": "b", "kept": "b"}, "kept='b' is told of the other items"),
     ],
 )
 def test_an_option_that_does_not_fit_is_refused(options, why):
     with pytest.raises(PipelineError, match=f"step 'add': {why}"):
         step(**options)(add)
+
+
+def test_what_a_step_is_told_by_the_run_has_a_default():
+    with pytest.raises(PipelineError, match="step 'add' needs a default for 'a'") as failed:
+        step(batch="b", kept="a")(add)
+    assert failed.value.hint == "write a=()"
 
 
 # --- what a step's name means -------------------------------------------------------------------
@@ -325,3 +338,16 @@ def test_a_call_that_does_not_fit_is_refused_with_the_steps_name(builder, args, 
     assert str(failed.value) == f"step 'add' was called wrongly: {said}"
     assert failed.value.__cause__ is None
     assert builder.nodes == {}
+
+
+def test_what_a_step_is_told_by_the_run_is_not_given_by_a_pipeline(builder):
+    draw = step(batch="a", kept="b")(add)
+    draw([1, 2])
+    assert list(builder.nodes) == ["add[0]", "add[1]"]
+    for given in ({"b": ()}, {"b": None}):
+        with pytest.raises(PipelineError, match="step 'add' is told 'b' by the run"):
+            draw([1], **given)
+
+
+def test_outside_a_pipeline_what_the_run_tells_can_be_given():
+    assert step(batch="a", kept="b")(add)([1], [2]) == [1, 2]

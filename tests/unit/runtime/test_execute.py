@@ -1,5 +1,6 @@
 """One call of a step: tried as often as it may be, within its time, told in the user's words."""
 
+import contextvars
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from raypipe.engine.context import append_event, current
 from raypipe.engine.ports import CallOutcome
+from raypipe.engine.records import ArtifactStat
 from raypipe.errors import (
     PipelineError,
     StepFailed,
@@ -229,6 +231,142 @@ def test_a_batch_publishes_one_output_an_item(run, codec, artifacts):
     by = codec.encode(10).manifest
     outcome = run(load, _batch="items", _arguments={"items": items, "by": by})
     assert [value(outcome, codec, artifacts, n) for n in (0, 1)] == [10, 20]
+
+
+# --- items that are handed in -------------------------------------------------------------------
+
+
+@pytest.fixture
+def batch(call_of, codec):
+    """Makes a call that is batched over two items."""
+
+    def batch(function, **fields):
+        items = [codec.encode(n).manifest for n in (1, 2)]
+        return call_of(function, _batch="items", _arguments={"items": items}, **fields)
+
+    return batch
+
+
+def made(call):
+    """What the driver is told of items that were handed in."""
+    lines = call.events.read_text().splitlines() if call.events.exists() else []
+    return [event for event in map(json.loads, lines) if event["event"] == "made"]
+
+
+def test_what_is_handed_in_is_published_before_the_driver_is_told(batch, codec, artifacts):
+    seen = []
+
+    def load(items):
+        current().hand_in(1, {"twice": 2 * items[1]})
+        seen.append((made(call), set(artifacts.list())))
+        return [0, {"twice": 4}]
+
+    call = batch(load)
+    outcome = execute(call, codec, artifacts, "ray")
+    ((told,), there) = seen[0]
+    expected = codec.encode({"twice": 4})
+    assert (told["run"], told["item"], told["root"]) == ("r1", 1, expected.digest)
+    assert told["seconds"] >= 0
+    assert [ArtifactStat(**stat) for stat in told["artifacts"]] == list(there)
+    assert value(outcome, codec, artifacts, 1) == {"twice": 4}
+
+
+def test_what_was_handed_in_outlives_a_failure(batch, codec, artifacts):
+    def load(items):
+        current().hand_in(0, items[0])
+        raise ValueError("no")
+
+    call = batch(load)
+    assert isinstance(execute(call, codec, artifacts, "inline").error, StepFailed)
+    (told,) = made(call)
+    assert codec.decode(artifacts.read(told["root"]), artifacts) == 1
+
+
+def test_a_driver_in_this_process_looks_at_once(batch, codec, artifacts):
+    looked = []
+
+    def load(items):
+        for place, item in enumerate(items):
+            current().hand_in(place, item)
+        return items
+
+    call = batch(load, _listen=lambda: looked.append(len(made(call))))
+    assert execute(call, codec, artifacts, "inline").error is None
+    assert looked == [1, 2]
+
+
+def test_a_driver_in_this_process_does_not_look_from_another_thread(batch, codec, artifacts):
+    looked = []
+
+    def load(items):
+        aside = contextvars.copy_context()
+        thread = threading.Thread(target=lambda: aside.run(current().hand_in, 0, items[0]))
+        thread.start()
+        thread.join()
+        return items
+
+    call = batch(load, _listen=lambda: looked.append(1))
+    assert execute(call, codec, artifacts, "inline").error is None
+    assert looked == []
+    assert len(made(call)) == 1
+
+
+def test_what_the_driver_says_meanwhile_is_no_print_of_the_step(
+    batch, codec, artifacts, tmp_path, capsys
+):
+    def load(items):
+        print("the step")  # noqa: T201
+        current().hand_in(0, 1)
+        print("again")  # noqa: T201
+        return items
+
+    call = batch(load, _listen=lambda: print("the driver"))  # noqa: T201
+    execute(call, codec, artifacts, "inline")
+    assert log_file(tmp_path / "home", "r1", "load").read_text() == "the step\nagain\n"
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("the driver\n", "the step\nagain\n")
+
+
+@pytest.mark.parametrize("item", [2, -1])
+def test_an_item_that_was_not_asked_for_is_refused(batch, codec, artifacts, item):
+    def load(items):
+        current().hand_in(item, 1)
+        return items
+
+    call = batch(load)
+    error = execute(call, codec, artifacts, "inline").error
+    assert f"handed in item {item}; it was given 2, counted from 0" in str(error)
+    assert made(call) == []
+
+
+def test_what_cannot_be_kept_is_refused_when_it_is_handed_in(batch, codec, artifacts):
+    def load(items):
+        current().hand_in(0, object())
+        return items
+
+    call = batch(load)
+    error = execute(call, codec, artifacts, "inline").error
+    assert "returned what cannot be kept" in str(error)
+    assert made(call) == []
+
+
+def test_without_a_batch_or_a_run_nothing_becomes_of_what_is_handed_in(run, codec, artifacts):
+    def load():
+        current().hand_in(0, 1)
+        return 7
+
+    assert value(run(load), codec, artifacts) == 7
+    assert load() == 7
+
+
+def test_a_step_inside_a_step_hands_in_nothing_once_the_call_ended(batch, codec, artifacts):
+    def load(items):
+        return items
+
+    call = batch(load)
+    execute(call, codec, artifacts, "inline")
+    current().hand_in(0, 1)
+    assert made(call) == []
 
 
 # --- attempts -----------------------------------------------------------------------------------

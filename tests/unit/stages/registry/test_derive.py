@@ -6,7 +6,7 @@ import pytest
 
 from raypipe.stages.registry.derive import changelog, derive, next_free
 from raypipe.values.signature import Feature, Label, Signature, TensorSpec
-from raypipe.values.version import Lineage
+from raypipe.values.version import FOUND, Lineage
 
 SIGNATURE = Signature(
     features=(Feature(name="temp", type="double", nullable=True),),
@@ -28,6 +28,10 @@ BEFORE = Lineage(
 
 def signature_with(**changes: object) -> Lineage:
     return replace(BEFORE, signature=replace(SIGNATURE, **changes))
+
+
+def swept(found: dict[str, object]) -> Lineage:
+    return replace(BEFORE, settings={**BEFORE.settings, FOUND: found})
 
 
 CHANGES = {
@@ -62,6 +66,18 @@ CHANGES = {
         replace(BEFORE, settings={"training": {"epochs": 5, "seed": 1}}),
         "1.2.4",
         "the seed changed",
+    ),
+    "what a sweep found": (
+        swept({"training.epochs": 7}),
+        "1.2.4",
+        "the sweep found other settings",
+    ),
+    "what is searched": (
+        replace(
+            BEFORE, settings={**BEFORE.settings, "tuning": {"space": {"training.epochs": [1, 2]}}}
+        ),
+        "1.3.0",
+        "settings changed: tuning.space.training.epochs",
     ),
     "data": (
         replace(BEFORE, shards={**BEFORE.shards, "b.parquet": "blake2b:2"}),
@@ -108,6 +124,18 @@ def test_the_changelog_counts_rows_and_names_shards_code_and_settings():
     assert log.code == ("my.model:build changed",)
     assert log.settings == ("training.epochs: 5 → 9",)
     assert log.metrics == ("auc 0.7 → 0.8",)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ({}, {"a": 1}, ("a: 1, found by a sweep",)),
+        ({"a": 1, "b": [4]}, {"a": 2, "b": [4]}, ("a: 1 → 2, found by a sweep",)),
+        ({"a": 1}, {}, ("a: as written, no longer 1",)),
+    ],
+)
+def test_the_changelog_says_what_a_sweep_found(before, now, said):
+    assert changelog(swept(before), swept(now), "patch", (), ()).settings == said
 
 
 def test_a_long_changelog_is_bounded():
