@@ -40,6 +40,19 @@ class Asked:
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
         """Return status and JSON (or text) of an answer; bytes are sent as they are."""
+        return self.loop.run_until_complete(self._ask(method, path, body, headers))
+
+    def ask_all(self, *asked: tuple[str, str, Any]) -> list[tuple[int, Any]]:
+        """Ask as many clients would that ask at the same moment."""
+
+        async def main() -> list[tuple[int, Any]]:
+            return await asyncio.gather(*(self._ask(*one) for one in asked))
+
+        return self.loop.run_until_complete(main())
+
+    async def _ask(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
         data = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
         sent: list[Any] = []
 
@@ -55,7 +68,7 @@ class Asked:
             "path": path,
             "headers": [(n.encode(), v.encode()) for n, v in (headers or {}).items()],
         }
-        self.loop.run_until_complete(self.gateway(scope, receive, send))
+        await self.gateway(scope, receive, send)
         start, answer = sent
         self.headers = {name.decode(): value.decode() for name, value in start["headers"]}
         text = answer["body"]

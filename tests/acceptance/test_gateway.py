@@ -89,6 +89,39 @@ def test_an_unknown_category_is_answered_and_flagged(gateway: Asked) -> None:
     assert (status, answer["parameters"]["unseen"]) == (200, "carrier")
 
 
+def test_requests_that_come_at_once_are_answered_as_each_alone(gateway: Asked) -> None:
+    rows = as_rows(tiny.rows(20).drop_columns("late"))[:70]
+    rows[3]["carrier"] = rows[41]["carrier"] = "ZZ"
+    rows[5]["carrier"] = None
+    alone = [gateway.predict([row]) for row in rows]
+    path = f"{MODEL}/predict"
+    answers = gateway.ask_all(
+        *(("POST", path, {"rows": [row]}) for row in rows),
+        ("POST", path, {"rows": [{**ROW, "wind": "strong"}]}),
+        ("POST", path, {"rows": rows[2:5], "id": "three"}),
+    )
+    together, (bad, sentence), (_, three) = answers[:70], answers[70], answers[71]
+    assert [status for status, _ in together] == [200] * 70
+    assert [one["predictions"] for _, one in together] == [one["predictions"] for one in alone]
+    flagged = [number for number, (_, one) in enumerate(together) if "unseen" in one]
+    assert flagged == [3, 41]
+    assert (bad, "'wind'" in sentence["error"]) == (400, True)
+    assert (three["id"], three["unseen"]) == ("three", {"carrier": [1]})
+    assert three["predictions"] == [one["predictions"][0] for one in alone[2:5]]
+    assert len({one["request_id"] for _, one in together}) == 70
+    kept = {record["id"]: record for record in records(gateway)}
+    for row, (_, one) in zip(rows, together, strict=True):
+        record = kept[one["request_id"]]
+        assert {name: values[0] for name, values in record["columns"].items()} == row
+        assert record["outputs"]["late_probability"] == [one["predictions"][0]["late_probability"]]
+
+
+def test_the_champion_by_its_name_is_kept_as_the_version_that_it_is(gateway: Asked) -> None:
+    answer = gateway.predict([ROW], "champion")
+    assert answer["version"] == "1.0.0"
+    assert (records(gateway)[-1]["version"], records(gateway)[-1]["pinned"]) == ("1.0.0", True)
+
+
 def test_many_rows_are_answered_in_a_thread_and_alike(gateway: Asked) -> None:
     many = gateway.predict([ROW] * 300)["predictions"]
     assert many == gateway.predict([ROW])["predictions"] * 300

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from raypipe.errors import UsageError
 from raypipe.values.signature import Feature, Signature
-from raypipe.values.transform.reading import Column, Read
+from raypipe.values.transform.reading import Column, Read, joined
 from raypipe.values.transform.types import arrow_type
 
 Columns = dict[str, list[Any]]
@@ -35,6 +35,14 @@ class Asked:
     """Features and other fields, as they were given."""
     features: Read
     """The features, each in its type."""
+
+
+def together(asked: Sequence[Asked]) -> Read:
+    """Return the features of several requests for one version, one below the other."""
+    if len(asked) == 1:
+        return asked[0].features
+    columns = zip(*(one.features.columns for one in asked), strict=True)
+    return Read(num_rows=sum(one.rows for one in asked), columns=[joined(each) for each in columns])
 
 
 class Reading:

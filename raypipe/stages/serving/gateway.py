@@ -20,6 +20,7 @@ from raypipe.stages.serving.asked import Asked, kind_of
 from raypipe.stages.serving.counters import Counters
 from raypipe.stages.serving.route import Route
 from raypipe.stages.serving.served import Answer, Served, load
+from raypipe.stages.serving.together import Together
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -61,6 +62,8 @@ class Model:
 
     name: str
     versions: Mapping[str, Served]
+    together: Mapping[str, Together]
+    """Version to what answers requests of a few rows."""
     digests: Mapping[str, str]
     """Version to the digest of its bundle."""
     champion: str | None
@@ -195,7 +198,7 @@ class Gateway:
         if version is None:
             chosen, share = model.route.choose(unit or request.id)
         else:
-            chosen, share = version, 1.0
+            chosen, share = _resolved(model, version), 1.0
         served = self._version(model, chosen)
         request.version = chosen
         try:
@@ -205,7 +208,7 @@ class Gateway:
                 given = served.reading.rows(rows)
         except UsageError as error:
             raise Refused(400, _sentence(error)) from None
-        answer = await self._ask(served, given, f"{model.name} {chosen}")
+        answer = await self._ask(model, chosen, given)
         try:
             outputs = oip.chosen(answer.outputs, asked.outputs) if asked else answer.outputs
         except UsageError as error:
@@ -235,19 +238,20 @@ class Gateway:
             return _json(_infer_answer(request, model.name, served, outputs, answer, client))
         return _json(_predict_answer(request, model.name, answer, client))
 
-    async def _ask(self, served: Served, given: Asked, name: str) -> Answer:
+    async def _ask(self, model: Model, version: str, given: Asked) -> Answer:
         try:
             if given.rows < IN_A_THREAD:
-                return served.answer(given)
-            return await asyncio.to_thread(served.answer, given)
+                return await model.together[version].answer(given)
+            return await asyncio.to_thread(model.versions[version].answer, given)
         except UsageError as error:
             raise Refused(400, _sentence(error)) from None
         except Exception as error:
             _complain(error)
-            said = (
-                f"{name} failed on these rows: {type(error).__name__}; the gateway's log says more"
-            )
-            raise Refused(500, said) from error
+            raise Refused(
+                500,
+                f"{model.name} {version} failed on these rows: {type(error).__name__}; "
+                "the gateway's log says more",
+            ) from error
 
     def _keep_labels(self, request: Request, model: Model, version: str | None, body: Any) -> Reply:
         if version is not None:
@@ -300,9 +304,7 @@ class Gateway:
         return model
 
     def _version(self, model: Model, version: str) -> Served:
-        if version == "champion" and model.champion:
-            version = model.champion
-        served = model.versions.get(version)
+        served = model.versions.get(_resolved(model, version))
         if served is None:
             there = ", ".join(model.versions) or "none"
             raise Refused(
@@ -453,6 +455,7 @@ def _model(
     return Model(
         name=name,
         versions=versions,
+        together={version: Together(served) for version, served in versions.items()},
         digests=dict(told["versions"]),
         champion=champion,
         route=Route(model=name, shares=shares),
@@ -484,6 +487,10 @@ def _plain(body: Any) -> tuple[Any, str | None, str | None]:
     if others := sorted(set(body) - {"rows", "id", "unit"}):
         raise UsageError(f'beside "rows", "id" and "unit" the request has {_short(others[0])}')
     return body["rows"], oip.text_of(body, "id"), oip.text_of(body, "unit")
+
+
+def _resolved(model: Model, version: str) -> str:
+    return model.champion if version == "champion" and model.champion else version
 
 
 def _unit(request: Request) -> str | None:

@@ -1,17 +1,19 @@
 """One version in a replica: loaded, asked, answering."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from raypipe.stages.serving.asked import Asked, Reading
+from raypipe.stages.serving.asked import Asked, Reading, together
 from raypipe.values.transform.groups import Embedding, OneHot, places
+from raypipe.values.transform.reading import Read, missing
 
 if TYPE_CHECKING:
     from raypipe.model.bundle import LoadedModel
@@ -46,9 +48,24 @@ class Served:
 
     def answer(self, asked: Asked) -> Answer:
         """Answer rows: raw features in, predictions out."""
+        return self.answers([asked])[0]
+
+    def answers(self, asked: Sequence[Asked]) -> list[Answer]:
+        """Answer several requests by one call of the model; what fails, fails for all of them."""
+        rows = together(asked)
         with self._held():
-            tensors, scores = self.loaded.tensors_and_scores(asked.features)
-        return Answer(outputs=self._outputs(scores), unseen=self._unseen(asked, tensors))
+            tensors, scores = self.loaded.tensors_and_scores(rows)
+        outputs, unseen = self._outputs(scores), self._unseen(rows, tensors)
+        if len(asked) == 1:
+            return [Answer(outputs=outputs, unseen=unseen)]
+        stops = list(accumulate(one.rows for one in asked))
+        return [
+            Answer(
+                outputs={name: values[start:stop] for name, values in outputs.items()},
+                unseen=_within(unseen, start, stop) if unseen else {},
+            )
+            for start, stop in pairwise([0, *stops])
+        ]
 
     def _outputs(self, scores: Any) -> dict[str, list[Any]]:
         """Return what `LoadedModel.answers` does, as JSON has it."""
@@ -91,10 +108,17 @@ def _datatypes(loaded: "LoadedModel") -> dict[str, str]:
     }
 
 
+def _within(unseen: Mapping[str, list[int]], start: int, stop: int) -> dict[str, list[int]]:
+    """Return the rows of one request among those of several, counted from its own first one."""
+    found = {c: [row - start for row in rows if start <= row < stop] for c, rows in unseen.items()}
+    return {column: rows for column, rows in found.items() if rows}
+
+
 class _Unseen:
     """Finds categories that training did not see, in the tensors that they left no mark in."""
 
     def __init__(self, transform: "Transform") -> None:
+        self._places = {name: place for place, name in enumerate(transform.columns)}
         self._indices: list[tuple[str, str, int]] = []
         """Column, tensor, place: index 0 is what is not known."""
         self._flags: list[tuple[str, str, int, int]] = []
@@ -108,22 +132,21 @@ class _Unseen:
                     self._flags.append((column, group.tensor, start, start + len(known)))
                     start += len(known)
 
-    def __call__(self, asked: Asked, tensors: dict[str, Any]) -> dict[str, list[int]]:
+    def __call__(self, rows: Read, tensors: dict[str, Any]) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for column, tensor, place in self._indices:
             unknown = tensors[tensor][:, place] == 0
             if unknown.any():
-                _note(found, column, unknown, asked)
+                self._note(found, column, unknown, rows)
         for column, tensor, start, stop in self._flags:
             unknown = ~tensors[tensor][:, start:stop].any(axis=1)
             if unknown.any():
-                _note(found, column, unknown, asked)
+                self._note(found, column, unknown, rows)
         return found
 
-
-def _note(found: dict[str, list[int]], column: str, unknown: Any, asked: Asked) -> None:
-    """Note the rows whose value is not known; one that is missing is no category."""
-    given = asked.columns.get(column)
-    rows = [row for row in np.flatnonzero(unknown).tolist() if given and given[row] is not None]
-    if rows:
-        found[column] = sorted({*found.get(column, ()), *rows})
+    def _note(self, found: dict[str, list[int]], column: str, unknown: Any, rows: Read) -> None:
+        """Note the rows whose value is not known; one that is missing is no category."""
+        given = rows.columns[self._places[column]]
+        strange = [row for row in np.flatnonzero(unknown).tolist() if not missing(given, row)]
+        if strange:
+            found[column] = sorted({*found.get(column, ()), *strange})

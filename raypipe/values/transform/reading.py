@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -30,6 +31,19 @@ Batch: TypeAlias = pa.Table | pa.RecordBatch | Read
 def as_array(column: Column, kind: pa.DataType) -> pa.Array:
     """Return a column as Arrow has it."""
     return pa.array(column, kind) if isinstance(column, list) else column
+
+
+def joined(columns: Sequence[Column]) -> Column:
+    """Return columns of one feature, one below the other."""
+    if all(type(column) is list for column in columns):
+        return list(chain.from_iterable(columns))
+    kind = next(column.type for column in columns if not isinstance(column, list))
+    return pa.concat_arrays([as_array(column, kind) for column in columns])
+
+
+def missing(column: Column, row: int) -> bool:
+    """Say whether a row has no value."""
+    return column[row] is None if isinstance(column, list) else not column[row].is_valid
 
 
 @dataclass(frozen=True, kw_only=True)
