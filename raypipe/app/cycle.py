@@ -6,7 +6,8 @@ Reads like DESIGN.md's table.
 from typing import Any
 
 from raypipe.config.cycle import CycleConfig
-from raypipe.config.tuning import ChoicesConfig, with_chosen
+from raypipe.config.preprocessing import PreprocessingConfig
+from raypipe.config.tuning import ChoicesConfig, of_recipe, recipes, with_chosen
 from raypipe.engine.graph import lookup, review
 from raypipe.stages.analysis import bless, evaluate, judge, report
 from raypipe.stages.data import merge_profiles, profile_shard
@@ -54,22 +55,30 @@ def cycle(
     )
     admitted = admit(dataset, profile, validation, schema)
 
-    transform = fit(
-        config.name,
-        admitted,
-        config.preprocessing,
-        data.label,
-        config.training.task,
-        rule,
-        parse_uri(dataset.uri).repository,
-        profile,
-        refit_on=profile if config.preprocessing.refit == "always" else None,
-    )
-    transformed = transform_shards(list(dataset.shards), transform, rule)
+    def prepare(recipe: Any) -> tuple[Any, Any]:
+        transform = fit(
+            config.name,
+            admitted,
+            recipe,
+            data.label,
+            config.training.task,
+            rule,
+            parse_uri(dataset.uri).repository,
+            profile,
+            refit_on=profile if config.preprocessing.refit == "always" else None,
+        )
+        shards = transform_shards(list(dataset.shards), transform, rule)
+        splits = [shard.train for shard in shards], [shard.validation for shard in shards]
+        return transform, (*splits, transform.signature)
 
-    rows = [shard.train for shard in transformed], [shard.validation for shard in transformed]
-    settings, found = tune(config, dataset, rows, transform.signature)
-    trained = train(*rows, transform.signature, settings)
+    tuning = config.tuning
+    choosing = bool(of_recipe(tuning.space))
+    tried = recipes(tuning.space, config.written) if tuning.when != "never" else ()
+    prepared = [prepare(recipe) for recipe in (tried if choosing else (config.preprocessing,))]
+    tuned = tune(config, dataset, tried, [rows for _, rows in prepared])
+    transform, rows = prepare(tuned.recipe) if choosing else prepared[0]
+    settings, found = (config.training, {}) if tuned is None else (tuned.settings, tuned.chosen)
+    trained = train(rows[0], rows[1], transform.signature, settings)
 
     champion = lookup("champion", candidate=trained.candidate)
     evaluation = evaluate(
@@ -104,14 +113,15 @@ def cycle(
     return {"version": version, "report": page}
 
 
-def tune(config: CycleConfig, dataset: Dataset, rows: Any, signature: Any) -> tuple[Any, Any]:
-    """Connect the sweep, if there is one: the settings to train with, and what it found of them."""
-    tuning, training = config.tuning, config.training
+def tune(
+    config: CycleConfig, dataset: Dataset, tried: tuple[PreprocessingConfig, ...], rows: Any
+) -> Any:
+    """Connect the sweep; None if there is none. `rows` are those that each recipe makes."""
+    tuning, training, recipe = config.tuning, config.training, config.preprocessing
     if not tuning.space:
-        return training, {}
+        return None
     if tuning.when == "never":
-        tuned = recall(lookup("last_sweep"), training)
-        return tuned.settings, tuned.chosen
+        return recall(lookup("last_sweep"), training, recipe)
     search = Search(
         space=tuning.space,
         sampler=tuning.sampler,
@@ -119,29 +129,27 @@ def tune(config: CycleConfig, dataset: Dataset, rows: Any, signature: Any) -> tu
         metric=tuning.metric,
         epochs=tuning.epochs,
         models=architectures(config),
+        recipes=tried,
     )
     trials = trial(
         list(range(tuning.trials)),
         search,
         training,
-        config.preprocessing,
+        recipe,
         config.data.label,
         config.data.split,
         parse_uri(dataset.uri).repository,
-        rows[0],
-        rows[1],
-        signature,
+        rows,
         tuning.concurrent,
         swept_on=rows if tuning.when == "always" else None,
     )
-    tuned = choose(trials, training, search)
-    return tuned.settings, tuned.chosen
+    return choose(trials, training, recipe, search)
 
 
 def architectures(config: CycleConfig) -> tuple[Any, ...]:
     """Return the models that a search may choose: the code that they name counts for its trials."""
     return tuple(
-        with_chosen(config.training, {key: choice}).model
+        with_chosen(config.written, {key: choice}).training.model
         for key, dimension in config.tuning.space.items()
         if key.startswith("training.model") and isinstance(dimension, ChoicesConfig)
         for choice in dimension.choices

@@ -124,7 +124,7 @@ def _lookups(
     }
 
 
-MAKERS = ("fit", "transform_shards[0]", "train")
+MAKERS = ("fit", "transform_shards", "train")
 """Steps whose code makes a model what it is."""
 
 
@@ -132,8 +132,12 @@ def _code_of(workshop: Workshop, planner: Planner) -> str:
     """Keep what the makers of a model can reach: `symbols` and `packages`, by name."""
     symbols: dict[str, str] = {}
     packages: dict[str, str] = {}
-    for name in MAKERS:
-        fingerprint = planner.planned[name].fingerprint
+    makers = {  # of several the last: a sweep of recipes ends with the one that it chose
+        planned.node.step.name: planned.fingerprint
+        for planned in planner.planned.values()
+        if planned.node.step is not None and planned.node.step.name in MAKERS
+    }
+    for fingerprint in makers.values():
         assert fingerprint is not None
         symbols |= fingerprint.symbols
         packages |= fingerprint.packages

@@ -1,5 +1,6 @@
 """All settings of a model's life, one section a stage, in the order in which a run meets them."""
 
+from collections.abc import Iterator
 from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -14,7 +15,7 @@ from raypipe.config.registry import RegistryConfig
 from raypipe.config.runtime import RuntimeConfig
 from raypipe.config.serving import ServingConfig
 from raypipe.config.training import TrainingConfig
-from raypipe.config.tuning import TuningConfig, complaints
+from raypipe.config.tuning import Complaint, TuningConfig, Written, complaints, of_recipe, recipes
 from raypipe.config.validation import ValidationConfig
 
 
@@ -37,7 +38,7 @@ class CycleConfig(BaseConfig):
     """How the model is trained."""
 
     tuning: TuningConfig = TuningConfig()
-    """Which settings of training are searched."""
+    """Which settings are searched."""
 
     analysis: AnalysisConfig = AnalysisConfig()
     """How the candidate is judged."""
@@ -54,26 +55,47 @@ class CycleConfig(BaseConfig):
     runtime: RuntimeConfig = RuntimeConfig()
     """Where steps run."""
 
+    @property
+    def written(self) -> Written:
+        """The sections that a sweep searches settings of."""
+        return Written(training=self.training, preprocessing=self.preprocessing)
+
     @model_validator(mode="after")
     def _the_label_is_no_feature(self) -> Self:
-        for number, group in enumerate(self.preprocessing.groups):
-            if self.data.label in group.columns:
-                raise ValueError(
-                    f"preprocessing.groups[{number}] reads the label {self.data.label!r}; "
-                    "a model cannot be asked with the answer: leave it out"
-                )
+        if (number := self._reader_of_the_label(self.preprocessing)) is not None:
+            raise ValueError(
+                f"preprocessing.groups[{number}] reads the label {self.data.label!r}; "
+                "a model cannot be asked with the answer: leave it out"
+            )
         return self
+
+    def _reader_of_the_label(self, recipe: PreprocessingConfig) -> int | None:
+        readers = (n for n, one in enumerate(recipe.groups) if self.data.label in one.columns)
+        return next(readers, None)
 
     @model_validator(mode="after")
     def _what_is_searched_can_be_trained_with(self) -> Self:
-        found = [
-            InitErrorDetails(
-                type=PydanticCustomError("value_error", "{error}", {"error": said}),
-                loc=("tuning", *place),
-                input=None,
+        faults = list(complaints(self.tuning, self.written)) or list(self._searched_labels())
+        if faults:
+            raise ValidationError.from_exception_data(
+                "tuning",
+                [
+                    InitErrorDetails(
+                        type=PydanticCustomError("value_error", "{error}", {"error": said}),
+                        loc=("tuning", *place),
+                        input=None,
+                    )
+                    for place, said in faults
+                ],
             )
-            for place, said in complaints(self.tuning, self.training)
-        ]
-        if found:
-            raise ValidationError.from_exception_data("tuning", found)
         return self
+
+    def _searched_labels(self) -> Iterator[Complaint]:
+        for recipe in recipes(self.tuning.space, self.written):
+            if (number := self._reader_of_the_label(recipe)) is not None:
+                yield (
+                    ("space", next(iter(of_recipe(self.tuning.space)))),
+                    f"it makes a recipe whose group {number} reads the label "
+                    f"{self.data.label!r}; a model cannot be asked with the answer: leave it out",
+                )
+                return

@@ -1,4 +1,4 @@
-"""What the tuning stage is told: which settings of training are searched, how, and how often."""
+"""What the tuning stage is told: which settings are searched, how, and how often."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from pydantic import (
 
 from raypipe.config.base import BaseConfig
 from raypipe.config.faults import find_faults, shorten
+from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.training import TrainingConfig
 
 METRICS = {
@@ -27,14 +28,15 @@ METRICS = {
 MORE_IS_BETTER = frozenset({"auc", "accuracy", "r2"})
 """Metrics that are maximised; the others are minimised."""
 UNSEARCHED = {
-    "seed": "the seed that did best did so by luck, and is no better on other rows",
-    "task": "it says what the label is",
-    "keep": "it says how many checkpoints are kept, and the model stays the same",
-    "workers": "it says what a trial runs on",
+    "training.seed": "the seed that did best did so by luck, and is no better on other rows",
+    "training.task": "it says what the label is",
+    "training.keep": "it says how many checkpoints are kept, and the model stays the same",
+    "training.workers": "it says what a trial runs on",
+    "preprocessing.refit": "it says when the recipe is fitted again, and not what it is",
 }
-"""Settings of training that make no sense in a search, and why."""
-
-
+"""Settings that make no sense in a search, and why."""
+MOST_RECIPES = 16
+"""Recipes that a search may choose among: all rows are transformed by each of them."""
 MOST_STEPS = 1_000_000
 """Values of a range by steps of a fraction: they are counted one by one."""
 
@@ -124,9 +126,10 @@ class TuningConfig(BaseConfig):
     """Settings of the tuning stage."""
 
     space: dict[str, Dimension] = {}
-    """What is searched: a setting under `training` to its range or its choices.
+    """What is searched: a setting of training or preprocessing to its range or its choices.
 
-    Such as `training.learning_rate: {low: 0.0003, high: 0.01, log: true}`; empty: no sweep.
+    Such as `training.learning_rate: {low: 0.0003, high: 0.01, log: true}`, or, for the third group
+    of columns, `preprocessing.groups.2.log: {choices: [true, false]}`; empty: no sweep.
     """
 
     trials: int = Field(6, ge=1)
@@ -189,32 +192,60 @@ def _with_kind(value: Any) -> Any:
 # --- what a choice of settings comes to ---------------------------------------------------------
 
 
-def with_chosen(training: TrainingConfig, chosen: Mapping[str, Any]) -> TrainingConfig:
-    """Return settings of training with others in place of some; ValidationError if none such are.
+class Written(BaseConfig):
+    """The settings as they are written, which a search goes around."""
 
-    `chosen` names them from the top: `training.learning_rate`.
+    training: TrainingConfig
+    preprocessing: PreprocessingConfig
+
+
+def with_chosen(written: Written, chosen: Mapping[str, Any]) -> Written:
+    """Return settings with others in place of some; ValidationError if none such are.
+
+    `chosen` names them from the top: `training.learning_rate`, `preprocessing.groups.0.log`.
     """
-    data: Any = training.model_dump(exclude_unset=True)
+    data: Any = written.model_dump(exclude_unset=True)
     for key, value in chosen.items():
-        data = _put(data, key.split(".")[1:], value)
-    return TrainingConfig.model_validate(data)
+        data = _put(data, key.split("."), value)
+    return Written.model_validate(data)
 
 
 def _put(data: Any, path: Sequence[str], value: Any) -> Any:
     if not path:
         return value
+    first, *rest = path
+    if isinstance(data, list | tuple):
+        return [_put(one, rest, value) if str(n) == first else one for n, one in enumerate(data)]
     known = data if isinstance(data, dict) else {}
-    return {**known, path[0]: _put(known.get(path[0]), path[1:], value)}
+    return {**known, first: _put(known.get(first), rest, value)}
 
 
-def value_at(training: TrainingConfig, key: str) -> Any:
+def value_at(written: Written, key: str) -> Any:
     """Return a setting as written, or its default; KeyError if there is none of that name."""
-    found: Any = training.model_dump(mode="json")
-    for part in key.split(".")[1:]:
+    found: Any = written.model_dump(mode="json")
+    for part in key.split("."):
+        if isinstance(found, list):
+            found = {str(place): one for place, one in enumerate(found)}
         if not isinstance(found, dict):
             raise KeyError(part)
         found = found[part]
     return found
+
+
+Space = Mapping[str, RangeConfig | ChoicesConfig]
+"""Setting, named from the top, to what it may be."""
+
+
+def of_recipe(space: Space) -> Space:
+    """Return the part of a space that says how rows become tensors."""
+    return {key: one for key, one in space.items() if key.startswith("preprocessing.")}
+
+
+def recipes(space: Space, written: Written) -> tuple[PreprocessingConfig, ...]:
+    """Return the recipes that a search chooses among; none if it searches training alone."""
+    own = of_recipe(space)
+    count = (points_of(own) or 0) if own else 0
+    return tuple(with_chosen(written, point_of(own, n)).preprocessing for n in range(count))
 
 
 def values_of(dimension: RangeConfig | ChoicesConfig) -> Sequence[Any] | None:
@@ -230,13 +261,13 @@ def values_of(dimension: RangeConfig | ChoicesConfig) -> Sequence[Any] | None:
     return [round(low + place * step, 12) for place in range(count)]
 
 
-def points_of(space: Mapping[str, RangeConfig | ChoicesConfig]) -> int | None:
+def points_of(space: Space) -> int | None:
     """Return how many points a space has; None if they cannot be counted."""
     values = [values_of(dimension) for dimension in space.values()]
     return None if None in values else math.prod(len(one) for one in values if one is not None)
 
 
-def point_of(space: Mapping[str, RangeConfig | ChoicesConfig], number: int) -> dict[str, Any]:
+def point_of(space: Space, number: int) -> dict[str, Any]:
     """Return a point of a space that can be counted; the last setting moves fastest."""
     found: dict[str, Any] = {}
     for key, dimension in reversed(list(space.items())):
@@ -252,13 +283,14 @@ Complaint = tuple[tuple[str, ...], str]
 """Where under `tuning`, and what is wrong."""
 
 
-def complaints(tuning: TuningConfig, training: TrainingConfig) -> Iterator[Complaint]:
+def complaints(tuning: TuningConfig, written: Written) -> Iterator[Complaint]:
     """Yield what makes a search impossible, given the settings that it is a search around."""
-    if tuning.metric not in METRICS[training.task]:
-        known = ", ".join(METRICS[training.task])
+    task = written.training.task
+    if tuning.metric not in METRICS[task]:
+        known = ", ".join(METRICS[task])
         yield (
             ("metric",),
-            f"it is {tuning.metric!r}; a {training.task} model is measured by {known}",
+            f"it is {tuning.metric!r}; a {task} model is measured by {known}",
         )
     if tuning.epochs is not None and "training.epochs" in tuning.space:
         yield (
@@ -267,48 +299,72 @@ def complaints(tuning: TuningConfig, training: TrainingConfig) -> Iterator[Compl
         )
     for key, dimension in tuning.space.items():
         place = ("space", key)
-        if why := _unsearchable(key, tuning.space, training):
+        if why := _unsearchable(key, tuning.space, written):
             yield place, why
         else:
-            yield from ((place, why) for why in _misfits(key, dimension, training))
+            yield from ((place, why) for why in _misfits(key, dimension, written))
+    yield from _recipe_complaints(tuning.space)
     if tuning.sampler == "grid" and tuning.space:
         yield from _grid_complaints(tuning)
 
 
-def _unsearchable(
-    key: str, space: Mapping[str, RangeConfig | ChoicesConfig], training: TrainingConfig
-) -> str:
+def _unsearchable(key: str, space: Space, written: Written) -> str:
     head, *rest = key.split(".")
-    if head != "training":
+    if head not in Written.model_fields:
         return (
-            "only settings under `training` can be searched: with others each trial would need "
-            "its own transform or its own rows; make a settings file for each instead"
+            "only settings under `training` and `preprocessing` can be searched: with others each "
+            "trial would need its own rows; make a settings file for each instead"
         )
     if not rest:
-        return "it is all of training; name a setting in it, such as training.learning_rate"
-    if why := UNSEARCHED.get(rest[0]):
+        return f"it is all of {head}; name a setting in it, such as {_EXAMPLES[head]}"
+    if why := UNSEARCHED.get(f"{head}.{rest[0]}"):
         return f"it cannot be searched: {why}"
     if above := next((other for other in space if key.startswith(f"{other}.")), None):
         return f"{above} is searched whole; write this setting into its choices"
     for depth in range(2, len(rest) + 1):
-        holder = ".".join((head, *rest[: depth - 1]))
+        holder, part = ".".join((head, *rest[: depth - 1])), rest[depth - 1]
         try:
-            held = value_at(training, holder)
+            held = value_at(written, holder)
         except KeyError:
             break
-        if not isinstance(held, dict):
-            return f"{holder} is {shorten(held)}, which has no {rest[depth - 1]!r}; search it whole"
+        if _is_list_of_sections(held):
+            if part not in map(str, range(len(held))):
+                return f"{holder} has {len(held)} entries, counted from 0; there is no {part!r}"
+        elif not isinstance(held, dict):
+            return f"{holder} is {shorten(held)}, which has no {part!r}; search it whole"
     return ""
 
 
-def _misfits(
-    key: str, dimension: RangeConfig | ChoicesConfig, training: TrainingConfig
-) -> Iterator[str]:
+_EXAMPLES = {"training": "training.learning_rate", "preprocessing": "preprocessing.groups.0.limit"}
+
+
+def _is_list_of_sections(held: Any) -> bool:
+    return isinstance(held, list) and bool(held) and all(isinstance(one, dict) for one in held)
+
+
+def _recipe_complaints(space: Space) -> Iterator[Complaint]:
+    own = of_recipe(space)
+    for key, dimension in own.items():
+        if values_of(dimension) is None:
+            yield (
+                ("space", key),
+                "all rows are transformed by each value, so that they must be counted; give it a "
+                "step, or list choices",
+            )
+    if own and (points_of(own) or 0) > MOST_RECIPES:
+        yield (
+            ("space", next(iter(own))),
+            f"the settings of preprocessing make {points_of(own):,} recipes, and all rows are "
+            f"transformed by each; search {MOST_RECIPES} at most",
+        )
+
+
+def _misfits(key: str, dimension: RangeConfig | ChoicesConfig, written: Written) -> Iterator[str]:
     """Yield what the searched setting refuses: an end of the range, or a choice."""
     seen: dict[str, str] = {}
     for name, value in _samples(dimension):
         try:
-            made = with_chosen(training, {key: value})
+            made = with_chosen(written, {key: value})
         except ValidationError as error:
             yield f"{name} does not do: {_first_fault(error)}"
             if isinstance(dimension, RangeConfig):
@@ -317,19 +373,19 @@ def _misfits(
         twin = seen.setdefault(made.model_dump_json(), name)
         if twin != name:
             yield f"{twin} and {name} are the same ({shorten(value)}); leave one away"
-    if isinstance(dimension, RangeConfig) and _leaves_fractions_out(key, dimension, training):
+    if isinstance(dimension, RangeConfig) and _leaves_fractions_out(key, dimension, written):
         yield (
             f"low ({dimension.low}) and high ({dimension.high}) are whole, so that no other number "
             f"would be tried, and {key} takes others; write {dimension.low}.0, or step: 1"
         )
 
 
-def _leaves_fractions_out(key: str, dimension: RangeConfig, training: TrainingConfig) -> bool:
+def _leaves_fractions_out(key: str, dimension: RangeConfig, written: Written) -> bool:
     """Say whether whole numbers are few of those that a setting takes; options take anything."""
     if not dimension.whole or dimension.step is not None or ".options." in key:
         return False
     try:
-        with_chosen(training, {key: dimension.low + 0.5})
+        with_chosen(written, {key: dimension.low + 0.5})
     except ValidationError:
         return False
     return True
@@ -349,15 +405,8 @@ def _samples(dimension: RangeConfig | ChoicesConfig) -> Iterator[tuple[str, Any]
         yield "high", dimension.high
 
 
-class _Around(BaseConfig):
-    """What a fault of training is told within, so that it names the setting from the top."""
-
-    training: TrainingConfig
-
-
 def _first_fault(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    return find_faults(_Around, [{**first, "loc": ("training", *first["loc"])}])[0].sentence
+    return find_faults(Written, error.errors(include_url=False)[:1])[0].sentence
 
 
 def _grid_complaints(tuning: TuningConfig) -> Iterator[Complaint]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.training import CustomModelConfig, MlpConfig, TrainingConfig
 from raypipe.config.tuning import MORE_IS_BETTER, ChoicesConfig, RangeConfig
 from raypipe.values.kinds import aside
@@ -22,6 +23,8 @@ class Search:
     """Most epochs of a trial; None: as many as training has."""
     models: tuple[MlpConfig | CustomModelConfig, ...] = ()
     """The architectures that may be chosen, so that the code that they name counts."""
+    recipes: tuple[PreprocessingConfig, ...] = ()
+    """The recipes that may be chosen; none if it is always the one that is written."""
 
     @property
     def more_is_better(self) -> bool:
@@ -53,6 +56,7 @@ class Tuned:
     """The settings that training goes on with."""
 
     settings: TrainingConfig
+    recipe: PreprocessingConfig
     chosen: dict[str, Any]
     """What a sweep chose of them; none if there was no sweep."""
     trial: int | None

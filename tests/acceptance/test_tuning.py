@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from raypipe.app.look import look
+from raypipe.model.bundle import load_bundle
 from raypipe.values.tuning import Trial, Tuned
 from tests.acceptance import tiny
 from tests.conftest import Project, Said, kill_group
@@ -306,6 +307,50 @@ tuning:
     tiny.approve(project)
     assert tiny.run(project).result["status"] == "succeeded"
     assert project.raypipe("score", "tiny", "incoming/part1.parquet").code == 0
+
+
+RECIPES = """
+tuning:
+  trials: 4
+  epochs: 1
+  sampler: grid
+  space:
+    preprocessing.groups.0.log: {choices: [false, true]}
+    training.learning_rate: {choices: [0.001, 0.03]}
+"""
+
+
+def test_recipes_are_searched_and_the_best_one_is_in_the_model(imported: Project) -> None:
+    project = imported
+    tiny_model = "{kind: custom, build: 'my_model:build'}"
+    project.write("tiny.yaml", sections(RECIPES, tiny_model))
+    first = tiny.run(project)
+    assert first.code == 0, first.err
+    assert len(trials_run(first)) == 4
+    tuned: Tuned = value(project, "choose")
+    log = tuned.chosen["preprocessing.groups.0.log"]
+    losses = {value(project, f"trial[{n}]").metrics["loss"] for n in range(4)}
+    assert len(losses) == 4, "recipe and learning rate both count"
+
+    tiny.approve(project)
+    assert tiny.run(project).result["status"] == "succeeded"
+    workshop = look(project.folder / ".raypipe")
+    (row,) = workshop.ledger.versions("tiny")
+    loaded = load_bundle(workshop.artifacts.path(row.bundle), workshop.artifacts.path)
+    assert loaded.transform.groups[0].log == log
+    assert project.raypipe("score", "tiny", "incoming/part1.parquet").code == 0
+    assert tiny.run(project).executed == []
+
+    project.edit("my_features.py", "SCALE = 1.0", "SCALE = 2.0")
+    planned = project.raypipe("plan", "tiny.yaml", "--json").result["steps"]
+    again = {step["name"] for step in planned if step["action"] != "hit"}
+    assert {"fit", "fit#2", "transform_shards[0]", "trial[0]", "train"} <= again, again
+
+    project.write("tiny.yaml", sections(RECIPES + "  when: never\n", tiny_model))
+    said = tiny.run(project)
+    assert (said.code, trials_run(said)) == (0, []), said.err
+    recalled: Tuned = value(project, "recall")
+    assert (recalled.chosen, recalled.recipe.groups[0].log) == (tuned.chosen, log)
 
 
 IMPOSSIBLE = {

@@ -21,6 +21,7 @@ from raypipe.runtime.imports import importing_from
 from raypipe.stages.tuning.sweeping import Sweep
 from raypipe.stages.tuning.trying import (
     Asked,
+    Rows,
     Shares,
     Work,
     from_text,
@@ -59,7 +60,7 @@ def each(workers: WorkersConfig) -> dict[str, float]:
 
 def sweep_on_ray(sweep: Sweep, concurrent: int) -> None:
     """Make the trials of a sweep, so many at once as there is room for."""
-    workers = sweep.work.training.workers
+    workers = sweep.work.written.training.workers
     if not room_for(workers):
         await_room(workers, concurrent)
     at_once = min(concurrent, room_for(workers))
@@ -162,17 +163,17 @@ def _try(config: dict[str, Any], work: Work) -> None:
 
 
 def _make(asked: Asked, work: Work) -> Trial:
-    if work.training.workers.count > 1:
+    workers = work.written.training.workers
+    if workers.count > 1:
         return try_with_workers(asked, work)
-    return try_settings(asked, work, _shares(work))
+    return try_settings(asked, work, _shares(work.rows_for(asked.chosen), gpu=workers.gpu))
 
 
-def _shares(work: Work) -> Shares:
-    files = tuple(file.file for file in (*work.train, *work.validation))
+def _shares(rows: Rows, *, gpu: bool) -> Shares:
+    files = tuple(file.file for file in (*rows.train, *rows.validation))
     if files not in _read:
         _read.clear()
-        gpu = work.training.workers.gpu
-        _read[files] = read_shares(work, torch.device("cuda" if gpu else "cpu"))
+        _read[files] = read_shares(rows, torch.device("cuda" if gpu else "cpu"))
     return _read[files]
 
 

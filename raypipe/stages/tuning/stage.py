@@ -1,13 +1,14 @@
 """The tuning stage, as a run calls it: trials are made and kept, and the best one is chosen."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
 from raypipe.config.data import SplitRule
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.training import TrainingConfig
-from raypipe.config.tuning import with_chosen
+from raypipe.config.tuning import Written, with_chosen
 from raypipe.engine.context import current
 from raypipe.engine.step import step
 from raypipe.errors import StepFailed, UsageError
@@ -15,12 +16,15 @@ from raypipe.values.dataset import TensorFile
 from raypipe.values.signature import Signature
 from raypipe.values.tuning import Search, Trial, Tuned, ranked
 
+Transformed: TypeAlias = tuple[list[TensorFile], list[TensorFile], Signature]
+"""Rows as a recipe makes them: the train split, the validation split, and what they are."""
+
 
 @step(
     num_cpus=0,
     batch="numbers",
     kept="known",
-    uncounted=("train", "validation", "signature", "concurrent"),
+    uncounted=("rows", "concurrent"),
 )
 def trial(
     numbers: list[int],
@@ -30,30 +34,31 @@ def trial(
     label: str,
     rule: SplitRule,
     repository: str,
-    train: list[TensorFile],
-    validation: list[TensorFile],
-    signature: Signature,
+    rows: list[Transformed],
     concurrent: int,
-    swept_on: tuple[list[TensorFile], ...] | None = None,
+    swept_on: list[Transformed] | None = None,
     known: tuple[tuple[int, Trial], ...] = (),
 ) -> list[Trial]:
     """Try settings: train with them on the train split, measure them on the validation split.
 
-    A trial is found again by its number, by what is searched and by the recipe, whatever the rows
-    are; `swept_on` is given where every change of the data should count. `known` are the trials of
-    this sweep that are kept: those of now go by what they came to.
+    `rows` are those of each recipe that may be chosen, in the order of `search.recipes`. A trial is
+    found again by its number, by what is searched and by the recipe, whatever the rows are;
+    `swept_on` is given where every change of the data should count. `known` are the trials of this
+    sweep that are kept: those of now go by what they came to.
     """
     from raypipe.stages.tuning.sweeping import Sweep
-    from raypipe.stages.tuning.trying import Work
+    from raypipe.stages.tuning.trying import Rows, Work
 
     here = current()
-    check_rows(train, validation)
+    for train, validation, _ in rows:
+        check_rows(train, validation)
     work = Work(
-        signature=signature,
-        training=training,
+        written=Written(training=training, preprocessing=recipe),
         search=search,
-        train=tuple(train),
-        validation=tuple(validation),
+        rows=tuple(
+            Rows(signature=signature, train=tuple(train), validation=tuple(validation))
+            for train, validation, signature in rows
+        ),
         context=here,
     )
     sweep = Sweep(work=work, numbers=tuple(numbers), known=dict(known))
@@ -72,14 +77,18 @@ def sweep_here(sweep: Any) -> None:
     from raypipe.stages.tuning.trying import read_shares, try_settings
 
     work = sweep.work
-    if work.training.workers.count > 1:
+    workers = work.written.training.workers
+    if workers.count > 1:
         raise UsageError(
-            f"training.workers.count is {work.training.workers.count}, but without Ray there is "
+            f"training.workers.count is {workers.count}, but without Ray there is "
             "one worker, this process",
             hint="run with --runtime ray, or set training.workers.count to 1",
         )
-    shares = read_shares(work)
+    shares = read_shares(work.rows[0])
     while (asked := sweep.next()) is not None:
+        rows = work.rows_for(asked.chosen)
+        if shares.rows is not rows:
+            shares = read_shares(rows)
         sweep.record(try_settings(asked, work, shares))
 
 
@@ -94,7 +103,9 @@ def check_rows(train: list[TensorFile], validation: list[TensorFile]) -> None:
 
 
 @step(driver=True)
-def choose(trials: list[Trial], training: TrainingConfig, search: Search) -> Tuned:
+def choose(
+    trials: list[Trial], training: TrainingConfig, recipe: PreprocessingConfig, search: Search
+) -> Tuned:
     """Return the settings that did best."""
     best = next(iter(ranked(trials, search)), None)
     if best is None:
@@ -102,8 +113,10 @@ def choose(trials: list[Trial], training: TrainingConfig, search: Search) -> Tun
             f"none of {len(trials)} trials came to anything; the first said: {trials[0].failed}",
             hint="mend what it says, or `--force trial` to try them again",
         )
+    made = with_chosen(Written(training=training, preprocessing=recipe), best.chosen)
     return Tuned(
-        settings=with_chosen(training, best.chosen),
+        settings=made.training,
+        recipe=made.preprocessing,
         chosen=best.chosen,
         trial=best.number,
         metrics=best.metrics,
@@ -111,17 +124,17 @@ def choose(trials: list[Trial], training: TrainingConfig, search: Search) -> Tun
 
 
 @step(driver=True)
-def recall(last: Tuned | None, training: TrainingConfig) -> Tuned:
+def recall(last: Tuned | None, training: TrainingConfig, recipe: PreprocessingConfig) -> Tuned:
     """Return the settings as written, with what the last sweep found in them, if there was one."""
     if last is None:
-        return Tuned(settings=training, chosen={}, trial=None, metrics={})
+        return Tuned(settings=training, recipe=recipe, chosen={}, trial=None, metrics={})
     try:
-        settings = with_chosen(training, last.chosen)
+        made = with_chosen(Written(training=training, preprocessing=recipe), last.chosen)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise UsageError(
-            f"what the last sweep found does not fit the settings of training any more: "
+            f"what the last sweep found does not fit the settings any more: "
             f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
             hint="set tuning.when to recipe, so that the sweep is run again, or take tuning away",
         ) from None
-    return Tuned(settings=settings, chosen=last.chosen, trial=last.trial, metrics=last.metrics)
+    return replace(last, settings=made.training, recipe=made.preprocessing)

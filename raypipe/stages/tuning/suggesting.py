@@ -17,10 +17,11 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from raypipe.config.training import TrainingConfig
 from raypipe.config.tuning import (
     ChoicesConfig,
     RangeConfig,
+    Written,
+    of_recipe,
     point_of,
     points_of,
     value_at,
@@ -40,7 +41,7 @@ Chosen = Mapping[str, Any]
 
 def suggest(
     search: Search,
-    training: TrainingConfig,
+    written: Written,
     number: int,
     known: Mapping[int, Trial],
     pending: Mapping[int, Chosen],
@@ -52,8 +53,8 @@ def suggest(
     """
     if search.sampler == "grid":
         return point_of(search.space, number)
-    if number == 0 and (written := as_written(search, training)) is not None:
-        return written
+    if number == 0 and (first := as_written(search, written)) is not None:
+        return first
     taken = {*map(identity, pending.values()), *(identity(one.chosen) for one in known.values())}
     for attempt in range(ATTEMPTS):
         chosen = _draw(search, number, attempt, known, pending)
@@ -83,11 +84,19 @@ def identity(chosen: Chosen) -> str:
     return json.dumps(chosen, sort_keys=True)
 
 
-def as_written(search: Search, training: TrainingConfig) -> dict[str, Any] | None:
+def recipe_of(search: Search, chosen: Chosen) -> int:
+    """Return which of the recipes of a search was chosen."""
+    own = of_recipe(search.space)
+    wanted = identity({key: chosen[key] for key in own})
+    places = range(len(search.recipes))
+    return next((n for n in places if identity(point_of(own, n)) == wanted), 0)
+
+
+def as_written(search: Search, written: Written) -> dict[str, Any] | None:
     """Return the searched settings as they are written; None if one is not within the space."""
     found: dict[str, Any] = {}
     for key, dimension in search.space.items():
-        within = list(_written_within(key, dimension, training))
+        within = list(_written_within(key, dimension, written))
         if not within:
             return None
         found[key] = within[0]
@@ -95,21 +104,21 @@ def as_written(search: Search, training: TrainingConfig) -> dict[str, Any] | Non
 
 
 def _written_within(
-    key: str, dimension: RangeConfig | ChoicesConfig, training: TrainingConfig
+    key: str, dimension: RangeConfig | ChoicesConfig, written: Written
 ) -> Iterator[Any]:
     try:
-        written = value_at(training, key)
+        value = value_at(written, key)
     except KeyError:  # an option of a model of the user's that is left to its default
         return
     if isinstance(dimension, ChoicesConfig):
-        full = training.model_dump()
+        full = written.model_dump()
         choices = dimension.choices
-        yield from (c for c in choices if with_chosen(training, {key: c}).model_dump() == full)
-    elif isinstance(written, int | float) and dimension.low <= written <= dimension.high:
+        yield from (c for c in choices if with_chosen(written, {key: c}).model_dump() == full)
+    elif isinstance(value, int | float) and dimension.low <= value <= dimension.high:
         values = values_of(dimension)
         if values is None:
-            yield written
-        elif (near := values[_nearest(dimension, written, len(values))]) == written:
+            yield value
+        elif (near := values[_nearest(dimension, value, len(values))]) == value:
             yield near
 
 

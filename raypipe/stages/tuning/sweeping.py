@@ -38,8 +38,7 @@ class Sweep:
         while self._left:
             number = self._left[0]
             pending = {one.number: one.chosen for one in self._pending.values()}
-            search, training = self.work.search, self.work.training
-            chosen = suggest(search, training, number, self.known, pending)
+            chosen = suggest(self.work.search, self.work.written, number, self.known, pending)
             if identity(chosen) in map(identity, pending.values()):
                 return None
             self._left.popleft()

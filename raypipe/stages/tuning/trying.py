@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raypipe.config.training import TrainingConfig
-from raypipe.config.tuning import with_chosen
+from raypipe.config.tuning import Written, with_chosen
 from raypipe.engine.context import StepContext
 from raypipe.errors import ClusterError, RaypipeError, StoreError
 from raypipe.values.dataset import TensorFile
@@ -23,24 +23,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows as one recipe makes them."""
+
+    signature: Signature
+    train: tuple[TensorFile, ...]
+    validation: tuple[TensorFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """What all trials of a sweep share."""
 
-    signature: Signature
-    training: TrainingConfig
-    """As written."""
+    written: Written
     search: Search
-    train: tuple[TensorFile, ...]
-    validation: tuple[TensorFile, ...]
+    rows: tuple[Rows, ...]
+    """By each of the recipes of the search, or by the one that is written."""
     context: StepContext
     """Of the step, to report to."""
 
     def settings(self, chosen: Mapping[str, Any]) -> TrainingConfig:
         """Return what a trial trains with; ValidationError where it does not fit together."""
-        made = with_chosen(self.training, chosen)
+        made = with_chosen(self.written, chosen).training
         if self.search.epochs is None:
             return made
         return made.model_copy(update={"epochs": self.search.epochs})
+
+    def rows_for(self, chosen: Mapping[str, Any]) -> Rows:
+        """Return the rows that a trial trains on."""
+        from raypipe.stages.tuning.suggesting import recipe_of
+
+        return self.rows[recipe_of(self.search, chosen)] if self.search.recipes else self.rows[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +68,15 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """The rows, read once for many trials."""
+    """Rows that were read, for many trials."""
 
+    rows: Rows
     train: "Share"
     validation: "Share"
     device: "torch.device"
 
 
-def read_shares(work: Work, device: "torch.device | None" = None) -> Shares:
+def read_shares(rows: Rows, device: "torch.device | None" = None) -> Shares:
     """Read the rows that trials train on and are measured by."""
     import torch
 
@@ -70,8 +84,9 @@ def read_shares(work: Work, device: "torch.device | None" = None) -> Shares:
 
     where = device or torch.device("cpu")
     return Shares(
-        train=read_share(work.train, work.signature).to(where),
-        validation=read_share(work.validation, work.signature).to(where),
+        rows=rows,
+        train=read_share(rows.train, rows.signature).to(where),
+        validation=read_share(rows.validation, rows.signature).to(where),
         device=where,
     )
 
@@ -83,7 +98,7 @@ def try_settings(asked: Asked, work: Work, shares: Shares) -> Trial:
     def train() -> tuple[dict[str, float], ...]:
         return measure(
             work.settings(asked.chosen),
-            work.signature,
+            shares.rows.signature,
             shares.train,
             shares.validation,
             on_epoch=Teller(context=work.context, place=asked.place),
@@ -103,11 +118,11 @@ def try_with_workers(asked: Asked, work: Work) -> Trial:
 
     def train() -> tuple[dict[str, float], ...]:
         settings = work.settings(asked.chosen)
-        folder = scratch / "checkpoints"
-        job = Job(signature=work.signature, settings=settings, folder=folder)
+        rows, folder = work.rows_for(asked.chosen), scratch / "checkpoints"
+        job = Job(signature=rows.signature, settings=settings, folder=folder)
         tell = Teller(context=work.context, place=asked.place)
         training = Training(job=job, tell=tell, paths=work.context.paths)
-        train_on_ray(training, work.train, work.validation, scratch)
+        train_on_ray(training, rows.train, rows.validation, scratch)
         state = job.finished()
         assert state is not None
         return state.history

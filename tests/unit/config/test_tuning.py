@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from raypipe.config.load import from_json, load, to_json
-from raypipe.config.training import TrainingConfig
 from raypipe.config.tuning import (
     ChoicesConfig,
     RangeConfig,
     TuningConfig,
+    Written,
     point_of,
     points_of,
+    recipes,
     value_at,
     values_of,
     with_chosen,
@@ -232,9 +233,31 @@ IMPOSSIBLE = {
         "runs on"
     ),
     "preprocessing.refit: {choices: [always, recipe]}": (
-        "line 13: tuning.space.preprocessing.refit: only settings under `training` can be "
-        "searched: with others each trial would need its own transform or its own rows; make a "
-        "settings file for each instead"
+        "line 13: tuning.space.preprocessing.refit: it cannot be searched: it says when the recipe "
+        "is fitted again, and not what it is"
+    ),
+    "data.split.salt: {choices: [a, b]}": (
+        "line 13: tuning.space.data.split.salt: only settings under `training` and `preprocessing` "
+        "can be searched: with others each trial would need its own rows; make a settings file for "
+        "each instead"
+    ),
+    "preprocessing.groups.1.log: {choices: [true, false]}": (
+        "line 13: tuning.space.preprocessing.groups.1.log: preprocessing.groups has 1 entries, "
+        "counted from 0; there is no '1'"
+    ),
+    "preprocessing.groups.0.impute: {choices: [mean, mode]}": (
+        "line 13: tuning.space.preprocessing.groups.0.impute: choices.1 does not do: "
+        "preprocessing.groups.0.impute is 'mode'; it must be 'mean', 'median' or 'zero'"
+    ),
+    "preprocessing.groups: {choices: [[{kind: cyclic, columns: [temp], period: 24}], "
+    "[{kind: numeric, columns: [late]}]]}": (
+        "line 13: tuning.space.preprocessing.groups: it makes a recipe whose group 0 reads the "
+        "label 'late'; a model cannot be asked with the answer: leave it out"
+    ),
+    "preprocessing.groups.0: {choices: [{kind: embedding, columns: [temp], limit: 3}, {kind: "
+    "embedding, columns: [temp], limit: 4}]}, preprocessing.groups.0.limit: {low: 1, high: 3}": (
+        "line 13: tuning.space.preprocessing.groups.0.limit: preprocessing.groups.0 is searched "
+        "whole; write this setting into its choices"
     ),
 }
 
@@ -324,39 +347,79 @@ def test_the_command_says_the_same_and_exits_with_2(project: Project):
 # --- what a choice of settings comes to ---------------------------------------------------------
 
 
+def around(training, groups=({"kind": "numeric", "columns": ["temp"]},)):
+    return Written.model_validate({"training": training, "preprocessing": {"groups": groups}})
+
+
 def test_chosen_settings_take_the_place_of_those_that_are_written():
-    written = TrainingConfig.model_validate(
-        {"epochs": 9, "model": {"kind": "tabular_mlp", "hidden": [8], "dropout": 0.2}}
-    )
+    written = around({"epochs": 9, "model": {"kind": "tabular_mlp", "hidden": [8], "dropout": 0.2}})
     chosen = {RATE: 0.5, "training.model.hidden": [4, 2]}
     made = with_chosen(written, chosen)
-    assert (made.learning_rate, made.epochs) == (0.5, 9)
-    assert (made.model.hidden, made.model.dropout) == ((4, 2), 0.2)
-    assert written.learning_rate == 0.001
+    assert (made.training.learning_rate, made.training.epochs) == (0.5, 9)
+    assert (made.training.model.hidden, made.training.model.dropout) == ((4, 2), 0.2)
+    assert written.training.learning_rate == 0.001
     assert with_chosen(written, {}) == written
 
 
 def test_a_whole_section_can_be_chosen():
-    written = TrainingConfig.model_validate({"model": {"kind": "tabular_mlp", "hidden": [8]}})
+    written = around({"model": {"kind": "tabular_mlp", "hidden": [8]}})
     made = with_chosen(written, {"training.model": {"build": "m:f", "options": {"width": 3}}})
-    assert (made.model.build, made.model.options) == ("m:f", {"width": 3})
+    assert (made.training.model.build, made.training.model.options) == ("m:f", {"width": 3})
 
 
 def test_a_chosen_option_stands_beside_those_that_are_written():
-    written = TrainingConfig.model_validate(
-        {"model": {"build": "m:f", "options": {"depth": 2, "width": 3}}}
-    )
+    written = around({"model": {"build": "m:f", "options": {"depth": 2, "width": 3}}})
     made = with_chosen(written, {"training.model.options.width": 5})
-    assert made.model.options == {"depth": 2, "width": 5}
+    assert made.training.model.options == {"depth": 2, "width": 5}
 
 
 def test_a_setting_is_found_as_written_or_by_its_default():
-    training = TrainingConfig.model_validate({"model": {"kind": "tabular_mlp", "hidden": [8]}})
-    assert value_at(training, "training.model.hidden") == [8]
-    assert value_at(training, RATE) == 0.001
-    for unknown in ("training.rate", "training.model.hidden.0", "training.model.width"):
+    written = around({"model": {"kind": "tabular_mlp", "hidden": [8]}})
+    assert value_at(written, "training.model.hidden") == [8]
+    assert value_at(written, RATE) == 0.001
+    assert value_at(written, "preprocessing.groups.0.impute") == "mean"
+    for unknown in ("training.rate", "training.model.width", "preprocessing.groups.1.kind"):
         with pytest.raises(KeyError):
-            value_at(training, unknown)
+            value_at(written, unknown)
+
+
+def test_a_group_of_columns_is_named_by_its_number():
+    groups = ({"kind": "numeric", "columns": ["a"]}, {"kind": "embedding", "columns": ["b"]})
+    written = around({}, groups)
+    made = with_chosen(written, {"preprocessing.groups.1.limit": 9})
+    assert made.preprocessing.groups[1].limit == 9
+    assert made.preprocessing.groups[0] == written.preprocessing.groups[0]
+    assert made.training == written.training
+
+
+def test_each_recipe_that_may_be_chosen_is_there_once():
+    groups = ({"kind": "numeric", "columns": ["a"]}, {"kind": "embedding", "columns": ["b"]})
+    space = {
+        RATE: RangeConfig(low=0.1, high=0.2),
+        "preprocessing.groups.0.log": ChoicesConfig(choices=(False, True)),
+        "preprocessing.groups.1.limit": whole(10, 30, 10),
+    }
+    made = [one.groups for one in recipes(space, around({}, groups))]
+    assert [(first.log, second.limit) for first, second in made] == [
+        (log, limit) for log in (False, True) for limit in (10, 20, 30)
+    ]
+    assert recipes({RATE: space[RATE]}, around({}, groups)) == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("limit: {low: 1, high: 100}", "make 100 recipes, and all rows are transformed by each; "),
+        ("limit: {low: 1, high: 1000000}", "make 1,000,000 recipes"),
+    ],
+)
+def test_more_recipes_than_rows_are_worth_are_refused(file, setting, says):
+    Path("s.yaml").write_text(
+        BASE.replace("{kind: numeric, columns: [distance, temp]}", "{kind: one_hot, columns: [a]}")
+        + f"tuning:\n  {space(f'preprocessing.groups.0.{setting}')}\n"
+    )
+    with pytest.raises(SettingsError, match=says):
+        load("s.yaml")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.training import TrainingConfig
-from raypipe.config.tuning import ChoicesConfig, RangeConfig
+from raypipe.config.tuning import ChoicesConfig, RangeConfig, Written
 from raypipe.values.tuning import Search
 
 RATE, WIDTH = "training.learning_rate", "training.model.hidden"
@@ -39,3 +40,16 @@ def training() -> TrainingConfig:
             "patience": None,
         }
     )
+
+
+@pytest.fixture
+def recipe() -> PreprocessingConfig:
+    """A recipe as written."""
+    groups = [{"kind": "numeric", "columns": ["temp", "wind"]}]
+    return PreprocessingConfig.model_validate({"groups": groups})
+
+
+@pytest.fixture
+def written(training: TrainingConfig, recipe: PreprocessingConfig) -> Written:
+    """All that a search goes around."""
+    return Written(training=training, preprocessing=recipe)

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from raypipe.config.data import HashSplit
-from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.tuning import ChoicesConfig, with_chosen
 from raypipe.engine.context import within
 from raypipe.errors import ClusterError, StepFailed, StoreError, UsageError
@@ -28,7 +27,7 @@ def handed_in(context):
 
 
 @pytest.fixture
-def run(search, training, signature, tensor_file, handed_in):
+def run(search, training, recipe, signature, tensor_file, handed_in):
     """Run the stage on a shard."""
 
     def run(numbers=(0, 1, 2), space=None, settings=None, known=(), **other):
@@ -38,12 +37,11 @@ def run(search, training, signature, tensor_file, handed_in):
             list(numbers),
             search(space, **other),
             settings or training,
-            PreprocessingConfig.model_construct(groups=()),
+            recipe,
             "late",
             HashSplit(columns=("number",)),
             "mine",
-            **splits,
-            signature=signature,
+            rows=[(splits["train"], splits["validation"], signature)],
             concurrent=2,
             known=known,
         )
@@ -107,9 +105,9 @@ def test_a_model_that_cannot_be_built_is_a_failed_trial(run, training):
     assert (bad.metrics, bad.history) == ({}, ())
 
 
-def test_where_no_trial_comes_to_anything_the_stage_fails(run, handed_in, training):
+def test_where_no_trial_comes_to_anything_the_stage_fails(run, handed_in, written):
     space = {"training.model.build": ChoicesConfig(choices=("no.such:a", "no.such:b"))}
-    custom = with_chosen(training, {"training.model": {"build": "no.such:c"}})
+    custom = with_chosen(written, {"training.model": {"build": "no.such:c"}}).training
     with pytest.raises(StepFailed, match=r"none of 2 trials came to anything.*no\.such"):
         run((0, 1), space=space, settings=custom)
     assert handed_in == {}
@@ -119,6 +117,39 @@ def test_a_metric_that_the_rows_do_not_give_fails_each_trial(run, tensor_file):
     alike = [tensor_file("alike", 40, positive=True)]
     with pytest.raises(StepFailed, match="give no auc: they are all of one class"):
         run((0, 1), metric="auc", validation=alike)
+
+
+def test_each_trial_trains_on_the_rows_of_the_recipe_that_it_chose(
+    search, training, recipe, signature, tensor_file, handed_in
+):
+    """The rows of one recipe lack the index, so that a model that read them would be another."""
+    plain = replace(signature, tensors=signature.tensors[:1])
+    key = "preprocessing.groups.0.log"
+    tried = tuple(
+        recipe.model_copy(update={"groups": (recipe.groups[0].model_copy(update={"log": log}),)})
+        for log in (False, True)
+    )
+    train, validation = [tensor_file("t", 80)], [tensor_file("v", 40)]
+
+    def trials(rows):
+        space = {key: ChoicesConfig(choices=(False, True))}
+        return trial(
+            [0, 1],
+            search(space, sampler="grid", recipes=tried),
+            training,
+            recipe,
+            "late",
+            HashSplit(columns=("number",)),
+            "mine",
+            rows=[(train, validation, one) for one in rows],
+            concurrent=2,
+        )
+
+    first, second = trials([signature, plain])
+    assert (first.chosen, second.chosen) == ({key: False}, {key: True})
+    assert first.metrics["loss"] != second.metrics["loss"]
+    swapped = trials([plain, signature])
+    assert [one.metrics for one in swapped] == [second.metrics, first.metrics]
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
@@ -145,13 +176,11 @@ def test_the_stage_is_imported_without_torch_ray_and_optuna():
 
 
 @pytest.fixture
-def work(search, training, signature, context):
+def work(search, written, context):
     return Work(
-        signature=signature,
-        training=training,
+        written=written,
         search=search(),
-        train=(),
-        validation=(),
+        rows=(),
         context=context,
     )
 
@@ -220,39 +249,52 @@ def came_to(number, loss, failed=""):
 
 
 @pytest.mark.parametrize(("metric", "best"), [("loss", 2), ("auc", 3)])
-def test_training_goes_on_with_what_did_best(search, training, metric, best):
+def test_training_goes_on_with_what_did_best(search, training, recipe, metric, best):
     trials = [came_to(1, 0.5, "no"), came_to(2, 0.4), came_to(3, 0.6), came_to(4, 0.4)]
-    tuned = choose(trials, training, search(metric=metric))
+    tuned = choose(trials, training, recipe, search(metric=metric))
     assert (tuned.trial, tuned.chosen) == (best, {RATE: best / 10})
     assert tuned.metrics == trials[best - 1].metrics
     assert tuned.settings == training.model_copy(update={"learning_rate": best / 10})
+    assert tuned.recipe == recipe
 
 
-def test_nothing_is_chosen_where_nothing_came_to_anything(search, training):
+def test_training_goes_on_with_the_recipe_that_did_best(search, training, recipe):
+    log = {"preprocessing.groups.0.log": True}
+    tuned = choose([replace(came_to(0, 0.5), chosen=log)], training, recipe, search())
+    assert tuned.recipe.groups == (recipe.groups[0].model_copy(update={"log": True}),)
+    assert tuned.settings == training
+
+
+def test_nothing_is_chosen_where_nothing_came_to_anything(search, training, recipe):
     with pytest.raises(StepFailed, match="the first said: too wide") as error:
-        choose([came_to(0, 0, "too wide"), came_to(1, 0, "too deep")], training, search())
+        choose([came_to(0, 0, "too wide"), came_to(1, 0, "too deep")], training, recipe, search())
     assert "--force trial" in error.value.hint
 
 
-def test_without_a_sweep_before_the_settings_are_as_written(training):
-    assert recall(None, training) == Tuned(settings=training, chosen={}, trial=None, metrics={})
+def test_without_a_sweep_before_the_settings_are_as_written(training, recipe):
+    assert recall(None, training, recipe) == Tuned(
+        settings=training, recipe=recipe, chosen={}, trial=None, metrics={}
+    )
 
 
-def test_what_the_last_sweep_found_is_put_into_the_settings_of_now(training):
-    last = Tuned(settings=training, chosen={RATE: 0.5}, trial=2, metrics={"loss": 0.1})
+def test_what_the_last_sweep_found_is_put_into_the_settings_of_now(training, recipe):
+    chosen = {RATE: 0.5, "preprocessing.groups.0.log": True}
+    last = Tuned(settings=training, recipe=recipe, chosen=chosen, trial=2, metrics={"loss": 0.1})
     now = training.model_copy(update={"epochs": 7})
-    found = recall(last, now)
+    found = recall(last, now, recipe)
+    assert found.recipe.groups[0].log
     assert (found.settings.learning_rate, found.settings.epochs) == (0.5, 7)
     assert (found.chosen, found.trial, found.metrics) == (last.chosen, 2, last.metrics)
 
 
-def test_what_the_last_sweep_found_for_another_model_is_refused(training):
+def test_what_the_last_sweep_found_for_another_model_is_refused(training, recipe):
     last = Tuned(
         settings=training,
+        recipe=recipe,
         chosen={"training.model.options.width": 5},
         trial=0,
         metrics={},
     )
-    with pytest.raises(UsageError, match="does not fit the settings of training") as error:
-        recall(last, training)
+    with pytest.raises(UsageError, match="does not fit the settings any more") as error:
+        recall(last, training, recipe)
     assert "tuning.when" in error.value.hint

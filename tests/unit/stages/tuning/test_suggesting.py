@@ -6,7 +6,7 @@ import statistics
 import optuna
 import pytest
 
-from raypipe.config.tuning import ChoicesConfig, RangeConfig
+from raypipe.config.tuning import ChoicesConfig, RangeConfig, with_chosen
 from raypipe.stages.tuning.suggesting import as_written, identity, suggest
 from raypipe.values.tuning import Trial
 
@@ -17,11 +17,11 @@ def came_to(number, chosen, value, metric="loss"):
     return Trial(number=number, chosen=chosen, metrics={metric: value})
 
 
-def sequence(search, training, count, value=lambda chosen: 1.0):
+def sequence(search, written, count, value=lambda chosen: 1.0):
     """Make so many trials, each of which comes to `value` of its settings."""
     known = {}
     for number in range(count):
-        chosen = suggest(search, training, number, known, {})
+        chosen = suggest(search, written, number, known, {})
         known[number] = came_to(number, chosen, value(chosen), search.metric)
     return [trial.chosen for trial in known.values()]
 
@@ -30,8 +30,8 @@ def sequence(search, training, count, value=lambda chosen: 1.0):
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_the_first_trial_tries_the_settings_as_they_are_written(search, training, sampler):
-    first = suggest(search(sampler=sampler), training, 0, {}, {})
+def test_the_first_trial_tries_the_settings_as_they_are_written(search, written, sampler):
+    first = suggest(search(sampler=sampler), written, 0, {}, {})
     assert first == {RATE: 0.01, WIDTH: [8]}
 
 
@@ -47,8 +47,8 @@ def test_the_first_trial_tries_the_settings_as_they_are_written(search, training
     ],
     ids=["below", "between steps", "no choice", "below whole", "none", "no such option"],
 )
-def test_what_is_written_outside_the_space_is_not_tried(search, training, space):
-    assert as_written(search(space), training) is None
+def test_what_is_written_outside_the_space_is_not_tried(search, written, space):
+    assert as_written(search(space), written) is None
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,13 @@ def test_what_is_written_outside_the_space_is_not_tried(search, training, space)
         (ChoicesConfig(choices=(3, 2)), DEPTH, 2),
     ],
 )
-def test_what_is_written_is_found_within_a_space(search, training, dimension, key, found):
-    assert as_written(search({key: dimension}), training) == {key: found}
+def test_what_is_written_is_found_within_a_space(search, written, dimension, key, found):
+    assert as_written(search({key: dimension}), written) == {key: found}
 
 
-def test_a_section_that_comes_to_what_is_written_is_found_in_its_choices(search, training):
+def test_a_section_that_comes_to_what_is_written_is_found_in_its_choices(search, written):
     choices = ({"build": "m:f"}, {"kind": "tabular_mlp", "hidden": [8], "dropout": 0.1})
-    written = training.model_copy(
-        update={"model": training.model.model_copy(update={"dropout": 0.1})}
-    )
+    written = with_chosen(written, {"training.model.dropout": 0.1})
     found = as_written(search({"training.model": ChoicesConfig(choices=choices)}), written)
     assert found == {"training.model": choices[1]}
 
@@ -80,21 +78,21 @@ def test_a_section_that_comes_to_what_is_written_is_found_in_its_choices(search,
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_the_same_history_gives_the_same_suggestion(search, training, sampler):
+def test_the_same_history_gives_the_same_suggestion(search, written, sampler):
     asked = search(sampler=sampler)
-    tried = sequence(asked, training, 7)
-    assert sequence(asked, training, 7) == tried
+    tried = sequence(asked, written, 7)
+    assert sequence(asked, written, 7) == tried
     assert len({identity(chosen) for chosen in tried}) == 7
-    assert sequence(search(sampler=sampler, seed=1), training, 7)[1:] != tried[1:]
+    assert sequence(search(sampler=sampler, seed=1), written, 7)[1:] != tried[1:]
 
 
-def test_random_draws_do_not_depend_on_what_the_others_came_to(search, training):
-    rising = sequence(search(), training, 6, value=lambda chosen: chosen[RATE])
-    assert sequence(search(), training, 6, value=lambda chosen: -chosen[RATE]) == rising
+def test_random_draws_do_not_depend_on_what_the_others_came_to(search, written):
+    rising = sequence(search(), written, 6, value=lambda chosen: chosen[RATE])
+    assert sequence(search(), written, 6, value=lambda chosen: -chosen[RATE]) == rising
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_suggestions_are_within_the_space_and_of_its_types(search, training, sampler):
+def test_suggestions_are_within_the_space_and_of_its_types(search, written, sampler):
     space = {
         RATE: RangeConfig(low=0.001, high=0.1, log=True),
         "training.weight_decay": RangeConfig(low=0.1, high=0.75, step=0.2),
@@ -102,7 +100,7 @@ def test_suggestions_are_within_the_space_and_of_its_types(search, training, sam
         "training.batch_size": RangeConfig(low=8, high=1024, log=True),
         WIDTH: ChoicesConfig(choices=([4], [8, 4])),
     }
-    for chosen in sequence(search(space, sampler=sampler), training, 20):
+    for chosen in sequence(search(space, sampler=sampler), written, 20):
         assert 0.001 <= chosen[RATE] <= 0.1
         assert chosen["training.weight_decay"] in {0.1, 0.3, 0.5, 0.7}
         assert chosen[DEPTH] in {1, 4, 7, 10}
@@ -112,14 +110,14 @@ def test_suggestions_are_within_the_space_and_of_its_types(search, training, sam
         assert chosen[WIDTH] in ([4], [8, 4])
 
 
-def test_log_searches_magnitudes(search, training):
+def test_log_searches_magnitudes(search, written):
     space = {RATE: RangeConfig(low=0.0001, high=1.0, log=True)}
-    drawn = [math.log10(one[RATE]) for one in sequence(search(space), training, 60)]
+    drawn = [math.log10(one[RATE]) for one in sequence(search(space), written, 60)]
     assert -2.6 < statistics.median(drawn) < -1.4
 
 
 @pytest.mark.parametrize(("metric", "sign"), [("loss", 1), ("auc", -1)])
-def test_tpe_goes_where_the_best_trials_were(search, training, metric, sign):
+def test_tpe_goes_where_the_best_trials_were(search, written, metric, sign):
     """Of twenty trials the later half is nearer to the best place than random draws are."""
 
     def value(chosen):
@@ -128,7 +126,7 @@ def test_tpe_goes_where_the_best_trials_were(search, training, metric, sign):
     def far(sampler):
         space = {RATE: RangeConfig(low=0.0001, high=1.0, log=True)}
         tried = [
-            sequence(search(space, sampler=sampler, metric=metric, seed=n), training, 20, value)
+            sequence(search(space, sampler=sampler, metric=metric, seed=n), written, 20, value)
             for n in range(3)
         ]
         return statistics.mean(sign * value(chosen) for one in tried for chosen in one[10:])
@@ -136,21 +134,21 @@ def test_tpe_goes_where_the_best_trials_were(search, training, metric, sign):
     assert far("tpe") < 0.8 * far("random")
 
 
-def test_a_trial_that_failed_is_none_that_did_well(search, training):
+def test_a_trial_that_failed_is_none_that_did_well(search, written):
     asked = search(sampler="tpe")
     known = {
         number: Trial(number=number, chosen=chosen, metrics={}, failed="too wide")
-        for number, chosen in enumerate(sequence(asked, training, 6))
+        for number, chosen in enumerate(sequence(asked, written, 6))
     }
-    assert suggest(asked, training, 6, known, {})
+    assert suggest(asked, written, 6, known, {})
 
 
-def test_what_is_under_way_is_not_suggested_again(search, training):
+def test_what_is_under_way_is_not_suggested_again(search, written):
     space = {DEPTH: ChoicesConfig(choices=(1, 2, 3))}
     for sampler in ("random", "tpe"):
         asked = search(space, sampler=sampler)
         known = {0: came_to(0, {DEPTH: 2}, 1.0)}
-        assert suggest(asked, training, 2, known, {1: {DEPTH: 1}}) == {DEPTH: 3}
+        assert suggest(asked, written, 2, known, {1: {DEPTH: 1}}) == {DEPTH: 3}
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
@@ -162,28 +160,28 @@ def test_what_is_under_way_is_not_suggested_again(search, training):
         {"training.weight_decay": RangeConfig(low=0.1, high=1.2, step=0.1)},
     ],
 )
-def test_nothing_is_tried_twice_while_something_is_left(search, training, sampler, space):
-    tried = sequence(search(space, sampler=sampler), training, 12, lambda one: len(str(one)))
+def test_nothing_is_tried_twice_while_something_is_left(search, written, sampler, space):
+    tried = sequence(search(space, sampler=sampler), written, 12, lambda one: len(str(one)))
     assert len({identity(chosen) for chosen in tried}) == 12
 
 
-def test_once_all_was_tried_something_comes_again(search, training):
+def test_once_all_was_tried_something_comes_again(search, written):
     space = {DEPTH: ChoicesConfig(choices=(1, 2))}
-    tried = sequence(search(space), training, 4)
+    tried = sequence(search(space), written, 4)
     assert {chosen[DEPTH] for chosen in tried[:2]} == {1, 2}
     assert {chosen[DEPTH] for chosen in tried} == {1, 2}
 
 
-def test_choices_that_are_equal_and_of_other_types_are_told_apart(search, training):
+def test_choices_that_are_equal_and_of_other_types_are_told_apart(search, written):
     space = {"training.model.options.deep": ChoicesConfig(choices=(1, True, 1.0))}
-    tried = sequence(search(space), training, 3)
+    tried = sequence(search(space), written, 3)
     found = [chosen["training.model.options.deep"] for chosen in tried]
     assert sorted(map(repr, found)) == ["1", "1.0", "True"]
 
 
-def test_a_grid_goes_point_by_point(search, training):
+def test_a_grid_goes_point_by_point(search, written):
     space = {DEPTH: RangeConfig(low=1, high=2), WIDTH: ChoicesConfig(choices=([4], [8]))}
-    tried = sequence(search(space, sampler="grid"), training, 4)
+    tried = sequence(search(space, sampler="grid"), written, 4)
     assert [(one[DEPTH], one[WIDTH]) for one in tried] == [(1, [4]), (1, [8]), (2, [4]), (2, [8])]
 
 
@@ -192,8 +190,8 @@ def test_settings_are_the_same_in_whatever_order_they_are_named():
     assert identity({"a": 1}) != identity({"a": 1.0})
 
 
-def test_optuna_says_nothing_and_is_left_as_loud_as_it_was(search, training, capfd):
+def test_optuna_says_nothing_and_is_left_as_loud_as_it_was(search, written, capfd):
     before = optuna.logging.get_verbosity()
-    suggest(search(sampler="tpe"), training, 1, {}, {})
+    suggest(search(sampler="tpe"), written, 1, {}, {})
     assert optuna.logging.get_verbosity() == before
     assert capfd.readouterr() == ("", "")

@@ -24,16 +24,14 @@ def handed_in(context):
 
 
 @pytest.fixture
-def begin(search, training, signature, context):
+def begin(search, written, context):
     """Makes a sweep."""
 
     def begin(numbers, known=(), space=None, **other):
         work = Work(
-            signature=signature,
-            training=training,
+            written=written,
             search=search(space, **other),
-            train=(),
-            validation=(),
+            rows=(),
             context=context,
         )
         known = {trial.number: trial for trial in known}
