@@ -17,6 +17,7 @@ TUNING = """tuning:
   space:
     training.learning_rate: {low: 0.0003, high: 0.03, log: true}
     training.batch_size: {choices: [32, 64, 128]}
+    preprocessing.groups.0.log: {choices: [false, true]}
 """
 
 
