@@ -27,7 +27,7 @@ from raypipe.stages.data import dataset_at
 from raypipe.store.rows import CaptureRow, ModelVersionRow
 from raypipe.store.segments import SegmentWriter, read_records, segments
 from raypipe.store.versions import open_store
-from raypipe.values.feedback import Captured, LogPart, Registered
+from raypipe.values.feedback import LAST_ROW, Captured, LogPart, Registered
 from raypipe.values.label import label_text, told_text
 from raypipe.values.signature import Label
 from raypipe.values.uri import parse_uri
@@ -150,8 +150,11 @@ def _told(table: "pa.Table", file: Path, names: set[str]) -> Iterator[_Told]:
         row = 0 if rows is None else rows[number]
         if not isinstance(ids[number], str) or not ids[number]:
             raise UsageError(f"{file.name!r}, row {number}: request_id is {ids[number]!r}")
-        if type(row) is not int or row < 0:
-            raise UsageError(f"{file.name!r}, row {number}: request_row is {row!r}")
+        if type(row) is not int or not 0 <= row <= LAST_ROW:
+            raise UsageError(
+                f"{file.name!r}, row {number}: request_row is {row!r}",
+                hint=f"rows of a request count from 0, to {LAST_ROW} at most",
+            )
         one = _Told(request=ids[number], row=row, label=_plain(value))
         if one.of in seen:
             raise UsageError(

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
 import signal
@@ -162,10 +163,15 @@ def _watch(workshop: Workshop, state: GatewayState) -> None:
 
 
 def _seal(paths: HomePaths) -> None:
+    """Seal what can be; whatever is wrong with the log, the gateway answers on."""
     from raypipe.store.segments import seal
 
-    with contextlib.suppress(RaypipeError):  # of a full disk the gateway tells those who ask it
+    try:
         seal(paths.requests)
+    except RaypipeError:  # of a full disk the gateway tells those who ask it
+        pass
+    except Exception:
+        logging.getLogger("raypipe.serving").exception("the request log cannot be sealed")
 
 
 @contextlib.contextmanager

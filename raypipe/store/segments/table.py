@@ -39,4 +39,8 @@ def _column(field: pa.Field, records: Sequence[dict[str, Any]]) -> pa.Array:
         pa.int64(): (int,),
     }[field.type]
     values = (record.get(field.name) for record in records)
-    return pa.array([value if isinstance(value, kinds) else None for value in values], field.type)
+    fitting = [value if isinstance(value, kinds) else None for value in values]
+    try:
+        return pa.array(fitting, field.type)
+    except (pa.ArrowInvalid, OverflowError):  # a number that no column holds; `body` has it
+        return pa.array([v if v is None or abs(v) < 1 << 63 else None for v in fitting], field.type)
