@@ -72,7 +72,7 @@ def serve_run(request: ServeRequest, say: Callable[[Json], None]) -> None:
             pass
         finally:
             with unheard():
-                _remove(paths, state)
+                remove(paths, state)
                 _seal(paths)
 
 
@@ -195,18 +195,25 @@ def _close(paths: HomePaths, state: GatewayState) -> None:
     close_ray()
 
 
-def remove_left_over(paths: HomePaths) -> int:
-    """End and remove what a gateway that is gone left behind; return how many processes."""
+def remove_left_over(paths: HomePaths) -> None:
+    """End and remove what a gateway that is gone left behind; one that is up is left alone."""
     state = GatewayState.read(paths)
-    return 0 if state is None else _remove(paths, state)
+    if state is not None and not state.is_alive:
+        remove(paths, state)
 
 
-def _remove(paths: HomePaths, state: GatewayState) -> int:
+def remove(paths: HomePaths, state: GatewayState) -> int:
+    """End and remove what is left of one gateway; return how many processes.
+
+    Another that was started meanwhile keeps its own.
+    """
     ended = end_marked(state.marked, patience=GRACE)
     if state.folder:
         shutil.rmtree(state.folder, ignore_errors=True)
-    shutil.rmtree(paths.replica(0).parent, ignore_errors=True)
-    state_file(paths).unlink(missing_ok=True)
+    now = GatewayState.read(paths)
+    if now is not None and now.mark == state.mark:
+        shutil.rmtree(paths.replica(0).parent, ignore_errors=True)
+        state_file(paths).unlink(missing_ok=True)
     return ended
 
 
