@@ -27,7 +27,7 @@ from raypipe.stages.data import dataset_at
 from raypipe.store.rows import CaptureRow, ModelVersionRow
 from raypipe.store.segments import SegmentWriter, read_records, segments
 from raypipe.store.versions import open_store
-from raypipe.values.feedback import Captured, LogPart, Registered
+from raypipe.values.feedback import LAST_ROW, Captured, LogPart, Registered
 from raypipe.values.label import label_text, told_text
 from raypipe.values.signature import Label
 from raypipe.values.uri import parse_uri
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 REVIEW = "review_captured"
+LONGEST_ID = 256
+"""Letters of a request's id, ours or the client's, as the gateway takes it."""
 
 # --- labels by a file ---------------------------------------------------------------------------
 
@@ -148,10 +150,21 @@ def _told(table: "pa.Table", file: Path, names: set[str]) -> Iterator[_Told]:
         if value is None:  # not known yet: another file may say it
             continue
         row = 0 if rows is None else rows[number]
-        if not isinstance(ids[number], str) or not ids[number]:
-            raise UsageError(f"{file.name!r}, row {number}: request_id is {ids[number]!r}")
-        if type(row) is not int or row < 0:
-            raise UsageError(f"{file.name!r}, row {number}: request_row is {row!r}")
+        if not isinstance(ids[number], str) or not 0 < len(ids[number]) <= LONGEST_ID:
+            raise UsageError(
+                f"{file.name!r}, row {number}: request_id is {_short(ids[number])}",
+                hint=f"it is a text of 1 to {LONGEST_ID} letters",
+            )
+        if type(row) is not int or not 0 <= row <= LAST_ROW:
+            raise UsageError(
+                f"{file.name!r}, row {number}: request_row is {row!r}",
+                hint=f"rows of a request count from 0, to {LAST_ROW} at most",
+            )
+        if isinstance(value, bytes | list | dict) or value != value:  # a NaN
+            raise UsageError(
+                f"{file.name!r}, row {number}: the label is {_short(value)}",
+                hint="a label is a number, a text, true or false",
+            )
         one = _Told(request=ids[number], row=row, label=_plain(value))
         if one.of in seen:
             raise UsageError(
@@ -162,6 +175,11 @@ def _told(table: "pa.Table", file: Path, names: set[str]) -> Iterator[_Told]:
         yield one
     if not seen:
         raise UsageError(f"{file.name!r} tells no label: the column {columns[0]!r} is empty")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _plain(value: Any) -> Any:

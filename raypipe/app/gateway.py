@@ -103,6 +103,11 @@ def claimed(paths: HomePaths) -> Iterator[None]:
         claim.release()
 
 
+def is_claimed(paths: HomePaths) -> bool:
+    """Say whether a process is the gateway of a home, though it may not have told so yet."""
+    return FileClaims(paths.claims).is_held(CLAIM)
+
+
 def find(paths: HomePaths) -> GatewayState | None:
     """Return the gateway that is up, whether it is ready or still starts; None if none is."""
     state = GatewayState.read(paths)

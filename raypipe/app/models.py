@@ -172,7 +172,18 @@ def read_rows(file: Path) -> "pa.Table":
     if file.suffix not in readers:
         raise UsageError(f"{file.name!r} is none of {', '.join(readers)}", hint="convert it")
     try:
-        return readers[file.suffix](file)
+        table = readers[file.suffix](file)
     except (pa.ArrowInvalid, OSError) as error:
         first = str(error).splitlines()[0]
         raise UsageError(f"{file.name!r} cannot be read: {first}", hint="write it again") from error
+    _require_different_names(table, file)
+    return table
+
+
+def _require_different_names(table: "pa.Table", file: Path) -> None:
+    names = table.column_names
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(
+            f"{file.name!r} has the column {twice!r} {names.count(twice)} times",
+            hint="name each column once",
+        )

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop
-from raypipe.app.gateway import GatewayState, find, log_file
+from raypipe.app.gateway import GatewayState, find, is_claimed, log_file
 from raypipe.app.look import look, workshop_of
 from raypipe.app.supervise import (
     START_TIMEOUT,
     ServeRequest,
     about,
+    remove,
     remove_left_over,
     require_port,
 )
@@ -86,7 +87,7 @@ def _wait_until_ready(workshop: Workshop, process: "subprocess.Popen[bytes] | No
         if state is not None and state.status == "ready":
             return about(workshop, state)
         ended = process.poll() is not None if process else state is None
-        if ended and find(workshop.paths) is None:
+        if ended and not is_claimed(workshop.paths) and find(workshop.paths) is None:
             raise ClusterError(f"the gateway did not come up:\n{_last_words(workshop.paths)}")
         time.sleep(0.05)
     raise ClusterError(
@@ -117,14 +118,24 @@ def stop(home: Path | None) -> Json:
     Only processes that carry the gateway's own mark are ended.
     """
     paths = look(home).paths
-    state = GatewayState.read(paths)
+    state = _who_is_to_end(paths)
     if state is None:
         return {"stopped": False, "processes": 0}
     if state.is_alive:
         os.kill(state.pid, signal.SIGTERM)
         _wait_for_the_end(state)
-    ended = remove_left_over(paths)
+    ended = remove(paths, state)
     return {"stopped": True, "url": state.url, "pid": state.pid, "processes": ended}
+
+
+def _who_is_to_end(paths: HomePaths) -> GatewayState | None:
+    """Return what the gateway wrote of itself; one that starts just now does so in a moment."""
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while (state := GatewayState.read(paths)) is None and is_claimed(paths):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return state
 
 
 def _wait_for_the_end(state: GatewayState) -> None:

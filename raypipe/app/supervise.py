@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
 import signal
@@ -71,7 +72,7 @@ def serve_run(request: ServeRequest, say: Callable[[Json], None]) -> None:
             pass
         finally:
             with unheard():
-                _remove(paths, state)
+                remove(paths, state)
                 _seal(paths)
 
 
@@ -162,10 +163,15 @@ def _watch(workshop: Workshop, state: GatewayState) -> None:
 
 
 def _seal(paths: HomePaths) -> None:
+    """Seal what can be; whatever is wrong with the log, the gateway answers on."""
     from raypipe.store.segments import seal
 
-    with contextlib.suppress(RaypipeError):  # of a full disk the gateway tells those who ask it
+    try:
         seal(paths.requests)
+    except RaypipeError:  # of a full disk the gateway tells those who ask it
+        pass
+    except Exception:
+        logging.getLogger("raypipe.serving").exception("the request log cannot be sealed")
 
 
 @contextlib.contextmanager
@@ -189,18 +195,25 @@ def _close(paths: HomePaths, state: GatewayState) -> None:
     close_ray()
 
 
-def remove_left_over(paths: HomePaths) -> int:
-    """End and remove what a gateway that is gone left behind; return how many processes."""
+def remove_left_over(paths: HomePaths) -> None:
+    """End and remove what a gateway that is gone left behind; one that is up is left alone."""
     state = GatewayState.read(paths)
-    return 0 if state is None else _remove(paths, state)
+    if state is not None and not state.is_alive:
+        remove(paths, state)
 
 
-def _remove(paths: HomePaths, state: GatewayState) -> int:
+def remove(paths: HomePaths, state: GatewayState) -> int:
+    """End and remove what is left of one gateway; return how many processes.
+
+    Another that was started meanwhile keeps its own.
+    """
     ended = end_marked(state.marked, patience=GRACE)
     if state.folder:
         shutil.rmtree(state.folder, ignore_errors=True)
-    shutil.rmtree(paths.replica(0).parent, ignore_errors=True)
-    state_file(paths).unlink(missing_ok=True)
+    now = GatewayState.read(paths)
+    if now is not None and now.mark == state.mark:
+        shutil.rmtree(paths.replica(0).parent, ignore_errors=True)
+        state_file(paths).unlink(missing_ok=True)
     return ended
 
 

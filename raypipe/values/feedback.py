@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """Columns and examples that a summary names."""
+LAST_ROW = (1 << 31) - 1
+"""The last row that a label may be of; no request has so many."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -287,8 +287,27 @@ def test_kill_9_while_the_capture_is_published_makes_one_commit(served: Project)
             2,
             "request_row is -1",
         ),
+        (
+            pa.table({"request_id": ["a"], "request_row": [2**63 - 1], "label": [True]}),
+            2,
+            "rows of a request count from 0, to 2147483647 at most",
+        ),
+        (pa.table({"request_id": ["a"], "label": [[True]]}), 2, "the label is [True]"),
+        (pa.table({"request_id": ["a"], "label": [float("nan")]}), 2, "the label is nan"),
+        (pa.table({"request_id": ["a" * 300], "label": [True]}), 2, "a text of 1 to 256 letters"),
     ],
-    ids=["no id", "no label", "no class", "twice", "empty", "row"],
+    ids=[
+        "no id",
+        "no label",
+        "no class",
+        "twice",
+        "empty",
+        "row",
+        "far row",
+        "list",
+        "nan",
+        "long id",
+    ],
 )
 def test_a_file_that_makes_no_sense_is_told_and_nothing_of_it_is_kept(
     served: Project, table: pa.Table, code: int, words: str

@@ -401,6 +401,29 @@ def test_a_replica_that_is_killed_under_load_loses_nothing_that_was_acknowledged
     gateway.follows("rollback", "tiny")
 
 
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"OPTIONS * HTTP/1.1", 400),
+        (b"CONNECT a:80 HTTP/1.1", 400),
+        (b"FOO /v2 HTTP/1.1", 400),
+        (b"GET /v2 HTTP/1.1\r\nraypipe-unit: a\x01b", 400),
+        (b"OPTIONS /v2 HTTP/1.1", 405),
+        (b"GET /v2/models/%ff HTTP/1.1", 404),
+        (b"GET /v2/models/..%2f.. HTTP/1.1", 404),
+    ],
+)
+def test_what_the_gateway_never_sees_is_refused_as_it_would(
+    gateway: Home, request_line: bytes, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as client:
+        client.sendall(request_line + b"\r\nHost: a\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert list(json.loads(body)) == ["error"]
+
+
 def test_a_gateway_that_is_up_is_not_started_again(gateway: Home) -> None:
     state = gateway.state
     again = gateway.start()

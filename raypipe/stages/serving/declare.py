@@ -70,12 +70,14 @@ def environment(mark: str, folder: Path, ports: Ports, token: Path) -> dict[str,
         "RAY_task_events_report_interval_ms": "0",
         "REPORTER_UPDATE_INTERVAL_MS": "60000",
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback),
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(folder / "haproxy.sh"),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "120",
         "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.stats),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.metrics),
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
@@ -88,11 +90,14 @@ def environment(mark: str, folder: Path, ports: Ports, token: Path) -> dict[str,
 
 
 NOT_READY = '{"error":"the gateway has no process that can answer just now; ask again"}'
+NO_REQUEST = '{"error":"that is no request which is understood here; GET /docs shows some"}'
 
 _PROXY = r"""#!/bin/sh
 # Stands for HAProxy: what Ray wrote for it is mended, then HAProxy takes this process.
 # Its pages of figures are for this machine alone, requests are logged by the gateway and not by
-# syslog, and one that no replica can answer gets the error that the gateway's own have the form of.
+# syslog, and who begins a request has to go on soon. What never comes to the gateway, since no
+# replica can answer or since the server before it understands no word, gets an error that has the
+# form of the gateway's own. (Only of bytes that are no HTTP at all HAProxy says so in HTML.)
 for word; do
     [ "$before" = -f ] && config=$word
     before=$word
@@ -100,18 +105,25 @@ done
 sed -i \
     -e 's/^\( *bind \)\*\{0,1\}:\([0-9]*\)$/\1127.0.0.1:\2/' \
     -e '/^ *log 127\.0\.0\.1:514 /d' \
-    -e '/^frontend http_frontend/a\    http-request set-header x-request-disconnect-disabled ?1' \
-    "$config"
+    -e '/^defaults/a\    timeout http-request 30s' \
+    -e '/^frontend http_frontend/r /dev/stdin' \
+    "$config" <<'RULES'
+    http-request set-header x-request-disconnect-disabled ?1
+    http-request return status 400 content-type application/json string '%NO_REQUEST' unless { path_beg / }
+    acl is_json res.hdr(content-type) -m beg application/json
+    http-response return status 400 content-type application/json string '%NO_REQUEST' if { status 400 403 } !is_json
+    http-response return status 503 content-type application/json string '%NOT_READY' if { status ge 500 } !is_json
+RULES
 printf 'HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %SIZE\r\nRetry-After: 1\r\n\r\n%s' \
-    '%BODY' >"$(dirname "$config")/500.http"
+    '%NOT_READY' >"$(dirname "$config")/500.http"
 exec '%BINARY' "$@"
 """  # noqa: E501
 
 
 def proxy_script(binary: str) -> str:
     """Return the script that Ray starts in place of HAProxy."""
-    script = _PROXY.replace("%SIZE", str(len(NOT_READY))).replace("%BODY", NOT_READY)
-    return script.replace("%BINARY", binary)
+    script = _PROXY.replace("%SIZE", str(len(NOT_READY))).replace("%BINARY", binary)
+    return script.replace("%NOT_READY", NOT_READY).replace("%NO_REQUEST", NO_REQUEST)
 
 
 def document(gateway: Gateway, config: Mapping[str, Any]) -> dict[str, Any]:

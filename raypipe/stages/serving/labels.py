@@ -5,6 +5,7 @@ from typing import Any
 
 from raypipe.errors import UsageError
 from raypipe.stages.serving.asked import kind_of, shown
+from raypipe.values.feedback import LAST_ROW
 from raypipe.values.label import label_text
 from raypipe.values.signature import Label
 
@@ -45,8 +46,10 @@ def _read(one: Any, number: int, label: Label | None) -> dict[str, Any]:
     if type(request) is not str or not 0 < len(request) <= 256:
         raise UsageError(f'label {number} names no "request": {shown(request)}')
     row = one.get("row", 0)
-    if type(row) is not int or row < 0:
-        raise UsageError(f"label {number} has the row {shown(row)}; rows count from 0")
+    if type(row) is not int or not 0 <= row <= LAST_ROW:
+        raise UsageError(
+            f"label {number} has the row {shown(row)}; rows count from 0, to {LAST_ROW} at most"
+        )
     if "label" not in one or isinstance(one["label"], dict | list | None.__class__):
         raise UsageError(f'label {number} has no "label" that is a number, a text or true or false')
     return {"request": request, "row": row, "label": _checked(one["label"], number, label)}

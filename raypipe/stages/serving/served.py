@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from raypipe.errors import UsageError
 from raypipe.stages.serving.asked import Asked, Reading, together
 from raypipe.values.transform.groups import Embedding, OneHot, places
 from raypipe.values.transform.reading import Read, missing
@@ -55,6 +56,7 @@ class Served:
         rows = together(asked)
         with self._held():
             tensors, scores = self.loaded.tensors_and_scores(rows)
+        require_numbers(scores)
         outputs, unseen = self._outputs(scores), self._unseen(rows, tensors)
         if len(asked) == 1:
             return [Answer(outputs=outputs, unseen=unseen)]
@@ -86,6 +88,17 @@ def load(bundle: Path, code: Callable[[str], Path]) -> Served:
 
     with _swapping:
         return Served(load_bundle(bundle, code))
+
+
+def require_numbers(scores: np.ndarray[Any, Any]) -> None:
+    """Raise UsageError for a row whose score is none: JSON has no word for it."""
+    if np.isfinite(scores).all():
+        return
+    row = int(np.flatnonzero(~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1))[0])
+    raise UsageError(
+        f"row {row}: the model's answer is no finite number; "
+        "a feature is far larger than any that it was trained on"
+    )
 
 
 def _as_json(values: pa.Array | np.ndarray[Any, Any]) -> list[Any]:

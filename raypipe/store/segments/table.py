@@ -38,5 +38,10 @@ def _column(field: pa.Field, records: Sequence[dict[str, Any]]) -> pa.Array:
         pa.float64(): (int, float),
         pa.int64(): (int,),
     }[field.type]
-    values = (record.get(field.name) for record in records)
-    return pa.array([value if isinstance(value, kinds) else None for value in values], field.type)
+    values = [record.get(field.name) for record in records]
+    fitting: list[Any] = [value if isinstance(value, kinds) else None for value in values]
+    try:
+        return pa.array(fitting, field.type)
+    except (pa.ArrowInvalid, OverflowError):  # a number that no column holds; `body` has it
+        held = [v if v is None or abs(v) < 1 << 63 else None for v in fitting]
+        return pa.array(held, field.type)

@@ -77,6 +77,8 @@ def test_each_process_carries_the_mark_and_no_two_share_a_port(tmp_path):
 CONFIG = """\
 global
     log 127.0.0.1:514 local0
+defaults
+    mode http
 frontend prometheus
     bind *:9101
 frontend stats
@@ -104,8 +106,13 @@ def test_pages_of_figures_listen_at_this_machine_alone(mended):
     assert "    bind 127.0.0.1:8404" in mended
     assert "    bind 0.0.0.0:8000" in mended  # the gateway's own, as the settings say
     assert not any("514" in line for line in mended)
-    after = mended[mended.index("frontend http_frontend") + 1]
-    assert "x-request-disconnect-disabled" in after
+    rules = mended[mended.index("frontend http_frontend") + 1 :]
+    assert "x-request-disconnect-disabled" in rules[0]
+    assert rules[-2:] == ["    bind 0.0.0.0:8000", "    default_backend b"]
+
+
+def test_who_begins_a_request_has_to_go_on_soon(mended):
+    assert mended[mended.index("defaults") + 1].split() == ["timeout", "http-request", "30s"]
 
 
 def test_who_cannot_be_answered_gets_an_error_in_the_gateways_form(mended, tmp_path):

@@ -31,6 +31,7 @@ def test_one_and_several_are_read():
         ([{"request": "r", "label": None}], 'has no "label"'),
         ([{"request": "r", "label": "perhaps"}], "no class of late: false, true"),
         ([{"request": "r", "label": True, "row": -1}], "row -1; rows count from 0"),
+        ([{"request": "r", "label": True, "row": 2**64 - 1}], "to 2147483647 at most"),
         ([{"request": "r", "label": True, "when": 1}], "'when'"),
         ([{"request": "r", "label": True}] * 10_001, "the most at once"),
     ],

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from raypipe.store.segments import SegmentWriter, inspect, read_records, seal, sealing, segments
-from raypipe.store.segments.reading import verify
+from raypipe.store.segments.reading import read_segment, verify
 
 
 def fill(folder: Path, records: int = 10) -> None:
@@ -33,6 +33,18 @@ def test_what_a_living_writer_holds_is_not_sealed(tmp_path):
     assert len(seal(tmp_path)) == 1
     writer.close()
     assert ids(tmp_path) == ["a"]
+
+
+def test_a_number_that_no_column_holds_keeps_nothing_from_being_sealed(tmp_path):
+    """One record must not keep all others of its segment from being read as a table."""
+    body = {"kind": "label", "id": "a", "time": 2**64 - 1, "row": 2**64 - 1}
+    writer = SegmentWriter(tmp_path)
+    writer.append(orjson.dumps(body))
+    writer.append(orjson.dumps({**body, "id": "b", "row": 7}))
+    writer.close()
+    assert len(seal(tmp_path)) == 1
+    assert list(read_records(tmp_path)) == [body, {**body, "id": "b", "row": 7}]
+    assert read_segment(segments(tmp_path)[0])["row"].to_pylist() == [None, 7]
 
 
 def test_a_sealed_segment_counts_as_the_open_one_did(tmp_path):
