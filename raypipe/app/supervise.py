@@ -199,8 +199,10 @@ def _remove(paths: HomePaths, state: GatewayState) -> int:
     ended = end_marked(state.marked, patience=GRACE)
     if state.folder:
         shutil.rmtree(state.folder, ignore_errors=True)
-    shutil.rmtree(paths.replica(0).parent, ignore_errors=True)
-    state_file(paths).unlink(missing_ok=True)
+    now = GatewayState.read(paths)
+    if now is not None and now.mark == state.mark:  # else another began meanwhile
+        shutil.rmtree(paths.replica(0).parent, ignore_errors=True)
+        state_file(paths).unlink(missing_ok=True)
     return ended
 
 
@@ -231,7 +233,6 @@ def about(workshop: Workshop, state: GatewayState) -> dict[str, Any]:
         "since": state.since,
         "log": state.gateway.log,
         "replicas": [one["pid"] for one in replicas],
-        "requests": None,
         "faults": [one["fault"]["message"] for one in replicas if one["fault"]],
         "models": {
             name: {
@@ -245,6 +246,8 @@ def about(workshop: Workshop, state: GatewayState) -> dict[str, Any]:
 
 
 def _replicas(workshop: Workshop, state: GatewayState) -> list[int]:
+    if not state.dashboard:  # its Ray starts still
+        return []
     try:
         return dashboard_of(workshop.paths, state).replicas() or []
     except ClusterError:

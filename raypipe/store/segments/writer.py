@@ -101,7 +101,7 @@ class SegmentWriter:
         self._segment: _Open | None = None
         self._lock = threading.RLock()
         self._syncing = threading.Lock()
-        """Taken inside the other where both are: two that took them crosswise would wait forever."""
+        """Taken inside the other where both are: taken crosswise, two would wait for ever."""
         self._held: list[bytes] = []
         self._done = threading.Event()
         self._keeper: threading.Thread | None = None
