@@ -1,7 +1,6 @@
 """What a model was asked and told as one pipeline: from the request log to the next data.
 
-Reads like DESIGN.md's table. It is a pipeline of its own, since it cannot be a step of the run that
-it feeds.
+It is a pipeline of its own, since it cannot be a step of the run that it feeds.
 """
 
 from collections.abc import Sequence
