@@ -1,7 +1,4 @@
-"""A model's life as one pipeline, from a dataset to a registered version.
-
-Reads like DESIGN.md's table.
-"""
+"""A model's life as one pipeline, from a dataset to a registered version."""
 
 from typing import Any
 

@@ -1,7 +1,6 @@
 """What a model was asked and told as one pipeline: from the request log to the next data.
 
-Reads like DESIGN.md's table. It is a pipeline of its own, since it cannot be a step of the run that
-it feeds.
+It is a pipeline of its own, since it cannot be a step of the run that it feeds.
 """
 
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from raypipe.config.cycle import CycleConfig
 from raypipe.config.validation import DriftConfig
 from raypipe.engine.graph import lookup, review
 from raypipe.stages.data import merge_profiles, profile_shard
-from raypipe.stages.feedback import capture, compare, expect, join, measure, read_log
+from raypipe.stages.feedback import capture, compare, expect, join, measure, offer, read_log
 from raypipe.values.dataset import Dataset
 from raypipe.values.feedback import LogPart, Registered
 from raypipe.values.signature import Label
@@ -58,8 +57,6 @@ def feedback(
         drift.append(compare(joined, name, one.features, profiles, expected, drifting))
 
     present = merge_profiles([profile_shard(s, data.split, data.key) for s in dataset.shards])
-    captured = capture(
-        joined, label, columns, data, present, earlier, config.feedback, quality, drift
-    )
-    decision = review(captured, name="review_captured", when=captured.offered)
-    return {"joined": joined, "captured": captured, "decision": decision}
+    found = capture(joined, label, columns, data, present, earlier, config.feedback, quality, drift)
+    decision = review(offer(found), name="review_captured", when=found.offered)
+    return {"joined": joined, "found": found, "decision": decision}

@@ -1,8 +1,8 @@
 """Feedback as a person asks for it: labels told by a file, and everything joined."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,11 @@ from raypipe.engine.graph import build
 from raypipe.engine.records import Actor, Json
 from raypipe.errors import NotFound, UsageError, ValidationStopped
 from raypipe.stages.data import dataset_at
+from raypipe.store.faults import disk_faults
 from raypipe.store.rows import CaptureRow, ModelVersionRow
-from raypipe.store.segments import SegmentWriter, read_records, segments
+from raypipe.store.segments import SegmentWriter, read_records, read_segment, segments
 from raypipe.store.versions import open_store
-from raypipe.values.feedback import LAST_ROW, Captured, LogPart, Registered
+from raypipe.values.feedback import LAST_ROW, Captured, Findings, LogPart, Registered
 from raypipe.values.label import label_text, told_text
 from raypipe.values.signature import Label
 from raypipe.values.uri import parse_uri
@@ -55,10 +56,11 @@ class _Told:
 
 
 def add(file: Path, home: Path | None, *, by: str | None = None) -> Json:
-    """Keep the labels of a file, all of them or none; say how many match a request.
+    """Keep the labels of a file, none if one makes no sense; say how many match a request.
 
-    The file has `request_id`, perhaps `request_row` (else 0), and the label under the model's name
-    for it, or `label`. What was told before just so is not told again.
+    StoreError if the log cannot be written: then some may be kept, and adding the file again keeps
+    the others. The file has `request_id`, perhaps `request_row` (else 0), and the label under the
+    model's name for it, or `label`. What was told before just so is not told again.
     """
     import time
 
@@ -88,7 +90,8 @@ def add(file: Path, home: Path | None, *, by: str | None = None) -> Json:
             "label": one.label,
         }
         writer.append(orjson.dumps(record))
-    writer.rotate()  # which makes it durable, or says why it is not
+    with disk_faults(f"the request log {str(kept.paths.requests)!r} cannot be written"):
+        writer.rotate()  # which makes it durable, or says why it is not
     writer.close()
     missing = sum(one.of not in requests for one in told)
     return {
@@ -215,11 +218,11 @@ class JoinOutcome:
     outcome: Outcome
     published: tuple[Json, ...] = ()
     joined: Json = None
-    captured: Captured | None = None
+    found: Findings | None = None
 
     def to_json(self) -> Json:
         """The run's record, with what was found."""
-        found = None if self.captured is None else self.captured
+        found = self.found
         return {
             **self.outcome.to_json(),
             "outputs": {},
@@ -230,14 +233,14 @@ class JoinOutcome:
             "captured": None
             if found is None
             else {
-                "rows": found.count,
+                "rows": found.captured.count,
                 "offered": found.offered,
                 "said": found.said,
                 "days": found.days,
                 "label": found.shares,
                 "left_out": found.left_out,
                 "changed": found.changed,
-                "into": found.into,
+                "into": found.captured.into,
             },
         }
 
@@ -355,11 +358,14 @@ def pipeline_of(config: CycleConfig) -> str:
 
 
 def _asked_versions(workshop: Workshop, model: str) -> set[str]:
-    return {
-        record["version"]
-        for record in read_records(workshop.paths.requests)
-        if record["kind"] == "request" and record["model"] == model
-    }
+    import pyarrow.compute as pc
+
+    found: set[str] = set()
+    for segment in segments(workshop.paths.requests):
+        about = read_segment(segment, ["kind", "model", "version"])
+        own = pc.and_(pc.equal(about["kind"], "request"), pc.equal(about["model"], model))
+        found |= set(about.filter(own)["version"].unique().to_pylist())
+    return found
 
 
 def _columns(location: str) -> dict[str, str]:
@@ -372,8 +378,8 @@ def _columns(location: str) -> dict[str, str]:
 
 
 def _metrics(workshop: Workshop, row: ModelVersionRow) -> dict[str, tuple[float, float, float]]:
-    value = workshop.codec.decode(workshop.artifacts.read(row.value), workshop.artifacts)
-    return {name: tuple(figures) for name, figures in value.metrics.items()}
+    metrics = _value(workshop, row.value).metrics
+    return {name: tuple(figures) for name, figures in metrics.items()}
 
 
 def _lookups(workshop: Workshop, versions: list[ModelVersionRow]) -> dict[str, Any]:
@@ -409,23 +415,26 @@ def _earlier(workshop: Workshop, pipeline: str) -> dict[str, str]:
 
 
 def _captured(workshop: Workshop, evidence: str) -> Captured:
-    value = workshop.codec.decode(workshop.artifacts.read(evidence), workshop.artifacts)
+    value = _value(workshop, evidence)
     assert isinstance(value, Captured)
     return value
+
+
+def _value(workshop: Workshop, digest: str) -> Any:
+    return workshop.codec.decode(workshop.artifacts.read(digest), workshop.artifacts)
 
 
 def _outcome(
     workshop: Workshop, prepared: Prepared, outcome: Outcome, published: tuple[Json, ...]
 ) -> JoinOutcome:
     digests = {state.name: state.digest for state in outcome.steps}
-    captured, joined = None, None
+    found, joined = None, None
     if digest := digests.get("capture"):
-        captured = _captured(workshop, digest)
+        found = _value(workshop, digest)
     if digest := digests.get("join"):
-        value = workshop.codec.decode(workshop.artifacts.read(digest), workshop.artifacts)
-        counts = value.counts
+        counts = _value(workshop, digest).counts
         joined = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
-    return JoinOutcome(outcome=outcome, published=published, joined=joined, captured=captured)
+    return JoinOutcome(outcome=outcome, published=published, joined=joined, found=found)
 
 
 # --- what was accepted becomes data -------------------------------------------------------------
@@ -436,17 +445,23 @@ def publish_accepted(
 ) -> Iterator[Json]:
     """Make each capture that was accepted a commit of the data, once.
 
-    Killed anywhere it goes on: a shard that is there already gives no new commit. What validation
-    stops stays on its branch, and ValidationStopped is raised.
+    Killed anywhere it goes on: a shard that is there already gives no new commit. Rows that two
+    accepted captures hold become data once. What validation stops stays on its branch, and
+    ValidationStopped is raised.
     """
     pipeline = pipeline_of(config)
-    done = {row.evidence for row in workshop.ledger.captures(workshop.project, pipeline)}
+    done = {
+        row.evidence: _captured(workshop, row.evidence)
+        for row in workshop.ledger.captures(workshop.project, pipeline)
+    }
     for review in reversed(workshop.ledger.list_reviews("approved")):
         mine = (review.project, review.pipeline, review.step)
         if mine != (workshop.project, pipeline, REVIEW) or review.evidence in done:
             continue
-        captured = _captured(workshop, review.evidence)
+        approved = _captured(workshop, review.evidence)
+        captured = without(approved, list(done.values()), config.data.key)
         commit = _publish(workshop, config, file, captured, review.evidence, listen)
+        done[review.evidence] = approved
         actor = review.actor or workshop.actor
         row = CaptureRow(
             evidence=review.evidence,
@@ -456,7 +471,35 @@ def publish_accepted(
             time=workshop.ports().now(),
         )
         workshop.ledger.add_capture(workshop.project, pipeline, row)
-        yield {"rows": captured.count, "into": captured.into, "commit": commit}
+        if captured.count:
+            yield {"rows": captured.count, "into": captured.into, "commit": commit}
+
+
+def without(captured: Captured, accepted: Sequence[Captured], key: Sequence[str]) -> Captured:
+    """Leave out the rows that became data by another capture, by their request or by their key.
+
+    One that was offered while another waited for its review holds the rows of that one too.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from raypipe.values.hashing import row_hash
+
+    there = {name for one in accepted for name in one.requests}
+    fresh = np.array([name not in there for name in captured.requests], bool)
+    if key and accepted:
+        known = np.concatenate([row_hash(one.rows, key) for one in accepted])
+        fresh &= ~np.isin(row_hash(captured.rows, key), known)
+    if fresh.all():
+        return captured
+    return replace(
+        captured,
+        rows=captured.rows.filter(pa.array(fresh)),
+        requests=tuple(n for n, is_fresh in zip(captured.requests, fresh, strict=True) if is_fresh),
+        labels=tuple(
+            text for text, is_fresh in zip(captured.labels, fresh, strict=True) if is_fresh
+        ),
+    )
 
 
 def _publish(
@@ -475,6 +518,8 @@ def _publish(
 
     uri = parse_uri(captured.into)
     versions = open_store(uri, workshop.paths.home)
+    if not captured.count:
+        return dataset_at(captured.into, versions).commit
     with tempfile.TemporaryDirectory(prefix="raypipe-captured-") as folder:
         shard = Path(folder, f"captured-{evidence[:12]}.parquet")
         parquet.write_table(captured.rows, shard)

@@ -37,7 +37,7 @@ class Outcome:
         return self.error.exit_code if self.error is not None else 0
 
     def to_json(self) -> Json:
-        """The result object of DESIGN.md section 4."""
+        """The result as one JSON object, as `--json` prints it."""
         result: dict[str, Json] = {"event": "result"}
         if self.run is not None:
             result |= {"run": self.run}

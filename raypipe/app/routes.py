@@ -1,7 +1,8 @@
 """Which version answers: routes, promotion and its way back, and telling them to the gateway."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from raypipe.errors import ClusterError, NotFound, RaypipeError, StoreError, Usa
 from raypipe.runtime.on_ray import token_file
 from raypipe.stages.serving.dashboard import Dashboard
 from raypipe.stages.serving.declare import Served, document, user_config
+from raypipe.store.claims import FileClaims
 from raypipe.store.paths import HomePaths
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 120.0
 """Seconds that the gateway has to load what it is told of."""
+TELLING = "gateway-told"
+"""Claimed by whoever tells the gateway what the ledger says."""
 ROUNDING = 1e-9
 SHOWN = 10
 """Routes of before that are shown."""
@@ -269,7 +273,32 @@ def serving_now(workshop: Workshop) -> Json:
 
 
 def tell(workshop: Workshop, state: GatewayState, patience: float = PATIENCE) -> None:
-    """Tell a gateway what the ledger says, and wait until each of its processes holds that."""
+    """Tell a gateway what the ledger says, and wait until each of its processes holds that.
+
+    One at a time: what the ledger said before would else be told after what it says now.
+    """
+    with _turn(workshop.paths, patience):
+        _tell(workshop, state, patience)
+
+
+@contextmanager
+def _turn(paths: HomePaths, patience: float) -> Iterator[None]:
+    """Be the only one who tells the gateway anything in the body."""
+    claims, deadline = FileClaims(paths.claims), time.monotonic() + patience
+    while (claim := claims.claim(TELLING)) is None:
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"another command has been telling the gateway for {patience:.0f} s",
+                hint="`raypipe serve status` shows what it holds",
+            )
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        claim.release()
+
+
+def _tell(workshop: Workshop, state: GatewayState, patience: float) -> None:
     dashboard = dashboard_of(workshop.paths, state)
     models = served(workshop, state.keep)
     wanted = user_config(state.gateway, models)

@@ -122,7 +122,8 @@ def stop(home: Path | None) -> Json:
     if state is None:
         return {"stopped": False, "processes": 0}
     if state.is_alive:
-        os.kill(state.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(state.pid, signal.SIGTERM)
         _wait_for_the_end(state)
     ended = remove(paths, state)
     return {"stopped": True, "url": state.url, "pid": state.pid, "processes": ended}

@@ -211,7 +211,7 @@ def remove(paths: HomePaths, state: GatewayState) -> int:
     if state.folder:
         shutil.rmtree(state.folder, ignore_errors=True)
     now = GatewayState.read(paths)
-    if now is not None and now.mark == state.mark:
+    if now is not None and now.mark == state.mark:  # else another began meanwhile
         shutil.rmtree(paths.replica(0).parent, ignore_errors=True)
         state_file(paths).unlink(missing_ok=True)
     return ended
@@ -244,7 +244,6 @@ def about(workshop: Workshop, state: GatewayState) -> dict[str, Any]:
         "since": state.since,
         "log": state.gateway.log,
         "replicas": [one["pid"] for one in replicas],
-        "requests": None,
         "faults": [one["fault"]["message"] for one in replicas if one["fault"]],
         "models": {
             name: {
@@ -258,6 +257,8 @@ def about(workshop: Workshop, state: GatewayState) -> dict[str, Any]:
 
 
 def _replicas(workshop: Workshop, state: GatewayState) -> list[int]:
+    if not state.dashboard:  # its Ray starts still
+        return []
     try:
         return dashboard_of(workshop.paths, state).replicas() or []
     except ClusterError:

@@ -30,7 +30,6 @@ def standing(data: Json) -> str:
         "pid": data["pid"],
         "since": moment(data["since"]),
         "replicas": ", ".join(map(str, data["replicas"])),
-        "requests": data["requests"],
     }
     faults = [f"It could not load this: {fault}" for fault in data["faults"]]
     return "\n\n".join([lines(about), _models(data["models"]), *faults])

@@ -130,7 +130,7 @@ class StepState:
     key: str | None = None
 
     def to_json(self) -> Json:
-        """The object of DESIGN.md section 4."""
+        """The state as a JSON object, as `--json` prints it."""
         return {
             "name": self.name,
             "action": self.action,

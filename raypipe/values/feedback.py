@@ -1,6 +1,6 @@
 """What a model was asked and told, what that says of it, and the rows that become data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from raypipe.values.evaluation import Estimate
@@ -13,20 +13,6 @@ SHOWN = 5
 """Columns and examples that a summary names."""
 LAST_ROW = (1 << 31) - 1
 """The last row that a label may be of; no request has so many."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogSegment:
-    """A segment of the request log, known by its records."""
-
-    digest: str
-    """Of its records: the same whether it is open or sealed."""
-    records: int
-    """How many of them count: more may follow in one that is open."""
-    name: str = field(metadata=aside())
-    location: str = field(metadata=aside())
-    """Where it lay when it was listed; it may be sealed meanwhile."""
-    sealed: bool = field(metadata=aside())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +51,11 @@ class Logged:
     asked: "pa.Table"
     """One row for each row that was answered.
 
-    request, client, row, time, version, scores, and lists of the names of columns: `unseen` (a
-    category that training did not see), `lacks` (not given), `unfit` (no value of its type).
+    request, client, row, time, version, scores (null where a version has no such label, or gave no
+    number), and `unseen`: the columns whose category training did not see.
     """
     fields: "pa.Table"
-    """The values of these rows, in the types of the data."""
+    """The values of these rows, in the types of the data; null where none of it was given."""
     labels: "pa.Table"
     """Labels that were told: request, row, label (as text), time, id."""
 
@@ -190,8 +176,8 @@ class Drift:
 class Captured:
     """Rows that were asked and have a label, offered to become a part of the data.
 
-    What is decided on is the rows. What is known beside them is shown, and does not count: the
-    same rows are asked for once, whatever else was asked meanwhile.
+    What is decided on is the rows. What was known beside them when they were offered first is
+    shown, and does not count: the same rows are asked for once, whatever else was asked meanwhile.
     """
 
     rows: "pa.Table"
@@ -210,10 +196,6 @@ class Captured:
     """Why labelled rows are not among them, and how many."""
     changed: int = field(default=0, metadata=aside())
     """Rows of earlier captures whose label has changed since; the data keeps the old one."""
-    offered: bool = field(default=False, metadata=aside())
-    """Whether a person is asked about them."""
-    said: str = field(default="", metadata=aside())
-    """Why nobody is asked."""
     quality: tuple[Quality, ...] = field(default=(), metadata=aside())
     drift: tuple[Drift, ...] = field(default=(), metadata=aside())
 
@@ -236,3 +218,35 @@ class Captured:
         said["live quality"] = {one.version: one.summary() for one in self.quality}
         said["drift from training"] = {one.version: one.summary() for one in self.drift}
         return said
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What requests and labels came to: all that is told of it, and the rows that it gives."""
+
+    captured: Captured
+    """The rows alone; what is known beside them is here."""
+    days: str
+    shares: dict[str, str]
+    left_out: dict[str, int]
+    changed: int
+    offered: bool
+    """Whether a person is asked about the rows."""
+    said: str
+    """Why nobody is asked."""
+    quality: tuple[Quality, ...]
+    drift: tuple[Drift, ...]
+
+    def offer(self) -> Captured | None:
+        """Return what a person is asked about; None where nobody is."""
+        if not self.offered:
+            return None
+        return replace(
+            self.captured,
+            days=self.days,
+            shares=self.shares,
+            left_out=self.left_out,
+            changed=self.changed,
+            quality=self.quality,
+            drift=self.drift,
+        )

@@ -274,6 +274,40 @@ def test_kill_9_while_the_capture_is_published_makes_one_commit(served: Project)
     assert join(project).result["published"] == []
 
 
+def test_rows_that_two_accepted_captures_hold_become_data_once(served: Project) -> None:
+    """The second was offered while the first one waited for its review."""
+    project = served
+    reviews = []
+    for first_day in (60, 80):
+        tell(project, ask(project, tiny.rows(first_day, days=5)))
+        reviews.append(join(project).result["reviews"][0]["id"])
+    for review in reviews:
+        project.raypipe("review", "approve", review, "--by", "ada")
+    said = join(project)
+    assert said.code == 0, said.err
+    assert [one["rows"] for one in said.result["published"]] == [100, 100]
+    assert said.result["captured"]["left_out"] == {"were accepted before": 200}
+    shown = project.raypipe("data", "show", "local://tiny/main", "--json")
+    assert shown.result["dataset"]["rows"] == 1200 + 200
+
+
+def test_what_is_said_of_the_same_rows_is_what_is_true_now(served: Project) -> None:
+    """The rows are decided on; the figures beside them, and whether they are offered, change."""
+    project = served
+    asked = ask(project, tiny.rows(60, days=5))
+    tell(project, asked)
+    few = join(project, "--set", "feedback.least_rows=500").result
+    assert (few["status"], few["captured"]["offered"]) == ("succeeded", False)
+    enough = join(project).result
+    assert (enough["status"], enough["captured"]["offered"]) == ("waiting", True)
+    assert enough["captured"]["said"] == ""
+
+    ask(project, tiny.rows(90, days=5))
+    later = join(project).result
+    assert later["quality"][0]["asked"] == later["drift"][0]["rows"] == 200
+    assert [one["id"] for one in later["reviews"]] == [one["id"] for one in enough["reviews"]]
+
+
 @pytest.mark.parametrize(
     ("table", "code", "words"),
     [

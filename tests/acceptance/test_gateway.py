@@ -5,6 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from raypipe.app.ask import as_json
+from raypipe.app.look import look
+from raypipe.app.routes import served
 from raypipe.errors import StoreError
 from raypipe.store.segments import SegmentWriter, read_records
 from tests.acceptance import tiny
@@ -317,3 +319,17 @@ def test_a_fault_of_the_users_code_is_told_and_no_more_of_it(registered: Project
     assert status == 500
     assert "ZeroDivisionError" in answer["error"]
     assert "my_features" not in answer["error"]
+
+
+def test_a_model_that_answers_by_its_route_is_ready_without_a_champion(registered: Project) -> None:
+    with gateway_of(registered.folder / ".raypipe") as gateway:
+        (told,) = served(look(gateway.home), keep=3).values()
+        without = {"versions": dict(told.versions), "champion": None, "shares": {}}
+        gateway.configure(models={"tiny": without})
+        assert gateway.ask("GET", "/v2/models/tiny/ready") == (200, {"name": "tiny", "ready": True})
+        assert gateway.predict([ROW])["version"] == "1.0.0"
+        gateway.configure(models={"tiny": {"versions": {}, "champion": None, "shares": {}}})
+        status, said = gateway.ask("GET", "/v2/models/tiny/ready")
+        assert (status, said["ready"]) == (503, False)
+        status, said = gateway.ask("POST", "/v2/models/tiny/predict", {"rows": [ROW]})
+        assert (status, "no version" in said["error"]) == (404, True)

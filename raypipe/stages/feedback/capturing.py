@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from raypipe.config.data import DataConfig
 from raypipe.config.feedback import FeedbackConfig
-from raypipe.stages.feedback.reading import _convert
-from raypipe.values.feedback import Captured, Drift, Joined, Quality
+from raypipe.stages.feedback.converting import convert
+from raypipe.values.feedback import Captured, Drift, Findings, Joined, Quality
 from raypipe.values.hashing import row_hash
 from raypipe.values.profile import SplitProfiles
 from raypipe.values.signature import Label
@@ -19,7 +19,7 @@ from raypipe.values.split import rule_columns
 from raypipe.values.transform.types import arrow_type
 
 
-def captured(
+def found(
     joined: Joined,
     label: Label,
     columns: Mapping[str, str],
@@ -29,40 +29,28 @@ def captured(
     settings: FeedbackConfig,
     quality: tuple[Quality, ...],
     drift: tuple[Drift, ...],
-) -> Captured:
+) -> Findings:
     """Take each labelled row once, the latest of a key, that has what a row of the data must."""
     known = pc.is_valid(joined.asked["label"])
     asked, fields = joined.asked.filter(known), joined.fields.filter(known)
-    names = _names(asked)
+    names, texts = _names(asked), asked["label"]
     left_out: Counter[str] = Counter()
-    changed = sum(
-        earlier[name] != text
-        for name, text in zip(names, asked["label"].to_pylist(), strict=True)
-        if name in earlier
-    )
     needed = {*data.key, *rule_columns(data.split), *([data.time] if data.time else [])}
-    places = [
-        place
-        for place, (name, lacks, unfit) in enumerate(
-            zip(names, asked["lacks"].to_pylist(), asked["unfit"].to_pylist(), strict=True)
-        )
-        if not _reason(name, {*lacks, *unfit}, needed, earlier, left_out)
-    ]
-    places = _once(fields, places, data, profiles, left_out)
+    places = _once(fields, _fit(names, fields, needed, earlier, left_out), data, profiles, left_out)
     taken = pa.array(places, pa.int64())
-    texts = asked["label"].take(taken)
-    rows = _rows(fields.take(taken), columns, label, texts)
-    offered = settings.least_rows is not None and len(places) >= settings.least_rows
-    return Captured(
-        rows=rows,
-        requests=tuple(names[place] for place in places),
-        labels=tuple(texts.to_pylist()),
-        into=data.dataset,
+    rows = _rows(fields.take(taken), columns, label, texts.take(taken))
+    return Findings(
+        captured=Captured(
+            rows=rows,
+            requests=tuple(names[place] for place in places),
+            labels=tuple(texts.take(taken).to_pylist()),
+            into=data.dataset,
+        ),
         days=_days(rows, data.time),
-        shares=_shares(texts, profiles, label),
+        shares=_shares(texts.take(taken), profiles, label),
         left_out=dict(left_out),
-        changed=changed,
-        offered=offered,
+        changed=_changed(names, texts, earlier),
+        offered=settings.least_rows is not None and len(places) >= settings.least_rows,
         said=_said(len(places), settings),
         quality=quality,
         drift=drift,
@@ -74,21 +62,30 @@ def _names(asked: pa.Table) -> list[str]:
     return [f"{request}/{row}" for request, row in pairs]
 
 
-def _reason(
-    name: str,
-    missing: set[str],
+def _changed(names: list[str], texts: pa.ChunkedArray, earlier: Mapping[str, str]) -> int:
+    if not earlier:
+        return 0
+    told = zip(names, texts.to_pylist(), strict=True)
+    return sum(earlier[name] != text for name, text in told if name in earlier)
+
+
+def _fit(
+    names: list[str],
+    fields: pa.Table,
     needed: set[str],
     earlier: Mapping[str, str],
     left_out: Counter[str],
-) -> bool:
-    """Count why a row cannot be taken; False where it can."""
-    if name in earlier:
-        left_out["were accepted before"] += 1
-        return True
-    if lacks := sorted(missing & needed):
-        left_out[f"lack {lacks[0]}"] += 1
-        return True
-    return False
+) -> list[int]:
+    """Return the rows that have all that is needed, and were not accepted before."""
+    fit = np.array([name not in earlier for name in names], bool)
+    if before := int((~fit).sum()):
+        left_out["were accepted before"] += before
+    for column in sorted(needed):
+        lacks = fit & fields[column].is_null().to_numpy()
+        if lacks.any():
+            left_out[f"lack {column}"] += int(lacks.sum())
+        fit &= ~lacks
+    return np.flatnonzero(fit).tolist()
 
 
 def _once(
@@ -135,7 +132,7 @@ def _label_column(texts: pa.ChunkedArray, kind: str) -> pa.Array:
     try:
         return values.cast(wanted)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return _convert(values.to_pylist(), wanted)
+        return convert(values.to_pylist(), wanted)
 
 
 def _days(rows: pa.Table, time: str | None) -> str:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from raypipe.config.validation import DriftConfig
 from raypipe.errors import RaypipeError
+from raypipe.stages.feedback.joining import scores_of
 from raypipe.values.drift import divergence, drift_by_column
 from raypipe.values.feedback import Distance, Drift, Expected, Joined
 from raypipe.values.profile import Profile, profile_table
@@ -22,7 +23,7 @@ BINS = 10
 GONE = "the profile of its training is gone: `raypipe run` makes it again"
 
 
-def scores_of(loaded: "LoadedModel", train: Profile) -> Expected:
+def expected_of(loaded: "LoadedModel", train: Profile) -> Expected:
     """Score the sample that a profile holds; without a score where the model cannot read it."""
     try:
         scores = loaded.scores(train.sample.rows)
@@ -68,10 +69,10 @@ def _unseen(asked: pa.Table) -> dict[str, int]:
 def _of_scores(
     asked: pa.Table, expected: Expected | None, settings: DriftConfig
 ) -> Distance | None:
-    if expected is None or not expected.scores or not asked.num_rows:
+    if expected is None or not expected.scores:
         return None
     before = np.array(expected.scores)
-    now = np.array([scores[-1] for scores in asked["scores"].to_pylist()], np.float64)
+    now = scores_of(asked.filter(pc.is_valid(asked["scores"])))[:, -1]
     edges = np.unique(np.quantile(before, np.linspace(0, 1, BINS + 1)[1:-1]))
     found = divergence(_counted(now, edges), _counted(before, edges))
     return None if found is None else Distance(distance=found, threshold=settings.threshold)

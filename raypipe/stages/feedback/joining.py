@@ -3,19 +3,21 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from raypipe.stages.feedback.reading import ASKED
+from raypipe.stages.feedback.reading import no_rows
 from raypipe.values.feedback import SHOWN, Joined, LabelCounts, Logged
 from raypipe.values.label import label_text
 from raypipe.values.signature import Label
-from raypipe.values.transform.types import arrow_type
 
 
 def joined(parts: Sequence[Logged], label: Label, columns: dict[str, str]) -> Joined:
     """Return all rows that were asked, oldest first, each with its label where one is known."""
-    asked = pa.concat_tables([part.asked for part in parts] or [ASKED.empty_table()])
-    fields = pa.concat_tables([part.fields for part in parts] or [_no_fields(columns)])
+    parts = parts or [no_rows(columns)]
+    asked = pa.concat_tables(part.asked for part in parts)
+    fields = pa.concat_tables(part.fields for part in parts)
     order = pa.array(_order(asked), pa.int64())
     asked, fields = asked.take(order), fields.take(order)
     places = _places(asked)
@@ -51,12 +53,6 @@ def joined(parts: Sequence[Logged], label: Label, columns: dict[str, str]) -> Jo
     return Joined(asked=asked.combine_chunks(), fields=fields.combine_chunks(), counts=counts)
 
 
-def _no_fields(columns: dict[str, str]) -> pa.Table:
-    return pa.schema(
-        [(name, arrow_type(kind) or pa.string()) for name, kind in columns.items()]
-    ).empty_table()
-
-
 def _order(asked: pa.Table) -> list[int]:
     """Return rows by their time, whatever part of the log they are from."""
     keys = list(
@@ -83,3 +79,10 @@ def _places(asked: pa.Table) -> dict[tuple[str, int], int]:
         (request, row): place for place, (request, row) in enumerate(zip(ours, rows, strict=True))
     }
     return places
+
+
+def scores_of(asked: pa.Table) -> NDArray[np.float64]:
+    """Return the scores of rows that have some, [rows, scores of each]."""
+    lists = asked["scores"].combine_chunks()
+    flat: NDArray[np.float64] = lists.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(lists), -1) if len(lists) else flat.reshape(0, 1)

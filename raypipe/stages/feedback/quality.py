@@ -1,6 +1,7 @@
 """How good answers were: metrics of labelled rows by version, with intervals over groups."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ from raypipe.config.analysis import MeasuringConfig
 from raypipe.config.feedback import FeedbackConfig
 from raypipe.model import intervals
 from raypipe.model.weighted import Floats, Ints, prepare
+from raypipe.stages.feedback.joining import scores_of
 from raypipe.values.feedback import Joined, Quality, Registered
 from raypipe.values.hashing import row_hash
 from raypipe.values.signature import Label
@@ -45,13 +47,17 @@ def _of_version(
 ) -> Quality:
     of_version = pc.equal(joined.asked["version"], version.version)
     known = pc.and_(of_version, pc.is_valid(joined.asked["label"]))
-    asked, fields = joined.asked.filter(known), joined.fields.filter(known)
-    about = {
+    labelled = int(pc.sum(known).as_py() or 0)
+    about: dict[str, Any] = {
         "version": version.version,
         "asked": int(pc.sum(of_version).as_py() or 0),
-        "labelled": asked.num_rows,
+        "labelled": labelled,
         "registered": version.metrics,
     }
+    answered = pc.and_(known, pc.is_valid(joined.asked["scores"]))
+    asked, fields = joined.asked.filter(answered), joined.fields.filter(answered)
+    if labelled and not asked.num_rows:
+        return Quality(**about, metrics={}, said=f"it answers something else than {label.name} now")
     if said := _too_little(asked, label, settings):
         return Quality(**about, metrics={}, said=said)
     truth, scores = _numbers(asked, label)
@@ -80,8 +86,7 @@ def _too_little(asked: pa.Table, label: Label, settings: FeedbackConfig) -> str:
 
 def _numbers(asked: pa.Table, label: Label) -> tuple[Floats, Floats]:
     """Return labels and scores as analysis has them."""
-    texts = asked["label"].to_pylist()
-    scores = np.array(asked["scores"].to_pylist(), np.float64)
+    texts, scores = asked["label"].to_pylist(), scores_of(asked)
     if label.task == "regression":
         return np.array(texts, np.float64), scores[:, 0]
     places = {name: float(place) for place, name in enumerate(label.classes)}

@@ -14,6 +14,7 @@ from raypipe.values.feedback import (
     Captured,
     Drift,
     Expected,
+    Findings,
     Joined,
     Logged,
     LogPart,
@@ -67,14 +68,14 @@ def measure(
 def expect(version: ModelVersion, profiles: SplitProfiles) -> Expected:
     """Score a sample of the rows that a version was trained on: what its answers should be like."""
     from raypipe.model.bundle import load_bundle
-    from raypipe.stages.feedback.drifting import scores_of
+    from raypipe.stages.feedback.drifting import expected_of
     from raypipe.store.folder import FolderArtifacts
     from raypipe.store.paths import HomePaths
 
     home = current().home
     assert home is not None
     loaded = load_bundle(version.bundle, FolderArtifacts(HomePaths(home).artifacts).path)
-    return scores_of(loaded, profiles.train)
+    return expected_of(loaded, profiles.train)
 
 
 @step(driver=True)
@@ -104,13 +105,17 @@ def capture(
     settings: FeedbackConfig,
     quality: tuple[Quality, ...],
     drift: list[Drift],
-) -> Captured:
-    """Take the labelled rows that can become a part of the data.
+) -> Findings:
+    """Take the labelled rows that can become a part of the data, with all that is known of them.
 
     `earlier` holds the rows of accepted captures, `REQUEST/ROW` to label.
     """
-    from raypipe.stages.feedback.capturing import captured
+    from raypipe.stages.feedback.capturing import found
 
-    return captured(
-        joined, label, columns, data, profiles, earlier, settings, quality, tuple(drift)
-    )
+    return found(joined, label, columns, data, profiles, earlier, settings, quality, tuple(drift))
+
+
+@step(driver=True)
+def offer(found: Findings) -> Captured | None:
+    """Return what a person is asked about: the rows count, and not what is known beside them."""
+    return found.offer()

@@ -159,10 +159,7 @@ def user_config(gateway: Gateway, models: Mapping[str, Served], again: str = "")
     """Return what each replica is told; `revision` names the content, and `again` a repetition."""
     config = {
         "home": gateway.home,
-        "keep_log": gateway.log,
         "largest_body": gateway.largest_body,
-        "seal_bytes": gateway.seal_bytes,
-        "seal_after": gateway.seal_after,
         "models": {
             name: {
                 "versions": dict(model.versions),

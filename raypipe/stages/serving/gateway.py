@@ -175,8 +175,8 @@ class Gateway:
         model = self._model(name)
         if action == "ready":
             _require(request, "GET")
-            served = self._version(model, version) if version else model.champion
-            return _json({"name": name, "ready": served is not None})
+            ready = bool(self._version(model, version) if version else model.route.shares)
+            return _json({"name": name, "ready": ready}, 200 if ready else 503)
         _require(request, "POST")
         request.model, request.via = name, action
         body = await self._body(request, receive)
@@ -196,6 +196,8 @@ class Gateway:
             raise Refused(400, _sentence(error)) from None
         unit = _unit(request) or unit
         if version is None:
+            if not model.route.shares:
+                raise _none_served(model)
             chosen, share = model.route.choose(unit or request.id)
         else:
             chosen, share = _resolved(model, version), 1.0
@@ -317,7 +319,7 @@ class Gateway:
         model = self._model(unquote(name))
         wanted = unquote(version) if version else next(iter(model.route.shares), model.champion)
         if wanted is None:
-            raise Refused(404, f"{model.name} has no version that is served")
+            raise _none_served(model)
         served = self._version(model, wanted)
         about = oip.metadata(
             model.name,
@@ -491,6 +493,10 @@ def _plain(body: Any) -> tuple[Any, str | None, str | None]:
 
 def _resolved(model: Model, version: str) -> str:
     return model.champion if version == "champion" and model.champion else version
+
+
+def _none_served(model: Model) -> Refused:
+    return Refused(404, f"{model.name} has no version that is served")
 
 
 def _unit(request: Request) -> str | None:

@@ -84,7 +84,7 @@ def _of_model(model: str, versions: Mapping[str, Signature]) -> dict[str, Any]:
         *((f"{base}/versions/{version}", f"by version {version}") for version in versions),
     ):
         found[place] = {"get": _operation(f"What {model} takes and gives", 404)}
-        found[f"{place}/ready"] = {"get": _operation(f"Whether {model} can answer", 404)}
+        found[f"{place}/ready"] = {"get": _operation(f"Whether {model} can answer", 404, 503)}
         found[f"{place}/predict"] = {
             "post": _operation(f"Rows as JSON objects, answered {words}", 400, 404, 413, 503)
             | _body(plain, rows)

@@ -4,20 +4,31 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from raypipe.errors import StoreError
 from raypipe.store.faults import disk_faults
-from raypipe.store.segments.frames import Broken, Frame, read_frames, read_header, seed_of
+from raypipe.store.segments.frames import (
+    Broken,
+    Frame,
+    ReadAt,
+    read_frames,
+    read_header,
+    seed_of,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SEALED = "sealed"
 """Folder of sealed segments, beside the open ones."""
+MEND = "restore it from a copy; `raypipe requests audit` says what is missing"
 HEADER_BYTES = 8192
+PIECE = 1 << 18
+"""Bytes that are read at once, where records are smaller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +65,16 @@ class Found:
 
 
 def segments(folder: Path) -> list[Segment]:
-    """Return the segments that hold records, by their ids; StoreError where one is damaged."""
-    return [found.segment for found in inspect(folder) if found.segment.records]
+    """Return the segments that hold records, by their ids.
+
+    StoreError where a sealed one cannot be read: what is counted without it would be wrong. An open
+    one that cannot be holds nothing that was acknowledged.
+    """
+    found = inspect(folder)
+    for one in found:
+        if one.said and one.segment.sealed:
+            raise StoreError(one.said, hint=MEND)
+    return [one.segment for one in found if one.segment.records]
 
 
 def inspect(folder: Path) -> list[Found]:
@@ -72,8 +91,12 @@ def inspect(folder: Path) -> list[Found]:
 def read_records(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield every whole record, segment by segment, in the order in which it was appended."""
     for segment in segments(folder):
-        for body in read_bodies(segment):
-            yield loads(body)
+        yield from records_of(segment)
+
+
+def records_of(segment: Segment) -> Iterator[dict[str, Any]]:
+    """Yield the records of a segment as they were when it was listed."""
+    return map(orjson.loads, read_bodies(segment))
 
 
 def read_bodies(segment: Segment) -> Iterator[bytes]:
@@ -93,13 +116,14 @@ def read_bodies(segment: Segment) -> Iterator[bytes]:
             yield text.encode()
 
 
-def read_segment(segment: Segment) -> "pa.Table":
+def read_segment(segment: Segment, columns: list[str] | None = None) -> "pa.Table":
     """Return a segment's records: `kind`, `id`, `time`, `model`, … and the whole `body`."""
     from raypipe.store.segments.table import table_of
 
     if segment.sealed:
-        return _read_parquet(segment.path, None)
-    return table_of(list(read_bodies(segment)))
+        return _read_parquet(segment.path, columns)
+    table = table_of(list(read_bodies(segment)))
+    return table if columns is None else table.select(columns)
 
 
 def _as_sealed(segment: Segment) -> Segment:
@@ -117,14 +141,23 @@ def scan(path: Path) -> Iterator[Frame | Broken]:
         end = os.fstat(file).st_size
         head = os.pread(file, HEADER_BYTES, 0)
         header, start = read_header(head, path.name)
-        yield from read_frames(
-            lambda offset, length: os.pread(file, min(length, end - offset), offset),
-            start,
-            end,
-            seed_of(header.uuid),
-        )
+        yield from read_frames(_pieces_of(file, end), start, end, seed_of(header.uuid))
     finally:
         os.close(file)
+
+
+def _pieces_of(file: int, end: int) -> ReadAt:
+    """Return what reads a file up to an end, many records by one call of the system's."""
+    begin, piece = 0, b""
+
+    def read(offset: int, length: int) -> bytes:
+        nonlocal begin, piece
+        length = min(length, end - offset)
+        if not begin <= offset <= offset + length <= begin + len(piece):
+            begin, piece = offset, os.pread(file, min(max(length, PIECE), end - offset), offset)
+        return piece[offset - begin : offset - begin + length]
+
+    return read
 
 
 def _frames(path: Path) -> Iterator[Frame]:
@@ -158,8 +191,10 @@ def _inspect_open(folder: Path, name: str) -> Found:
     path = folder / f"{name}.seg"
     try:
         return look_at(path)
-    except FileNotFoundError:
-        return _inspect_sealed(folder, name)
+    except FileNotFoundError:  # sealed since; or removed, for it held no record
+        if (folder / SEALED / f"{name}.parquet").exists():
+            return _inspect_sealed(folder, name)
+        return Found(segment=Segment(uuid=name, path=path, sealed=False, records=0, digest=""))
     except StoreError as error:
         return _unreadable(path, error, sealed=False)
 
@@ -238,5 +273,5 @@ def _damaged(path: Path, error: Exception) -> StoreError:
     first = next(iter(str(error).splitlines()), type(error).__name__)
     return StoreError(
         f"sealed segment {path.name} cannot be read: {first}",
-        hint="restore it from a copy; `raypipe requests audit` says what is missing",
+        hint=MEND,
     )

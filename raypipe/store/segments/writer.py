@@ -101,6 +101,7 @@ class SegmentWriter:
         self._segment: _Open | None = None
         self._lock = threading.RLock()
         self._syncing = threading.Lock()
+        """Taken inside the other where both are: taken crosswise, two would wait for ever."""
         self._held: list[bytes] = []
         self._done = threading.Event()
         self._keeper: threading.Thread | None = None
@@ -128,7 +129,7 @@ class SegmentWriter:
 
     def rotate(self) -> None:
         """End the open segment, so that it can be sealed; the next record begins another."""
-        with self._syncing, self._lock:
+        with self._lock, self._syncing:
             segment, self._segment = self._segment, None
             if segment is not None and self._process == os.getpid():
                 try:

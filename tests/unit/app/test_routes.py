@@ -1,12 +1,18 @@
 """Shares are divided, read and taken back by plain rules."""
 
+import time
+from threading import Thread
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raypipe.app import routes
 from raypipe.app.routes import champion_before, divide, read_shares
 from raypipe.engine.records import Actor
-from raypipe.errors import UsageError
+from raypipe.errors import ClusterError, UsageError
+from raypipe.store.paths import HomePaths
 from raypipe.store.rows import AliasChange
 
 ANN = Actor(user="ann", host="laptop")
@@ -100,3 +106,25 @@ def test_shares_that_make_no_sense_are_told_with_what_would(texts, words, hint):
         read_shares(texts)
     assert words in str(refused.value)
     assert hint is None or hint in refused.value.hint
+
+
+def test_two_commands_tell_the_gateway_one_after_the_other(tmp_path, monkeypatch):
+    """Else what the ledger said before may be told after what it says now."""
+    under_way, most = [], []
+
+    def tell_slowly(*_: object) -> None:
+        under_way.append(1)
+        time.sleep(0.1)
+        most.append(len(under_way))
+        under_way.pop()
+
+    monkeypatch.setattr(routes, "_tell", tell_slowly)
+    workshop = SimpleNamespace(paths=HomePaths(tmp_path))
+    threads = [Thread(target=routes.tell, args=(workshop, None)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1]
+    with pytest.raises(ClusterError, match="another command"), routes._turn(workshop.paths, 1):
+        routes.tell(workshop, None, patience=0.1)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from raypipe.stages.serving.declare import MARK, Gateway
 from raypipe.stages.serving.processes import marked, start_time
 from raypipe.store.claims import FileClaims
 from raypipe.store.paths import HomePaths
+from tests.conftest import Project
 
 GONE = 2**22 + 1
 """No process has this number."""
@@ -107,3 +109,13 @@ def test_a_gateway_that_has_not_told_of_itself_yet_is_waited_for_and_stopped(
         process.communicate()
     assert (said["stopped"], said["pid"]) == (True, process.pid)
     assert GatewayState.read(paths) is None
+
+
+def test_a_gateway_whose_ray_starts_still_is_starting(project: Project) -> None:
+    from raypipe.app.look import workshop_of
+
+    home = project.folder / ".raypipe"
+    workshop_of(home)
+    replace(written(HomePaths(home), os.getpid()), status="starting").write(HomePaths(home))
+    said = project.raypipe("serve", "status")
+    assert (said.code, said.out) == (8, "The gateway is starting.\n")

@@ -34,7 +34,7 @@ def test_a_home_without_a_model_says_when_there_will_be_one():
 def test_a_fault_is_told_where_the_gateway_is():
     told = {**UP, "faults": ["flights 1.1.0 cannot be loaded"]}
     assert "It could not load this: flights 1.1.0 cannot be loaded" in render_serving.gateway(told)
-    standing = {**told, "up": True, "since": 0.0, "replicas": [8, 9], "requests": None}
+    standing = {**told, "up": True, "since": 0.0, "replicas": [8, 9]}
     assert "It could not load this: flights" in render_serving.standing(standing)
     assert "8, 9" in render_serving.standing(standing)
 

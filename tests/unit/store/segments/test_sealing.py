@@ -7,7 +7,16 @@ from pathlib import Path
 import orjson
 import pytest
 
-from raypipe.store.segments import SegmentWriter, inspect, read_records, seal, sealing, segments
+from raypipe.errors import StoreError
+from raypipe.store.segments import (
+    SegmentWriter,
+    inspect,
+    read_records,
+    reading,
+    seal,
+    sealing,
+    segments,
+)
 from raypipe.store.segments.reading import read_segment, verify
 
 
@@ -142,3 +151,25 @@ def test_a_changed_sealed_file_is_told_from_what_was_sealed(tmp_path):
     sealed.write_bytes(data[: len(data) // 2])
     (found,) = inspect(tmp_path)
     assert "cannot be read" in found.said
+
+
+def test_a_sealed_segment_that_cannot_be_read_is_not_passed_over(tmp_path):
+    """What is counted without it would be wrong, and nobody would know."""
+    fill(tmp_path)
+    seal(tmp_path)
+    (sealed,) = (tmp_path / "sealed").glob("*.parquet")
+    sealed.write_bytes(sealed.read_bytes()[:50])
+    with pytest.raises(StoreError, match="cannot be read"):
+        ids(tmp_path)
+    assert not inspect(tmp_path)[0].is_whole
+
+
+def test_a_segment_without_a_record_that_is_sealed_meanwhile_is_no_fault(tmp_path, monkeypatch):
+    writer = SegmentWriter(tmp_path, level="memory", seal_after=1e9)
+    monkeypatch.setattr(writer, "_look_after", lambda: None)
+    writer.append(b"{}")
+    writer._held.clear()
+    writer.close()
+    monkeypatch.setattr(reading, "look_at", lambda path: seal(path.parent) or path.read_bytes())
+    (found,) = inspect(tmp_path)
+    assert (found.is_whole, found.segment.records) == (True, 0)

@@ -83,6 +83,32 @@ def test_threads_append_whole_records(tmp_path):
     assert all(found.is_whole for found in inspect(tmp_path))
 
 
+def test_segments_that_are_ended_by_two_at_once_keep_nobody_waiting(tmp_path):
+    """By the thread that looks after a segment's age, say, and by a record that finds it full."""
+    writer = SegmentWriter(tmp_path, level="disk", seal_bytes=200)
+    done = threading.Event()
+
+    def append() -> None:
+        for number in range(100):
+            writer.append(body(number))
+
+    def rotate() -> None:
+        while not done.is_set():
+            writer.rotate()
+
+    appending = [threading.Thread(target=append, daemon=True) for _ in range(2)]
+    rotating = threading.Thread(target=rotate, daemon=True)
+    for thread in (*appending, rotating):
+        thread.start()
+    for thread in appending:
+        thread.join(timeout=20)
+    assert not any(thread.is_alive() for thread in appending)
+    done.set()
+    rotating.join()
+    writer.close()
+    assert len(ids(tmp_path)) == 200
+
+
 def test_a_forked_child_writes_a_segment_of_its_own(tmp_path):
     code = (
         "import os, sys, warnings; warnings.simplefilter('ignore')\n"
