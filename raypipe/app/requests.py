@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from raypipe.engine.records import Json
 from raypipe.errors import NotFound, UsageError
 from raypipe.store.faults import disk_faults
 from raypipe.store.segments import Found, inspect, read_records, seal, segments
-from raypipe.store.segments.reading import verify
+from raypipe.store.segments.reading import read_bodies, verify
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +33,7 @@ def audit(home: Path | None, ids: Path | None = None) -> Json:
     counted: Counter[tuple[str, str, str]] = Counter()
     seen: Counter[str] = Counter()
     known: set[str] = set()
-    for record in read_records(folder):
+    for record in _whole_records(found):
         kind = str(record.get("kind", "unknown"))
         about = (kind, str(record.get("model") or "-"), str(record.get("version") or "-"))
         counted[about] += 1
@@ -58,6 +59,12 @@ def audit(home: Path | None, ids: Path | None = None) -> Json:
     if wanted is not None:
         said |= {"acknowledged": len(wanted), "missing": len(missing), "ids": missing[:SHOWN]}
     return said
+
+
+def _whole_records(found: Iterable[Found]) -> Iterator[Json]:
+    for one in found:
+        if not one.said:
+            yield from map(loads, read_bodies(one.segment))
 
 
 def _in_words(found: Found) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SEALED = "sealed"
 """Folder of sealed segments, beside the open ones."""
 HEADER_BYTES = 8192
+RESTORE = "restore it from a copy, or move it away; `raypipe requests audit` says what is whole"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +55,11 @@ class Found:
 
 
 def segments(folder: Path) -> list[Segment]:
-    """Return the segments that hold records, by their ids; StoreError where one is damaged."""
-    return [found.segment for found in inspect(folder) if found.segment.records]
+    """Return the segments that hold records, by their ids; StoreError where one cannot be read."""
+    there = inspect(folder)
+    if lost := next((one for one in there if one.said and one.segment.sealed), None):
+        raise StoreError(lost.said, hint=RESTORE)
+    return [found.segment for found in there if found.segment.records]
 
 
 def inspect(folder: Path) -> list[Found]:
@@ -195,6 +199,7 @@ def verify(found: Found) -> Found:
         return found
     digest, records = blake2b(digest_size=32), 0
     try:
+        read_segment(segment)  # each column against its own checksums
         for body in read_bodies(segment):
             add_to(digest, body)
             records += 1
@@ -217,7 +222,7 @@ def _metadata(path: Path) -> dict[str, str]:
     try:
         meta = parquet.read_schema(path).metadata or {}
         return {key: meta[f"raypipe.{key}".encode()].decode() for key in SEALED_KEYS}
-    except (pa.ArrowException, OSError, KeyError) as error:
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise _damaged(path, error) from error
 
 
@@ -229,8 +234,10 @@ def _read_parquet(path: Path, columns: list[str] | None) -> "pa.Table":
     from pyarrow import parquet
 
     try:
-        return parquet.read_table(path, columns=columns, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
+        return parquet.read_table(
+            path, columns=columns, partitioning=None, page_checksum_verification=True
+        )
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise _damaged(path, error) from error
 
 
@@ -238,5 +245,5 @@ def _damaged(path: Path, error: Exception) -> StoreError:
     first = next(iter(str(error).splitlines()), type(error).__name__)
     return StoreError(
         f"sealed segment {path.name} cannot be read: {first}",
-        hint="restore it from a copy; `raypipe requests audit` says what is missing",
+        hint=RESTORE,
     )
