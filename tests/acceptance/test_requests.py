@@ -65,7 +65,7 @@ def test_an_audit_tells_damage(log: Project, sealed: bool) -> None:
         assert log.raypipe("requests", "seal").code == 0
     (path,) = (folder / "sealed").iterdir() if sealed else folder.glob("*.seg")
     data, at = bytearray(path.read_bytes()), 0
-    if sealed:  # in its records: of bytes that nobody reads, such as statistics, none is told
+    if sealed:  # in its records: of bytes that nobody reads none is told
         body = pq.ParquetFile(path).metadata.row_group(0).column(10)
         at = body.dictionary_page_offset + body.total_compressed_size // 2
     data[at or len(data) // 2] ^= 255

@@ -174,21 +174,21 @@ def _inspect_open(folder: Path, name: str) -> Found:
 def _inspect_sealed(folder: Path, name: str) -> Found:
     path = folder / SEALED / f"{name}.parquet"
     try:
-        meta = _metadata(path)
+        digest, counts = _metadata(path)
     except StoreError as error:
         return _unreadable(path, error, sealed=True)
     segment = Segment(
         uuid=name,
         path=path,
         sealed=True,
-        records=int(meta["records"]),
-        digest=meta["digest"],
+        records=counts["records"],
+        digest=digest,
     )
     return Found(
         segment=segment,
-        missing=int(meta["missing"]),
-        damaged=int(meta["damaged"]),
-        torn=int(meta["torn"]),
+        missing=counts["missing"],
+        damaged=counts["damaged"],
+        torn=counts["torn"],
     )
 
 
@@ -215,28 +215,34 @@ def _unreadable(path: Path, error: StoreError, *, sealed: bool) -> Found:
     return Found(segment=segment, said=str(error))
 
 
-def _metadata(path: Path) -> dict[str, str]:
+def _metadata(path: Path) -> tuple[str, dict[str, int]]:
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         meta = parquet.read_schema(path).metadata or {}
-        return {key: meta[f"raypipe.{key}".encode()].decode() for key in SEALED_KEYS}
+        counts = {key: int(meta[f"raypipe.{key}".encode()]) for key in COUNTS}
+        return meta[b"raypipe.digest"].decode(), counts
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise _damaged(path, error) from error
 
 
-SEALED_KEYS = ("records", "digest", "missing", "damaged", "torn")
+COUNTS = ("records", "missing", "damaged", "torn")
 
 
 def _read_parquet(path: Path, columns: list[str] | None) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import parquet
 
+    from raypipe.store.segments.table import SCHEMA
+
     try:
-        return parquet.read_table(
+        table = parquet.read_table(
             path, columns=columns, partitioning=None, page_checksum_verification=True
         )
+        if any(field != SCHEMA.field(field.name) for field in table.schema):
+            raise ValueError("its columns are not those of a segment")
+        return table
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise _damaged(path, error) from error
 

@@ -79,6 +79,7 @@ def _write(found: Found, sealed: Path) -> None:
             table_of(bodies).replace_schema_metadata(meta),
             file,
             compression="zstd",
+            write_statistics=False,  # whole bodies, twice: nobody asks for them
             write_page_checksum=True,
         )
         file.flush()
