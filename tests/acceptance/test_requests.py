@@ -1,9 +1,14 @@
 """The request log by its commands: audited, exported, sealed."""
 
+import contextlib
+from random import Random
+
 import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from raypipe.app.requests import audit, export
+from raypipe.errors import StoreError
 from raypipe.store.segments import SegmentWriter
 from tests.conftest import Project
 
@@ -59,13 +64,39 @@ def test_an_audit_tells_damage(log: Project, sealed: bool) -> None:
     if sealed:
         assert log.raypipe("requests", "seal").code == 0
     (path,) = (folder / "sealed").iterdir() if sealed else folder.glob("*.seg")
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 255
+    data, at = bytearray(path.read_bytes()), 0
+    if sealed:  # in its records: of bytes that nobody reads none is told
+        body = pq.ParquetFile(path).metadata.row_group(0).column(10)
+        at = body.dictionary_page_offset + body.total_compressed_size // 2
+    data[at or len(data) // 2] ^= 255
     path.write_bytes(data)
     said = log.raypipe("requests", "audit")
     assert said.code == 7
     assert "It is not whole." in said.out
     assert log.raypipe("doctor", "--verify").code == 7
+
+
+def test_what_damage_is_done_to_a_sealed_segment_is_told_and_never_left_out(log: Project) -> None:
+    """Any bit of it: an audit says what is wrong, an export does not pass over records."""
+    home = log.folder / ".raypipe"
+    assert log.raypipe("requests", "seal").code == 0
+    (path,) = (home / "requests" / "sealed").iterdir()
+    whole, random = path.read_bytes(), Random(0)
+    for _ in range(150):
+        data = bytearray(whole)
+        data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+        path.write_bytes(data)
+        found = audit(home)
+        if not found["whole"]:
+            assert found["faults"]
+        with contextlib.suppress(StoreError):
+            export("tiny", log.folder / "asked.parquet", home)
+            assert pq.read_table(log.folder / "asked.parquet").num_rows == 10
+    path.write_bytes(whole[: len(whole) // 2])
+    assert not audit(home)["whole"]
+    with pytest.raises(StoreError, match="cannot be read") as refused:
+        export("tiny", log.folder / "asked.parquet", home)
+    assert "move it away" in str(refused.value.hint)
 
 
 def test_an_export_has_a_row_for_each_row(log: Project) -> None:

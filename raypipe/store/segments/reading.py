@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SEALED = "sealed"
 """Folder of sealed segments, beside the open ones."""
-MEND = "restore it from a copy; `raypipe requests audit` says what is missing"
+MEND = "restore it from a copy, or move it away; `raypipe requests audit` says what is whole"
 HEADER_BYTES = 8192
 PIECE = 1 << 18
 """Bytes that are read at once, where records are smaller."""
@@ -205,21 +205,21 @@ def _inspect_open(folder: Path, name: str) -> Found:
 def _inspect_sealed(folder: Path, name: str) -> Found:
     path = folder / SEALED / f"{name}.parquet"
     try:
-        meta = _metadata(path)
+        digest, counts = _metadata(path)
     except StoreError as error:
         return _unreadable(path, error, sealed=True)
     segment = Segment(
         uuid=name,
         path=path,
         sealed=True,
-        records=int(meta["records"]),
-        digest=meta["digest"],
+        records=counts["records"],
+        digest=digest,
     )
     return Found(
         segment=segment,
-        missing=int(meta["missing"]),
-        damaged=int(meta["damaged"]),
-        torn=int(meta["torn"]),
+        missing=counts["missing"],
+        damaged=counts["damaged"],
+        torn=counts["torn"],
     )
 
 
@@ -230,6 +230,7 @@ def verify(found: Found) -> Found:
         return found
     digest, records = blake2b(digest_size=32), 0
     try:
+        read_segment(segment)  # each column against its own checksums
         for body in read_bodies(segment):
             add_to(digest, body)
             records += 1
@@ -245,27 +246,35 @@ def _unreadable(path: Path, error: StoreError, *, sealed: bool) -> Found:
     return Found(segment=segment, said=str(error))
 
 
-def _metadata(path: Path) -> dict[str, str]:
+def _metadata(path: Path) -> tuple[str, dict[str, int]]:
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         meta = parquet.read_schema(path).metadata or {}
-        return {key: meta[f"raypipe.{key}".encode()].decode() for key in SEALED_KEYS}
-    except (pa.ArrowException, OSError, KeyError) as error:
+        counts = {key: int(meta[f"raypipe.{key}".encode()]) for key in COUNTS}
+        return meta[b"raypipe.digest"].decode(), counts
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise _damaged(path, error) from error
 
 
-SEALED_KEYS = ("records", "digest", "missing", "damaged", "torn")
+COUNTS = ("records", "missing", "damaged", "torn")
 
 
 def _read_parquet(path: Path, columns: list[str] | None) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import parquet
 
+    from raypipe.store.segments.table import SCHEMA
+
     try:
-        return parquet.read_table(path, columns=columns, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
+        table = parquet.read_table(
+            path, columns=columns, partitioning=None, page_checksum_verification=True
+        )
+        if any(field != SCHEMA.field(field.name) for field in table.schema):
+            raise ValueError("its columns are not those of a segment")
+        return table
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise _damaged(path, error) from error
 
 

@@ -76,7 +76,11 @@ def _write(found: Found, sealed: Path) -> None:
     aside = sealed.with_suffix(".tmp")
     with aside.open("wb") as file:
         parquet.write_table(
-            table_of(bodies).replace_schema_metadata(meta), file, compression="zstd"
+            table_of(bodies).replace_schema_metadata(meta),
+            file,
+            compression="zstd",
+            write_statistics=False,  # whole bodies, twice: nobody asks for them
+            write_page_checksum=True,
         )
         file.flush()
         os.fsync(file.fileno())
