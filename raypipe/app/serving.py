@@ -15,6 +15,7 @@ from raypipe.app.supervise import (
     START_TIMEOUT,
     ServeRequest,
     about,
+    is_live,
     remove,
     remove_left_over,
     require_port,
@@ -109,7 +110,8 @@ def status(home: Path | None) -> Json:
     if state is None:
         left = GatewayState.read(workshop.paths)
         return {"up": False, "crashed": left is not None}
-    return {"up": state.status == "ready", "status": state.status, **about(workshop, state)}
+    answers = state.status == "ready" and is_live(state)
+    return {"up": answers, "status": state.status, **about(workshop, state)}
 
 
 def stop(home: Path | None) -> Json:

@@ -129,13 +129,13 @@ def _tell(workshop: Workshop, state: GatewayState) -> None:
 
 def _wait_until_it_answers(state: GatewayState) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while not _is_live(state):
+    while not is_live(state):
         if time.monotonic() > deadline:
             raise ClusterError(f"the gateway does not answer at {state.url}")
         time.sleep(0.05)
 
 
-def _is_live(state: GatewayState) -> bool:
+def is_live(state: GatewayState) -> bool:
     import http.client
 
     host, port = state.url.removeprefix("http://").rsplit(":", 1)

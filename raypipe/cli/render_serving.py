@@ -21,6 +21,12 @@ def gateway(data: Json) -> str:
 def standing(data: Json) -> str:
     """Return whether the gateway is up, and what it holds."""
     if not data["up"]:
+        if data.get("status") == "ready":
+            return (
+                f"The gateway (pid {data['pid']}) does not answer at {data['url']} just now: what "
+                "listens there has ended and comes back, or it is overloaded.\n"
+                "→ raypipe serve status again in some seconds; raypipe serve stop ends it"
+            )
         if data.get("status"):
             return "The gateway is starting."
         end = ": its process ended before it was stopped" if data["crashed"] else ""

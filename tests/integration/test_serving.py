@@ -472,6 +472,22 @@ def test_a_gateway_whose_supervisor_is_killed_is_started_again_or_stopped(
     assert "No gateway is up" in gateway.raypipe("serve", "stop").out
 
 
+def test_a_gateway_that_does_not_answer_is_not_up(gateway: Home) -> None:
+    (listener,) = [
+        pid
+        for pid in marked(gateway.state.marked)
+        if b"haproxy.cfg" in Path("/proc", str(pid), "cmdline").read_bytes()
+    ]
+    os.kill(listener, signal.SIGSTOP)
+    try:
+        said = gateway.raypipe("serve", "status")
+    finally:
+        os.kill(listener, signal.SIGCONT)
+    assert said.code == 8
+    assert f"does not answer at http://127.0.0.1:{gateway.port}" in said.out
+    assert gateway.raypipe("serve", "status").code == 0
+
+
 def test_who_asks_a_gateway_that_is_not_up_is_told_how_to_start_it(
     home: Home, asked: pa.Table
 ) -> None:

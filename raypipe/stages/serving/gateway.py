@@ -216,25 +216,8 @@ class Gateway:
         except UsageError as error:
             raise Refused(400, _sentence(error)) from None
         request.rows = given.rows
-        self._keep(
-            {
-                "kind": "request",
-                "id": request.id,
-                "client_id": client,
-                "time": time.time(),
-                "model": model.name,
-                "version": chosen,
-                "share": share,
-                "pinned": version is not None,
-                "unit": unit,
-                "via": via,
-                "ms": round((time.perf_counter() - request.started) * 1000, 3),
-                "rows": given.rows,
-                "columns": given.columns,
-                "outputs": answer.outputs,
-                "unseen": answer.unseen,
-            }
-        )
+        how = {"share": share, "pinned": version is not None, "unit": unit, "client_id": client}
+        self._keep(_record(request, given, answer, how))
         request.answer["raypipe-request-id"] = request.id
         if asked is not None:
             return _json(_infer_answer(request, model.name, served, outputs, answer, client))
@@ -502,6 +485,25 @@ def _none_served(model: Model) -> Refused:
 def _unit(request: Request) -> str | None:
     given = request.headers.get(b"raypipe-unit")
     return given.decode("latin-1")[:256] if given else None
+
+
+def _record(
+    request: Request, given: Asked, answer: Answer, how: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "kind": "request",
+        "id": request.id,
+        "time": time.time(),
+        "model": request.model,
+        "version": request.version,
+        "via": request.via,
+        "ms": round((time.perf_counter() - request.started) * 1000, 3),
+        "rows": given.rows,
+        "columns": given.columns,
+        "outputs": answer.outputs,
+        "unseen": answer.unseen,
+        **how,
+    }
 
 
 def _infer_answer(
