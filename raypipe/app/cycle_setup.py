@@ -22,6 +22,7 @@ from raypipe.engine.drive import Driven
 from raypipe.engine.graph import build
 from raypipe.engine.plan import Planner
 from raypipe.engine.records import Json
+from raypipe.fault_points import fault_point
 from raypipe.stages.data import dataset_at
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.versions import open_store
@@ -180,9 +181,9 @@ def _after(
             write_schema(
                 workshop.codec.decode(planner.manifests["infer"], workshop.artifacts), schema_file
             )
-        if (look := nodes.get("evaluate")) and look.action == "execute" and look.digest:
+        if (look := nodes.get("evaluate")) and look.result:  # of a run that was killed, too
             digest = workshop.codec.encode(dataset).digest
-            workshop.ledger.add_look(digest, look.result.run if look.result else "", "evaluate")
+            workshop.ledger.add_look(digest, look.result.run, "evaluate")
         if "register" not in planner.manifests:
             return None
         _enter_version(workshop, config, planner)
@@ -198,8 +199,7 @@ def _enter_version(workshop: Workshop, config: CycleConfig, planner: Planner) ->
     version = codec.decode(manifest, workshop.artifacts)
     digest, _ = codec.field(manifest, ())
     trained = planner.manifests["train"]
-    known = {row.bundle for row in workshop.ledger.versions(version.model)}
-    row = workshop.ledger.add_version(
+    workshop.ledger.add_version(
         ModelVersionRow(
             model=version.model,
             version=version.version,
@@ -213,10 +213,10 @@ def _enter_version(workshop: Workshop, config: CycleConfig, planner: Planner) ->
             lineage=version.lineage,
             compared_with=planner.planned["champion"].digest,
             value=digest,
-        )
+        ),
+        alias=CHAMPION if config.registry.promote else None,
     )
-    if row.bundle not in known and config.registry.promote:
-        workshop.ledger.set_alias(version.model, CHAMPION, row.version, workshop.actor)
+    fault_point("version.entered")
 
 
 def _blob_of(bundle: Path) -> str:

@@ -21,6 +21,7 @@ from raypipe.engine.plan import Choices, Planner
 from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
 from raypipe.engine.step import module_of
 from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
+from raypipe.fault_points import fault_point
 
 if TYPE_CHECKING:
     from raypipe.runtime.on_ray import RayOptions
@@ -149,6 +150,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     planner = _planner(prepared, request)
     end_lost_runs(workshop)
     workshop.ledger.start_run(record)
+    fault_point("run.entered")
     runtime = make_runtime(prepared.runtime, lambda: _ray_options(prepared))
     driver = driver_runtime()
     drive = Drive(
@@ -162,6 +164,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     )
     try:
         driven = drive.go()
+        fault_point("run.resting")
         serving = None if prepared.after is None else prepared.after(driven, planner)
     except KeyboardInterrupt:
         error = Interrupted("interrupted", hint="run again: what was recorded is kept")
@@ -286,7 +289,9 @@ def _end(prepared: Prepared, run: str, driven: Driven, planner: Planner) -> Outc
     workshop = prepared.workshop
     workshop.sources.save()
     workshop.ledger.save_steps(run, steps)
+    fault_point("steps.saved")
     workshop.ledger.end_run(run, driven.status, error and error_json(error, driven.failed))
+    fault_point("run.ended")
     outputs, values = _outputs(prepared, planner) if driven.status == "succeeded" else ({}, {})
     return Outcome(
         run=run,

@@ -90,9 +90,18 @@ def doctor(
     verify: Annotated[
         bool, typer.Option("--verify", help="Also read every artifact, whole.")
     ] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="List the fault points, for tests of crashes.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Look whether all that raypipe needs is there. Exits with 7 if something is not."""
+    if faults:
+        from raypipe.cli.render import fault_points
+        from raypipe.fault_points import FAULT_POINTS
+
+        show("fault_points", FAULT_POINTS, as_json=as_json, text=fault_points)
+        return 0
     from raypipe.app import doctor as examine
     from raypipe.cli.render import checks
 

@@ -22,6 +22,7 @@ from raypipe.cli import (
 )
 from raypipe.cli.face import begin, dump, error_record, fault, has_told, note, silence, write
 from raypipe.errors import Interrupted, RaypipeError
+from raypipe.fault_points import check_asked
 
 PATIENCE = 2.0
 """Seconds after a Ctrl-C in which another one is taken for the same."""
@@ -78,6 +79,7 @@ def execute(arguments: Sequence[str]) -> int:
     """Run one command; return its exit code. Every fault has been told when this returns."""
     begin()
     try:
+        check_asked()
         code = app(args=list(arguments), prog_name="raypipe", standalone_mode=False) or 0
         if code == Interrupted.exit_code:  # how newer versions of Typer hand an interrupt on
             raise KeyboardInterrupt

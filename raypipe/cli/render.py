@@ -436,6 +436,12 @@ def cleaning(data: Json) -> str:
     return f"{shown}{what} removed."
 
 
+def fault_points(data: Json) -> str:
+    """Return the points at which a process can be made to die."""
+    how = "RAYPIPE_FAULT=NAME kills the process there, NAME:2 when it comes there a second time."
+    return f"{how}\n\n{lines(data)}"
+
+
 def checks(data: Json) -> str:
     """Return what `doctor` found."""
     return table(

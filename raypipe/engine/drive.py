@@ -23,6 +23,7 @@ from raypipe.engine.ports import CallOutcome, Claim, Ports, Published, Runtime, 
 from raypipe.engine.records import ArtifactStat, Json, Metric, Result, Review, RunStatus
 from raypipe.engine.step import Step
 from raypipe.errors import RaypipeError, Rejected, StepFailed, StoreError
+from raypipe.fault_points import fault_point
 
 Listener = Callable[[Event], None]
 LOOK = 0.1
@@ -169,6 +170,7 @@ class Drive:
         claim = self.ports.claim(planned.key)
         if claim is not None:
             self._claims[planned.key] = claim
+            fault_point("claim.taken")
         return claim is not None
 
     def _is_made(self, planned: Planned) -> bool:
@@ -222,6 +224,7 @@ class Drive:
                 created=self.ports.now(),
             )
         )
+        fault_point("review.opened")
         if review.status != "open":  # decided since it was looked for
             self._ready.append(planned.node.name)
             return
@@ -237,7 +240,9 @@ class Drive:
             if planned.reason.kind == "lost artifact" and planned.key:
                 self.ports.ledger.supersede(planned.key, "lost artifact")
         call = replace(self._call(batch), stats=self._publish_given(batch))
+        fault_point("literals.published")
         attempts = [self._start_attempt(planned) for planned in batch]
+        fault_point("attempt.entered")
         running = _Running(nodes=batch, call=call, executions=attempts)
         running.call = replace(call, listen=lambda: self._read_events(running))
         self._running[call.id] = running
@@ -418,7 +423,9 @@ class Drive:
             if place not in running.made:
                 self._record(planned, published, outcome.seconds / len(running.nodes))
         self._end_attempts(running, "succeeded")
+        fault_point("attempt.ended")
         self.ports.scratch.drop(running.call.scratch)
+        fault_point("scratch.dropped")
 
     def _what_moved(self, running: _Running) -> Exception | None:
         """Return an error if the code that ran may be other than the code of the key."""
@@ -469,6 +476,7 @@ class Drive:
             planned.fingerprint,
             forced=planned.reason.kind in {"forced", "uncached"},
         )
+        fault_point("result.recorded")
         self.planner.learn(planned.node.name, self.ports.artifacts.read(recorded.root))
         done = replace(planned, digest=recorded.root, seconds=seconds, result=recorded)
         self.planner.planned[planned.node.name] = done

@@ -26,6 +26,7 @@ from raypipe.errors import (
     StepFailed,
     StoreError,
 )
+from raypipe.fault_points import fault_point
 from raypipe.runtime.imports import importing_from
 from raypipe.runtime.printed import log_file, printing_to
 
@@ -144,6 +145,7 @@ def _taking(
         made = {"event": "made", "run": call.run, "item": item, "seconds": now - since}
         since = now
         append_event(call.events, {**made, **asdict(published)})
+        fault_point("item.told")
         if call.listen is not None and thread == threading.get_ident():
             with redirect_stdout(drivers):
                 call.listen()
@@ -279,6 +281,7 @@ def _publish(call: StepCall, value: Any, codec: Codec, artifacts: Artifacts) -> 
         for blob in encoded.blobs
     ]
     root = artifacts.put_bytes(encoded.manifest, encoded.digest)
+    fault_point("output.published")
     return Published(root=encoded.digest, artifacts=(root, *stats))
 
 

@@ -15,6 +15,7 @@ from raypipe.engine.digest import digest_bytes, digest_tree
 from raypipe.engine.ports import Artifacts
 from raypipe.engine.records import ArtifactStat
 from raypipe.errors import StoreError
+from raypipe.fault_points import fault_point
 from raypipe.store.content import copy_path, digest_path, sync_folder, write_file
 from raypipe.store.faults import disk_faults
 
@@ -43,6 +44,7 @@ class FolderArtifacts:
         if not self.verify(digest):
             with self._faults(digest), self._written_aside() as aside:
                 write_file(aside, data)
+                fault_point("artifact.aside")
                 self._move_file(aside, target)
         return _stat_of(digest, target)
 
@@ -57,6 +59,7 @@ class FolderArtifacts:
                 if copied != digest:
                     raise _changed(path)
                 sync_folder(aside)
+                fault_point("artifact.aside")
                 self._move_folder(aside, digest)
         return _stat_of(digest, target)
 
@@ -142,6 +145,7 @@ class FolderArtifacts:
         else:
             with suppress(FileExistsError):
                 _link(aside, target)
+        fault_point("artifact.placed")
         sync_folder(self.folder)
 
     def _move_folder(self, aside: Path, digest: str) -> None:
@@ -156,6 +160,7 @@ class FolderArtifacts:
         except OSError as error:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                 raise
+        fault_point("artifact.placed")
         sync_folder(self.folder)
 
     @contextmanager

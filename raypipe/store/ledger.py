@@ -341,8 +341,11 @@ class SqliteLedger:
 
     # --- models ---------------------------------------------------------------------------------
 
-    def add_version(self, row: ModelVersionRow) -> ModelVersionRow:
-        """Enter a version, a bundle only once; a taken number becomes the next free patch."""
+    def add_version(self, row: ModelVersionRow, *, alias: str | None = None) -> ModelVersionRow:
+        """Enter a version, a bundle only once; a taken number becomes the next free patch.
+
+        `alias` is pointed to it in the same act, if it is new.
+        """
         with self._db.writing():
             found = self._db.one("version_of_bundle", model=row.model, bundle=row.bundle)
             if found is not None:
@@ -357,6 +360,8 @@ class SqliteLedger:
                 created=row.created,
                 record=dump(asdict(row)),
             )
+            if alias is not None:
+                self.set_alias(row.model, alias, row.version, row.actor)
         return row
 
     def versions(self, model: str) -> list[ModelVersionRow]:
@@ -457,7 +462,7 @@ class SqliteLedger:
     # --- looks ----------------------------------------------------------------------------------
 
     def add_look(self, dataset: str, run: str, step: str) -> None:
-        """Count a look at the analysis split of a dataset."""
+        """Count a look at the analysis split of a dataset, once for a step of a run."""
         with self._db.writing():
             self._db.do("add_look", dataset=dataset, run=run, step=step, time=self._now())
 

@@ -145,7 +145,9 @@ SELECT alias, version, actor, time, back FROM alias_history WHERE model = :model
 SELECT alias, version FROM aliases WHERE model = :model ORDER BY alias;
 
 -- add_look: the analysis split is looked at
-INSERT INTO looks (dataset, run, step, time) VALUES (:dataset, :run, :step, :time);
+INSERT INTO looks (dataset, run, step, time)
+SELECT :dataset, :run, :step, :time
+WHERE NOT EXISTS (SELECT 1 FROM looks WHERE dataset = :dataset AND run = :run AND step = :step);
 
 -- looks: how often an analysis split was looked at
 SELECT count(*) FROM looks WHERE dataset = :dataset;

@@ -509,7 +509,8 @@ def test_a_version_is_found_by_its_number_and_by_an_alias(ledger, open_ledger):
 
 def test_a_bundle_has_one_version_however_often_it_is_entered(ledger):
     added = ledger.add_version(version())
-    assert ledger.add_version(version("2.0.0", created=9.0)) == added
+    assert ledger.add_version(version("2.0.0", created=9.0), alias="champion") == added
+    assert ledger.aliases(added.model) == {}
     assert ledger.versions("delay") == [added]
 
 
@@ -558,7 +559,7 @@ def test_an_unknown_model_is_answered_with_the_nearest(ledger):
     assert "'delay'" in str(missing.value.hint)
 
 
-def test_each_look_at_an_analysis_split_is_counted(ledger):
-    for of in ("d1", "d1", "d2"):
-        ledger.add_look(of, "20260101-000001-aaaaaa", "evaluate")
+def test_each_look_at_an_analysis_split_is_counted_once(ledger):
+    for of, run in (("d1", "aaaaaa"), ("d1", "bbbbbb"), ("d1", "bbbbbb"), ("d2", "aaaaaa")):
+        ledger.add_look(of, f"20260101-000001-{run}", "evaluate")
     assert [ledger.looks(of) for of in ("d1", "d2", "d3")] == [2, 1, 0]
