@@ -150,6 +150,29 @@ def test_what_dies_there_is_made_up_for_by_the_next_run(
     assert flow.run("flow.py").executed == []
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("point", "told"),
+    [("output.published", {"squares[0]"}), ("item.told", {"squares[0]", "squares[1]"})],
+)
+def test_a_worker_that_dies_there_costs_what_was_not_recorded(
+    flow: Project, undisturbed: dict[str, str], point: str, told: set[str]
+) -> None:
+    fault = {VARIABLE: f"{point}:2"}
+    said = flow.raypipe("run", "flow.py", "--runtime", "ray", "--json", **fault)
+    assert said.code == 6, said.err + said.out
+    assert "lost its worker" in said.result["error"]["message"]
+    kept = recorded(flow)
+    assert kept == {"numbers", *told}
+    before = counts(flow.folder / "log.txt", STEPS)
+
+    assert digests(finish(flow)) == undisturbed
+
+    after = counts(flow.folder / "log.txt", STEPS)
+    assert {step: after[step] - before[step] for step in kept} == dict.fromkeys(kept, 0)
+
+
 @pytest.mark.parametrize("point", ["run.resting", OF_VERSIONS])
 def test_a_version_is_entered_once_and_is_the_champion(trained: Project, point: str) -> None:
     project = trained
