@@ -1,11 +1,11 @@
 """For each step of a graph: hit, execute, wait or open, and why; nothing is run or changed."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any
 
+from raypipe.engine.difference import difference, shown_parts
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint import is_neutral
 from raypipe.engine.graph import (
@@ -33,8 +33,6 @@ from raypipe.engine.records import (
 )
 from raypipe.errors import NotFound, PipelineError, RaypipeError, StoreError
 
-SHOWN = 64
-"""Parts of a parameter that are kept as text, so that `why` can say which one differs."""
 OWN = "raypipe."
 """What the names of raypipe's own steps and classes start with."""
 SAME = Reason(kind="same")
@@ -398,7 +396,7 @@ class Planner:
             where = _place(node, name)
             if isinstance(value, Literal_):
                 parameters[name] = self._encode(value, where).digest
-                shown |= _shown(name, value.value)
+                shown |= shown_parts(name, value.value)
             else:
                 parameters |= {
                     at: digest_bytes(kind.encode()) for at, kind in containers(name, value)
@@ -506,69 +504,6 @@ def key_of(explanation: Explanation) -> str:
     return digest_bytes(json.dumps(counted, separators=(",", ":")).encode())
 
 
-def difference(
-    before: Explanation, now: Explanation, code_before: Fingerprint | None, code_now: Fingerprint
-) -> Reason:
-    """Say what differs between two explanations of one step.
-
-    The first of code, parameter, input, environment.
-    """
-    if before.fingerprint != now.fingerprint:
-        return _code_difference(code_before, code_now)
-    given_before = {**before.parameters, **before.inputs}
-    given_now = {**now.parameters, **now.inputs}
-    for name, how in _changes(given_before, given_now):
-        if name in now.inputs or name in before.inputs:
-            return Reason(kind="input", what=name, detail=how)
-        return _parameter_difference(name, before, now, how)
-    for name, how in _changes(before.environment, now.environment):
-        return Reason(kind="environment", what=name, detail=how)
-    return Reason(kind="new", detail="same key, no result")
-
-
-def _parameter_difference(name: str, before: Explanation, now: Explanation, how: str) -> Reason:
-    """Say which part of a parameter differs, as far as its parts were kept as text."""
-    old, new = _parts(name, before), _parts(name, now)
-    parts = list(_changes(old, new))
-    if not parts:
-        return Reason(kind="parameter", what=name, detail=how)
-    part, how = parts[0]
-    said = f"{old[part]} → {new[part]}" if part in old and part in new else how
-    more = f", and {len(parts) - 1} more" if len(parts) > 1 else ""
-    return Reason(kind="parameter", what=part, detail=said + more)
-
-
-def _parts(name: str, explanation: Explanation) -> dict[str, str]:
-    return {
-        part: text
-        for part, text in explanation.shown.items()
-        if part == name or part.startswith((f"{name}.", f"{name}["))
-    }
-
-
-def _code_difference(before: Fingerprint | None, now: Fingerprint) -> Reason:
-    if before is None:
-        return Reason(kind="code", detail="the earlier code is not known")
-    changed = list(_changes(before.symbols, now.symbols))
-    if not changed:
-        changed = list(_changes(before.packages, now.packages))
-    if not changed:
-        return Reason(kind="code", detail="what it is widened to")
-    changed.sort(key=lambda change: change[1] != "changed")
-    more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
-    return Reason(kind="code", what=changed[0][0], detail=changed[0][1] + more)
-
-
-def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name in sorted({*before, *now}):
-        if name not in before:
-            yield name, "added"
-        elif name not in now:
-            yield name, "removed"
-        elif before[name] != now[name]:
-            yield name, "changed"
-
-
 def _code_references(value: Any) -> Iterator[str]:
     """Yield each code reference in a value: settings that name code."""
     if isinstance(value, Ref):
@@ -588,34 +523,3 @@ def _code_references(value: Any) -> Iterator[str]:
 def _each(values: Any) -> Iterator[str]:
     for item in values:
         yield from _code_references(item)
-
-
-def _shown(name: str, value: Any) -> dict[str, str]:
-    """Return short texts of a parameter's parts, for people; of one without parts, its own."""
-    found = dict(islice(_texts(name, value), SHOWN + 1))
-    return found if len(found) <= SHOWN else {name: _short(value)}
-
-
-def _texts(place: str, value: Any) -> Iterator[tuple[str, str]]:
-    held: Any = None
-    if isinstance(value, dict):
-        held = {key: item for key, item in value.items() if isinstance(key, str)}
-    elif hasattr(value, "model_fields_set") or hasattr(value, "__dataclass_fields__"):
-        held = getattr(value, "__dict__", None)
-    if not held:
-        yield place, _short(value)
-        return
-    for key, item in held.items():
-        yield from _texts(f"{place}.{key}", item)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, str):
-        value = value[:80]
-    few = isinstance(value, Sequence) and len(value) <= 8
-    plain = isinstance(value, int | float | bool | str | None)
-    text = repr(value) if plain or few else type(value).__name__
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-__all__ = ["Choices", "Planned", "Planner", "difference", "key_of"]
