@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from raypipe import review, step
-from raypipe.engine.graph import lookup
 from raypipe.engine.difference import difference
+from raypipe.engine.graph import lookup
 from raypipe.engine.plan import key_of
 from raypipe.engine.records import Actor, Explanation, Fingerprint, Reason
 from raypipe.errors import CodeReferenceError, NotFound, PipelineError, StoreError
