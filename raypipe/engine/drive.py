@@ -1,6 +1,6 @@
 """The one loop of a run: decide, submit, record, until nothing is left to do."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,10 +14,11 @@ from raypipe.engine.events import (
     RunEnded,
     RunStarted,
     StepEnded,
+    StepExpanded,
     StepProgress,
     StepStarted,
 )
-from raypipe.engine.graph import Graph, Node
+from raypipe.engine.graph import Graph, Node, Ref, node_of, nodes_in, path_of
 from raypipe.engine.plan import Planned, Planner
 from raypipe.engine.ports import CallOutcome, Claim, Ports, Published, Runtime, StepCall
 from raypipe.engine.records import ArtifactStat, Json, Metric, Result, Review, RunStatus
@@ -26,6 +27,8 @@ from raypipe.errors import RaypipeError, Rejected, StepFailed, StoreError
 from raypipe.fault_points import fault_point
 
 Listener = Callable[[Event], None]
+EVERYTHING = ""
+"""What bounds every call: the room that the runtime has."""
 LOOK = 0.1
 """Seconds between two looks at what the steps at work tell."""
 
@@ -80,8 +83,18 @@ class Drive:
     _waiting_for: dict[str, int] = field(default_factory=dict)
     _downstream: dict[str, list[str]] = field(default_factory=dict)
     _ready: deque[str] = field(default_factory=deque)
+    _nodes: dict[str, Node] = field(default_factory=dict)
+    """The graph's nodes, and the items of its maps."""
     _held: dict[str, list[Planned]] = field(default_factory=dict)
     _running: dict[str, _Running] = field(default_factory=dict)
+    _queued: dict[str, deque[str]] = field(default_factory=dict)
+    """Nodes that there is no room for yet, by what bounds them."""
+    _at_work: Counter[str] = field(default_factory=Counter)
+    """Calls at work, by what bounds them."""
+    _after_items: dict[str, list[str]] = field(default_factory=dict)
+    """Maps that go over the outputs of another one, which need its items alone."""
+    _expanded: set[str] = field(default_factory=set)
+    """Maps whose items are decided one by one."""
     _contended: deque[str] = field(default_factory=deque)
     """Nodes whose results another process makes."""
     _claims: dict[str, Claim] = field(default_factory=dict)
@@ -100,7 +113,9 @@ class Drive:
                 if not self._running and not self._submit_held() and not self._contended:
                     return self._rest()
                 for outcome in self._wait():
-                    self._finish(self._running.pop(outcome.id), outcome)
+                    running = self._running.pop(outcome.id)
+                    self._at_work[_scope_of(running.nodes[0].node)] -= 1
+                    self._finish(running, outcome)
                 self._look_again()
         finally:
             for running in self._running.values():
@@ -113,21 +128,37 @@ class Drive:
     def _announce(self) -> None:
         nodes = self._graph.nodes
         for node in nodes.values():
-            self._waiting_for[node.name] = len(node.upstream)
-            for upstream in node.upstream:
-                self._downstream.setdefault(upstream, []).append(node.name)
-        self._ready.extend(name for name, count in self._waiting_for.items() if count == 0)
+            self._await(node)
         steps = tuple(node.name for node in nodes.values() if node.kind != "lookup")
         self.listen(RunStarted(run=self.run, pipeline=self._graph.pipeline, steps=steps))
+
+    def _await(self, node: Node) -> None:
+        """Let a node be decided once what it is given is known; for a map that is its list."""
+        self._nodes[node.name] = node
+        needed = node.upstream
+        if node.kind == "map":
+            over = node.arguments[node.over]
+            needed = node.asked_first | nodes_in(over)
+            source = node_of(over) if isinstance(over, Ref) and not path_of(over) else None
+            if source is not None and self._nodes[source].kind == "map":
+                self._after_items.setdefault(source, []).append(node.name)
+        unknown = needed - self.planner.manifests.keys()
+        self._waiting_for[node.name] = len(unknown)
+        for upstream in unknown:
+            if node.name not in self._after_items.get(upstream, ()):
+                self._downstream.setdefault(upstream, []).append(node.name)
+        if not unknown:
+            self._ready.append(node.name)
 
     @property
     def _graph(self) -> Graph:
         return self.planner.graph
 
     def _decide_ready(self) -> None:
-        while self._ready and self._error is None:
-            node = self._graph.nodes[self._ready.popleft()]
+        while self._error is None and (node := self._next()) is not None:
             try:
+                if node.kind == "map" and self._expand(node):
+                    continue
                 planned = self.planner.decide(node)
             except RaypipeError as error:
                 self._fail(self.planner.open(node), error)
@@ -136,6 +167,47 @@ class Drive:
         if self._error is None:
             for group in [g for g in self._held if self._group_is_decided(g)]:
                 self._submit(tuple(self._held.pop(group)))
+
+    def _next(self) -> Node | None:
+        """Return a node that can be decided now, and submitted if it is to be executed."""
+        while self._ready:
+            node = self._nodes[self._ready.popleft()]
+            full = self._full(node)
+            if full is None:
+                return node
+            self._queued.setdefault(full, deque()).append(node.name)
+        for names in self._queued.values():
+            if names and (full := self._full(self._nodes[names[0]])) is None:
+                return self._nodes[names.popleft()]
+        return None
+
+    def _full(self, node: Node) -> str | None:
+        """Return what bounds a node and has no room for it now; None if it has room."""
+        if node.kind != "step" or node.group:
+            return None
+        limit = _step_of(node).options.at_once
+        scope = _scope_of(node)
+        if limit is not None and self._at_work[scope] >= limit:
+            return scope
+        return EVERYTHING if len(self._running) >= self.runtime.room else None
+
+    def _expand(self, node: Node) -> bool:
+        """Let the items of a map be decided, once; True where the map waits for them."""
+        if node.name in self._expanded:
+            return False
+        items = self.planner.expand(node)
+        if node.name not in self.planner.items:  # it is skipped
+            return False
+        self._expanded.add(node.name)
+        self.listen(StepExpanded(step=node.name, items=len(items)))
+        for item in items:
+            self._await(item)
+        self._waiting_for[node.name] = len(items)
+        for item in items:
+            self._downstream.setdefault(item.name, []).append(node.name)
+        for behind in self._after_items.pop(node.name, ()):
+            self._is_known(behind)
+        return bool(items)
 
     def _submit_held(self) -> bool:
         """Submit items whose fellows in the batch are not to be had in this run."""
@@ -192,17 +264,18 @@ class Drive:
         self._contended.clear()
 
     def _group_is_decided(self, group: str) -> bool:
-        return all(
-            node.name in self.planner.planned
-            for node in self._graph.nodes.values()
-            if node.group == group
-        )
+        return all(node.name in self.planner.planned for node in self.planner.members(group))
 
     def _release(self, name: str) -> None:
-        for downstream in self._downstream.get(name, ()):
-            self._waiting_for[downstream] -= 1
-            if self._waiting_for[downstream] == 0:
-                self._ready.append(downstream)
+        behind = self._after_items.pop(name, ())  # of a map that was skipped
+        for downstream in (*self._downstream.pop(name, ()), *behind):
+            self._is_known(downstream)
+
+    def _is_known(self, downstream: str) -> None:
+        """Count one thing less that a node waits for."""
+        self._waiting_for[downstream] -= 1
+        if self._waiting_for[downstream] == 0:
+            self._ready.append(downstream)
 
     def _ask(self, planned: Planned) -> None:
         if planned.reason.kind == "rejected":
@@ -212,6 +285,7 @@ class Drive:
             )
             return
         assert planned.key is not None
+        self.ports.artifacts.put_bytes(self.planner.evidence(planned.node), planned.key)
         review = self.ports.ledger.open_review(
             Review(
                 id=digest_bytes(f"{planned.node.name} {planned.key}".encode())[:12],
@@ -246,6 +320,7 @@ class Drive:
         running = _Running(nodes=batch, call=call, executions=attempts)
         running.call = replace(call, listen=lambda: self._read_events(running))
         self._running[call.id] = running
+        self._at_work[_scope_of(batch[0].node)] += 1
         in_driver = _step_of(batch[0].node).options.driver
         where: Literal["driver", "inline", "ray"] = "driver" if in_driver else self.where
         for planned in batch:
@@ -273,8 +348,7 @@ class Drive:
         items = (*(planned.node for planned in batch), *fellows)
         given = {*(node.name for node in fellows), *(name for n in items for name in n.upstream)}
         for name in given:
-            if result := self.planner.planned[name].result:
-                yield result
+            yield from self.planner.results_of(name)
 
     def _start_attempt(self, planned: Planned) -> int:
         return self.ports.ledger.start_execution(
@@ -329,9 +403,9 @@ class Drive:
         group, mine = batch[0].node.group, {planned.node.name for planned in batch}
         if _step_of(batch[0].node).options.kept is None:
             return []
+        assert group is not None
         known = self.planner.manifests.keys() - mine
-        every = self._graph.nodes.values()
-        return [node for node in every if node.group == group and node.name in known]
+        return [node for node in self.planner.members(group) if node.name in known]
 
     def _wait(self) -> Sequence[CallOutcome]:
         outcomes = self.driver.wait(0) or self.runtime.wait(0.1)
@@ -493,14 +567,10 @@ class Drive:
     # --- the end --------------------------------------------------------------------------------
 
     def _rest(self) -> Driven:
-        for node in self._graph.nodes.values():
+        for node in list(self._nodes.values()):
             if node.name not in self.planner.planned:
                 self._decide_unreached(node)
-        planned = tuple(
-            self.planner.planned[node.name]
-            for node in self._graph.nodes.values()
-            if node.kind != "lookup"
-        )
+        planned = self.planner.in_order()
         if isinstance(self._error, Rejected):
             status = RunStatus.REJECTED
         elif self._error is not None:
@@ -521,6 +591,11 @@ class Drive:
             self.planner.decide(node)
         except RaypipeError:  # it would have failed, had the run come so far
             self.planner.open(node)
+
+
+def _scope_of(node: Node) -> str:
+    """Return what bounds how many calls like this one are at work at once."""
+    return node.mapped or _step_of(node).target
 
 
 def _step_of(node: Node) -> Step[..., Any]:

@@ -38,6 +38,15 @@ class StepStarted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepExpanded(Event):
+    """The list that a step is mapped over is known; its items are `step[0]`, `step[1]`, …."""
+
+    event = "step_expanded"
+    step: str
+    items: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepProgress(Event):
     """A step said how far it is."""
 

@@ -6,6 +6,7 @@ Pure structure, made by running the pipeline function.
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -100,23 +101,29 @@ class Node:
     """
 
     name: str
-    kind: Literal["step", "review", "lookup"]
+    kind: Literal["step", "map", "review", "lookup"]
     arguments: Mapping[str, Argument]
     step: Step[..., Any] | None = None
     group: str | None = None
     """Name that the items of one batched call share."""
     asks: str = ""
     """For a lookup: which fact."""
+    over: str = ""
+    """For a map: the parameter that is a list of items."""
+    mapped: str | None = None
+    """For an item of a map: the map's name."""
+    condition: Argument | None = None
+    """What says whether it runs; None: it does."""
 
-    @property
+    @cached_property
     def upstream(self) -> frozenset[str]:
-        """Names of the nodes whose outputs it is given."""
-        return frozenset(
-            node_of(part)
-            for value in self.arguments.values()
-            for _, part in leaves("", value)
-            if isinstance(part, Ref)
-        )
+        """Names of the nodes whose outputs it is given, or that say whether it runs."""
+        return frozenset().union(*map(nodes_in, self.arguments.values())) | self.asked_first
+
+    @cached_property
+    def asked_first(self) -> frozenset[str]:
+        """Names of the nodes that say whether it runs."""
+        return frozenset() if self.condition is None else nodes_in(self.condition)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +152,11 @@ def leaves(place: str, value: Argument) -> Iterator[tuple[str, Ref | Literal_]]:
         return
     for key, item in _items(value):
         yield from leaves(f"{place}{key}", item)
+
+
+def nodes_in(value: Argument) -> frozenset[str]:
+    """Return the names of the nodes whose outputs an argument holds."""
+    return frozenset(node_of(part) for _, part in leaves("", value) if isinstance(part, Ref))
 
 
 def containers(place: str, value: Argument) -> Iterator[tuple[str, str]]:
@@ -238,6 +250,17 @@ def _copied(value: Any) -> Any:
         return value
 
 
+def _condition_of(step: Step[..., Any]) -> Argument | None:
+    if step.condition is True:
+        return None
+    if step.condition is not False and not isinstance(step.condition, Ref):
+        raise PipelineError(
+            f"step {step.name!r}: when is {step.condition!r}; it must be True, False, or what a "
+            "step gives"
+        )
+    return to_argument(step.condition)
+
+
 class GraphBuilder:
     """Collects the nodes that a pipeline function makes."""
 
@@ -250,6 +273,7 @@ class GraphBuilder:
         """Add a call of a step; a batched step gives one reference an item."""
         name = self._free(step.name)
         batch = step.options.batch
+        condition = _condition_of(step)
         if batch is None:
             return self._add(
                 Node(
@@ -257,6 +281,7 @@ class GraphBuilder:
                     kind="step",
                     step=step,
                     arguments={p: to_argument(v) for p, v in arguments.items()},
+                    condition=condition,
                 )
             )
         shared = {p: to_argument(v) for p, v in arguments.items() if p != batch}
@@ -264,7 +289,8 @@ class GraphBuilder:
         if not isinstance(items, list | tuple):
             raise PipelineError(
                 f"step {step.name!r} is batched over {batch!r}, which must be a list that is known "
-                f"when the pipeline is made, not {type(items).__name__}"
+                f"when the pipeline is made, not {type(items).__name__}",
+                hint=f"for the list that a step gives: {step.name}.map(items, …)",
             )
         self._groups.add(name)
         return [
@@ -275,10 +301,32 @@ class GraphBuilder:
                     step=step,
                     group=name,
                     arguments={batch: to_argument(item), **shared},
+                    condition=condition,
                 )
             )
             for index, item in enumerate(items)
         ]
+
+    def add_map(self, step: Step[..., Any], over: str, arguments: Mapping[str, Any]) -> Ref:
+        """Add a call of a step for each item of a list, which is known when the run comes there."""
+        given = {p: to_argument(v) for p, v in arguments.items()}
+        items = given[over]
+        if not isinstance(items, Ref | list | tuple):
+            known = items.value if isinstance(items, Literal_) else items
+            if not isinstance(known, list | tuple):
+                raise PipelineError(
+                    f"{step.name}.map() goes over a list or tuple, not {type(known).__name__}"
+                )
+        return self._add(
+            Node(
+                name=self._free(step.name),
+                kind="map",
+                step=step,
+                arguments=given,
+                over=over,
+                condition=_condition_of(step),
+            )
+        )
 
     def add_review(self, name: str, evidence: Any, when: Any) -> Ref:
         """Add a decision that a person is asked for, where `when` is not False."""

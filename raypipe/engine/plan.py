@@ -1,7 +1,7 @@
 """For each step of a graph: hit, execute, wait or open, and why; nothing is run or changed."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -87,23 +87,43 @@ class Planner:
     planned: dict[str, Planned] = field(default_factory=dict)
     manifests: dict[str, bytes] = field(default_factory=dict)
     """Output of each node that is known, as its manifest."""
+    items: dict[str, tuple[Node, ...]] = field(default_factory=dict)
+    """The items of each map whose list is known."""
     _fingerprints: dict[tuple[str, tuple[str, ...]], Fingerprint] = field(default_factory=dict)
     _literals: dict[int, tuple[Any, Encoded]] = field(default_factory=dict)
     _classes: dict[bytes, frozenset[str]] = field(default_factory=dict)
     _intact: set[str] = field(default_factory=set)
     """Digests of artifacts that were found whole; what is torn may be mended meanwhile."""
+    _parts: dict[tuple[str, tuple[str | int, ...]], tuple[str, bytes]] = field(default_factory=dict)
+    """Digest and manifest of each item of the lists that maps go over."""
+    _groups: dict[str, list[Node]] | None = None
+    """The items of each batched call of the graph."""
 
     def plan(self) -> tuple[Planned, ...]:
         """Decide every node that can be decided, the others are open; lookups are left out."""
         makers: dict[str, str] = {}
         for node in self.graph.nodes.values():
-            planned = self.decide(node)
-            if planned.action == "execute" and planned.key is not None:
-                maker = makers.setdefault(planned.key, node.name)
-                if maker != node.name and planned.reason.kind not in {"forced", "uncached"}:
-                    reason = Reason(kind="upstream", what=maker, detail="makes the same")
-                    self.planned[node.name] = replace(planned, action="open", reason=reason)
-        every = (self.planned[name] for name in self.graph.nodes)
+            for item in self.expand(node):
+                self._plan_one(item, makers)
+            self._plan_one(node, makers)
+        return self.in_order()
+
+    def _plan_one(self, node: Node, makers: dict[str, str]) -> None:
+        planned = self.decide(node)
+        if planned.action == "execute" and planned.key is not None:
+            maker = makers.setdefault(planned.key, node.name)
+            if maker != node.name and planned.reason.kind not in {"forced", "uncached"}:
+                reason = Reason(kind="upstream", what=maker, detail="makes the same")
+                self.planned[node.name] = replace(planned, action="open", reason=reason)
+
+    def in_order(self) -> tuple[Planned, ...]:
+        """Return what was decided in the order of the pipeline, items after their map."""
+        every = (
+            self.planned[one.name]
+            for node in self.graph.nodes.values()
+            for one in (node, *self.items.get(node.name, ()))
+            if one.name in self.planned
+        )
         return tuple(planned for planned in every if planned.node.kind != "lookup")
 
     def decide(self, node: Node) -> Planned:
@@ -111,7 +131,13 @@ class Planner:
 
         PipelineError and NotFound name the step that is given what cannot be given.
         """
-        if node.upstream - self.manifests.keys():
+        if node.asked_first - self.manifests.keys():
+            planned = self.open(node, "" if node.kind == "map" else self._while_open(node))
+        elif not self._is_wanted(node):
+            planned = self._nothing(node, Reason(kind="skipped", detail="its `when` is False"))
+        elif node.kind == "map":
+            planned = self._decide_map(node)
+        elif node.upstream - self.manifests.keys():
             planned = self._find_whatever_comes(node)
         elif node.kind == "lookup":
             planned = self._look_up(node)
@@ -149,6 +175,129 @@ class Planner:
         self.planned[node.name] = Planned(node=node, action="open", reason=reason)
         return self.planned[node.name]
 
+    # --- maps and conditions --------------------------------------------------------------------
+
+    def expand(self, node: Node) -> tuple[Node, ...]:
+        """Return the items of a map, once its list is known; none before, and of other nodes.
+
+        PipelineError where what it goes over is no list.
+        """
+        if node.kind != "map" or node.name in self.items:
+            return self.items.get(node.name, ())
+        if node.asked_first - self.manifests.keys() or not self._is_wanted(node):
+            return ()
+        given = self._items_given(node)
+        if given is None:
+            return ()
+        assert node.step is not None
+        group = node.name if node.step.options.batch else None
+        self.items[node.name] = tuple(
+            Node(
+                name=f"{node.name}[{place}]",
+                kind="step",
+                step=node.step,
+                group=group,
+                mapped=node.name,
+                arguments={**node.arguments, node.over: item},
+            )
+            for place, item in enumerate(given)
+        )
+        return self.items[node.name]
+
+    def _items_given(self, node: Node) -> Sequence[Argument] | None:
+        """Return what each item of a map is given; None while its list is not known.
+
+        Over the outputs of another map, each item waits for the one that it is made of alone.
+        """
+        over = node.arguments[node.over]
+        if isinstance(over, Literal_):
+            return [Literal_(item) for item in over.value]
+        if not isinstance(over, Ref):
+            return list(over)
+        source, path = node_of(over), path_of(over)
+        if not path and source in self.items:
+            return [Ref(item.name) for item in self.items[source]]
+        if source not in self.manifests:
+            return None
+        items = self.ports.codec.items(self._digest_of(over, _place(node, node.over))[1])
+        if items is None:
+            raise PipelineError(
+                f"{node.name}.map() goes over {over!s}, which is no list",
+                hint="let the step give a list or a tuple",
+            )
+        places = [(*path, place) for place in range(len(items))]
+        self._parts |= {(source, place): item for place, item in zip(places, items, strict=True)}
+        return [Ref(source, place) for place in places]
+
+    def _decide_map(self, node: Node) -> Planned:
+        items = self.expand(node)
+        if node.name not in self.items:
+            return self.open(node, "its list is not known")
+        missing = [item.name for item in items if item.name not in self.manifests]
+        if missing:
+            return self._unfinished(node, missing)
+        digest, manifest = self.ports.codec.gather([self.manifests[item.name] for item in items])
+        self.learn(node.name, manifest)
+        return Planned(
+            node=node,
+            action="hit",
+            reason=Reason(kind="same", detail=_count(items)),
+            digest=digest,
+        )
+
+    def _unfinished(self, node: Node, missing: Sequence[str]) -> Planned:
+        """Say of a map what is said of the first of its items that is not known."""
+        decided = [self.planned[name] for name in missing if name in self.planned]
+        if not decided:
+            return self.open(node)
+        first = next((one for one in decided if one.action == "execute"), decided[0])
+        total = len(self.items[node.name])
+        detail = f"{len(missing)} of {total} items, {first.reason}"
+        reason = Reason(kind=first.reason.kind, what=first.node.name, detail=detail)
+        return Planned(node=node, action=first.action, reason=reason)
+
+    def _is_wanted(self, node: Node) -> bool:
+        """Say whether a node's condition, which is known, lets it run; it must be a bool."""
+        if node.condition is None:
+            return True
+        digest, _ = self._digest_of(node.condition, f"`when` of step {node.name!r}")
+        encode = self.ports.codec.encode
+        if digest not in {encode(True).digest, encode(False).digest}:
+            raise PipelineError(
+                f"`when` of step {node.name!r} is given {node.condition!s}, which is no bool",
+                hint="let the step give True or False",
+            )
+        return digest == encode(True).digest
+
+    def _nothing(self, node: Node, reason: Reason) -> Planned:
+        """Decide that a node is not wanted: its output is None."""
+        nothing = self.ports.codec.encode(None)
+        self.learn(node.name, nothing.manifest)
+        return Planned(node=node, action="hit", reason=reason, digest=nothing.digest)
+
+    def is_forced(self, node: Node) -> bool:
+        """Say whether a person chose that a node is executed."""
+        return bool(self.choices.force & {node.name, node.group, node.mapped})
+
+    def members(self, group: str) -> Sequence[Node]:
+        """Return the items of a batched call."""
+        if group in self.items:
+            return self.items[group]
+        if self._groups is None:
+            self._groups = {}
+            for node in self.graph.nodes.values():
+                if node.group is not None:
+                    self._groups.setdefault(node.group, []).append(node)
+        return self._groups[group]
+
+    def results_of(self, name: str) -> Iterator[Result]:
+        """Yield the results that the output of a node consists of."""
+        if name in self.items:
+            for item in self.items[name]:
+                yield from self.results_of(item.name)
+        elif (planned := self.planned.get(name)) and planned.result is not None:
+            yield planned.result
+
     def learn(self, name: str, manifest: bytes) -> None:
         """Take note of the output of a node."""
         self.manifests[name] = manifest
@@ -162,6 +311,9 @@ class Planner:
 
     def output(self, ref: Ref) -> tuple[str, bytes]:
         """Return digest and manifest of what a reference stands for; KeyError if not known."""
+        part = self._parts.get((node_of(ref), path_of(ref)))
+        if part is not None:
+            return part
         return self.ports.codec.field(self.manifests[node_of(ref)], path_of(ref))
 
     def is_as_planned(self, planned: Planned) -> bool:
@@ -218,7 +370,7 @@ class Planner:
     def _why_not(
         self, node: Node, cache: bool, result: Result | None, whole: bool
     ) -> Reason | None:
-        if self.choices.force & {node.name, node.group}:
+        if self.is_forced(node):
             return Reason(kind="forced", what=node.name)
         if not cache:
             return Reason(kind="uncached", detail="declared with cache=False")
@@ -264,7 +416,7 @@ class Planner:
     def _differs_in_any_case(self, node: Node, before: Result) -> str:
         assert node.step is not None
         options = node.step.options
-        if self.choices.force & {node.name, node.group}:
+        if self.is_forced(node):
             return "forced"
         if not options.cache:
             return "declared with cache=False"
@@ -289,10 +441,7 @@ class Planner:
 
     def _find_review(self, node: Node) -> Planned:
         if not self._is_asked(node):
-            nothing = self.ports.codec.encode(None)
-            self.learn(node.name, nothing.manifest)
-            reason = Reason(kind="same", detail="nobody is asked")
-            return Planned(node=node, action="hit", reason=reason, digest=nothing.digest)
+            return self._nothing(node, Reason(kind="same", detail="nobody is asked"))
         digest, _ = self._digest_of(node.arguments["evidence"], _place(node, "evidence"))
         found = self.ports.ledger.find_review(
             self.ports.project, self.graph.pipeline, node.name, digest
@@ -316,6 +465,10 @@ class Planner:
             key=digest,
             review=found,
         )
+
+    def evidence(self, node: Node) -> bytes:
+        """Return the manifest of what a person is shown."""
+        return self._digest_of(node.arguments["evidence"], _place(node, "evidence"))[1]
 
     def _is_asked(self, node: Node) -> bool:
         if "when" not in node.arguments:
@@ -419,9 +572,7 @@ class Planner:
                 encoded = self._encode(value, where)
                 return encoded.digest, encoded.manifest
             case _:
-                form = list(containers("", value))
-                digests = [(at, self._digest_of(part, where)[0]) for at, part in leaves("", value)]
-                return digest_bytes(json.dumps([form, digests]).encode()), b""
+                return self.ports.codec.gather(self._manifest(value, where))
 
     def _output_for(self, ref: Ref, where: str) -> tuple[str, bytes]:
         try:
@@ -471,6 +622,10 @@ class Planner:
                     encoded = self._encode(part, _place(node, name))
                     if encoded.blobs:
                         yield encoded
+
+
+def _count(items: Sequence[Any]) -> str:
+    return f"{len(items):,} item{'' if len(items) == 1 else 's'}"
 
 
 def _place(node: Node, parameter: str) -> str:

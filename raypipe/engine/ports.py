@@ -95,6 +95,14 @@ class Codec(Protocol):
         """
         ...
 
+    def items(self, manifest: bytes) -> list[tuple[str, bytes]] | None:
+        """Return digest and manifest of each item of a list or tuple; None for another value."""
+        ...
+
+    def gather(self, parts: "Argument") -> tuple[str, bytes]:
+        """Return digest and manifest of a list, tuple or dict of values, nested as they are."""
+        ...
+
     def classes(self, manifest: bytes) -> frozenset[str]:
         """Return `module:qualname` of each class that a value holds values of.
 
@@ -228,6 +236,11 @@ class CallOutcome:
 
 class Runtime(Protocol):
     """Where steps run. Calls run in any order; each gives exactly one outcome."""
+
+    @property
+    def room(self) -> int:
+        """Most calls that it is given at once."""
+        ...
 
     def submit(self, call: StepCall) -> None: ...
     def wait(self, seconds: float) -> list[CallOutcome]:

@@ -35,6 +35,7 @@ ReasonKind = Literal[
     "upstream",  # open: an upstream output is not known yet
     "review",  # wait
     "approved",  # hit: a review that was given
+    "skipped",  # hit: its `when` is False, and its output None
     "rejected",
 ]
 

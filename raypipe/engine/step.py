@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cached_property, update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
@@ -55,6 +55,8 @@ class StepOptions:
     """Parameters that are handed over, but do not count in the key."""
     driver: bool = False
     """Run in the driver's process: for steps too light for a cluster, or that read the ledger."""
+    at_once: int | None = None
+    """Most calls of it, or items of one `.map()`, at work at once in a run."""
 
     def faults(self) -> list[str]:
         """Return what is wrong with the options, each in a few words."""
@@ -80,6 +82,8 @@ class StepOptions:
             for entry in self.depends_on
             if entry.partition(":")[0] not in {"env", "file"} or not entry.partition(":")[2]
         ]
+        if self.at_once is not None and (type(self.at_once) is not int or self.at_once < 1):
+            found.append(f"at_once must be a whole number above 0, it is {self.at_once!r}")
         if self.batch in self.uncounted:
             found.append(f"{self.batch!r} is what each item is found by: it must be counted")
         if self.kept is not None and self.batch in {None, self.kept}:
@@ -93,6 +97,7 @@ class Builder(Protocol):
     """What a call of a step inside a pipeline function adds to."""
 
     def add_step(self, step: "Step[..., Any]", arguments: Mapping[str, Any]) -> Any: ...
+    def add_map(self, step: "Step[..., Any]", over: str, arguments: Mapping[str, Any]) -> Any: ...
 
 
 building: ContextVar[Builder | None] = ContextVar("raypipe_building", default=None)
@@ -105,9 +110,13 @@ class Step(Generic[P, R]):
     Called inside a pipeline function it gives a reference; anywhere else it is the function.
     """
 
-    def __init__(self, function: Callable[P, R], options: StepOptions) -> None:
+    def __init__(
+        self, function: Callable[P, R], options: StepOptions, *, condition: Any = True
+    ) -> None:
         self.function = function
         self.options = options
+        self.condition = condition
+        """Where it is called, what says whether it runs: True, False, or the output of a step."""
         update_wrapper(self, function)
         self._check()
 
@@ -116,6 +125,27 @@ class Step(Generic[P, R]):
         if builder is None:
             return self.function(*args, **kwargs)
         return cast(R, builder.add_step(self, self._bind(args, kwargs)))
+
+    def map(self, items: Any, /, **shared: Any) -> list[R]:
+        """Call it for each item of a list, which may be the output of a step; gives the outputs.
+
+        The item is the first parameter that is not in `shared`. Each item is a step of its own,
+        `f[0]`, `f[1]`, …, kept by itself; `at_once` bounds how many are at work at once.
+        """
+        over = self._mapped_over(shared)
+        builder = building.get()
+        if builder is None:
+            calls: list[dict[str, Any]] = [{**shared, over: item} for item in items]
+            return [self.function(**call) for call in calls]  # type: ignore[call-arg]
+        return cast(list[R], builder.add_map(self, over, self._bind((), {**shared, over: items})))
+
+    def with_options(self, *, when: Any = True, **options: Any) -> "Step[P, R]":
+        """Return the step with other options; `when`: whether it runs, as a step may say.
+
+        Where `when` is False the step is skipped, and its output is None.
+        """
+        chosen = replace(self.options, **_known_options(options))
+        return Step(self.function, chosen, condition=when)
 
     @property
     def name(self) -> str:
@@ -145,6 +175,18 @@ class Step(Generic[P, R]):
             )
         bound.apply_defaults()
         return dict(bound.arguments)
+
+    def _mapped_over(self, shared: Mapping[str, Any]) -> str:
+        """Return the parameter that `.map()` gives an item to."""
+        untold = {*shared, self.options.kept}
+        left = [name for name in self.signature.parameters if name not in untold]
+        over = self.options.batch or next(iter(left), None)
+        if over is None or over in shared:
+            raise PipelineError(
+                f"step {self.name!r} has no parameter left for the items of .map()",
+                hint="give the list first, and the others by name: f.map(items, other=…)",
+            )
+        return over
 
     def _check(self) -> None:
         parameters = self.signature.parameters
@@ -192,7 +234,7 @@ class Step(Generic[P, R]):
         found: Any = sys.modules.get(self.function.__module__)
         for part in qualname.split("."):
             found = getattr(found, part, None)
-        if found is not self and found is not self.function:
+        if self.function not in {found, getattr(found, "function", None)}:
             raise PipelineError(
                 f"step {self.name!r} is not what {self.target} means, so that its code cannot "
                 "be told from another's",
@@ -232,12 +274,20 @@ def step(
     kept: str | None = None,
     uncounted: tuple[str, ...] = (),
     driver: bool = False,
+    at_once: int | None = None,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
     """Make a function a step; the options are those of `StepOptions`.
 
     PipelineError names what cannot be a step, an option that there is not, and what does not fit.
     """
+    chosen = StepOptions(**_known_options(options))
+    if function is not None:
+        return Step(_plain_function(function), chosen)
+    return lambda decorated: Step(_plain_function(decorated), chosen)
+
+
+def _known_options(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("resources", ...) is None:
         del options["resources"]
     known = [option.name for option in fields(StepOptions)]
@@ -247,10 +297,7 @@ def step(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
             f"@step has no option {unknown[0]!r}",
             hint=f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}",
         )
-    chosen = StepOptions(**options)
-    if function is not None:
-        return Step(_plain_function(function), chosen)
-    return lambda decorated: Step(_plain_function(decorated), chosen)
+    return options
 
 
 def _plain_function(thing: Any) -> Any:

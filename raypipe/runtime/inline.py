@@ -9,6 +9,9 @@ from raypipe.engine.ports import CallOutcome, Runtime, StepCall
 class InlineRuntime:
     """Runs each call when it is waited for."""
 
+    room = 1
+    """A call that waits would hold a claim that another driver could use."""
+
     def __init__(self, execute: Callable[[StepCall], CallOutcome]) -> None:
         self._execute = execute
         self._queue: deque[StepCall] = deque()

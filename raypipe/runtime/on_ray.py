@@ -47,6 +47,9 @@ class RayOptions:
 class RayRuntime:
     """Runs calls as Ray tasks; Ray starts with the first one."""
 
+    room = 500
+    """Each holds a claim, which is an open file, and a place in what Ray is asked about."""
+
     def __init__(self, execute: Callable[[StepCall], CallOutcome], options: RayOptions) -> None:
         self._execute = execute
         self._options = options

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raypipe.engine.digest import digest_tree
-from raypipe.engine.ports import Artifacts, Codec, Encoded
+from raypipe.engine.ports import Argument, Artifacts, Codec, Encoded
 from raypipe.engine.records import Json
 from raypipe.errors import NotFound, PipelineError, StoreError
 from raypipe.values.codec_classes import Classes
@@ -58,6 +58,38 @@ class TreeCodec:
         for part in path:
             tree = _part(tree, part)
         return digest_tree(tree), _dump(tree).encode() if path else manifest
+
+    def items(self, manifest: bytes) -> list[tuple[str, bytes]] | None:
+        """Return digest and manifest of each item of a list or tuple; None for another value."""
+        match _parse(manifest):
+            case list() as items:
+                pass
+            case {"k": "tuple", "v": items}:
+                pass
+            case _:
+                return None
+        return [(digest_tree(item), _dump(item).encode()) for item in items]
+
+    def gather(self, parts: Argument) -> tuple[str, bytes]:
+        """Return digest and manifest of a list, tuple or dict of values, nested as they are."""
+        tree = self._gathered(parts)
+        return digest_tree(tree), _dump(tree).encode()
+
+    def _gathered(self, parts: Argument) -> Json:
+        match parts:
+            case bytes():
+                return _parse(parts)
+            case list():
+                return [self._gathered(part) for part in parts]
+            case tuple():
+                return {"k": "tuple", "v": [self._gathered(part) for part in parts]}
+        if all(type(key) is str for key in parts):
+            return {"k": "dict", "v": {key: self._gathered(part) for key, part in parts.items()}}
+        keys = (_parse(self.encode(key).manifest) for key in parts)
+        return {
+            "k": "map",
+            "v": [[*pair] for pair in zip(keys, map(self._gathered, parts.values()), strict=True)],
+        }
 
     def classes(self, manifest: bytes) -> frozenset[str]:
         """Return `module:qualname` of each class whose values count in a value.

@@ -81,10 +81,14 @@ class Bench:
     pick: Callable[["deque[StepCall]"], StepCall] = deque.popleft
     waiting: "deque[StepCall]" = field(default_factory=deque)
     calls: list[StepCall] = field(default_factory=list)
+    room: int = 1_000
+    most: int = 0
+    """Most calls that waited at once."""
 
     def submit(self, call: StepCall) -> None:
         self.waiting.append(call)
         self.calls.append(call)
+        self.most = max(self.most, len(self.waiting))
 
     def wait(self, seconds: float) -> list[CallOutcome]:
         return [self._run(self.pick(self.waiting))] if self.waiting else []

@@ -541,3 +541,34 @@ def test_plain_values_import_no_library_for_arrays():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("value", [[], [1, "a", None], (2.5, b"x"), [(1,), {"a": 2}]])
+def test_the_items_of_a_list_or_tuple_are_what_each_is_by_itself(value):
+    written = [CODEC.encode(item) for item in value]
+    expected = [(item.digest, item.manifest) for item in written]
+    assert CODEC.items(CODEC.encode(value).manifest) == expected
+
+
+@pytest.mark.parametrize("value", [None, 3, "ab", {"a": 1}, {1, 2}, b"bc"])
+def test_what_is_neither_list_nor_tuple_has_no_items(value):
+    assert CODEC.items(CODEC.encode(value).manifest) is None
+
+
+@pytest.mark.parametrize(
+    "value", [[], [1, 2], (1, [2, (3,)]), {"a": [1], "b": ()}, {1: "a", (2, 3): ["b"]}]
+)
+def test_gathered_values_are_what_the_whole_is(value):
+    whole = CODEC.encode(value)
+    assert CODEC.gather(_taken_apart(value)) == (whole.digest, whole.manifest)
+
+
+def _taken_apart(value):
+    match value:
+        case list():
+            return [_taken_apart(item) for item in value]
+        case tuple():
+            return tuple(_taken_apart(item) for item in value)
+        case dict():
+            return {key: _taken_apart(item) for key, item in value.items()}
+    return CODEC.encode(value).manifest
