@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,8 @@ from raypipe.errors import RaypipeError, Rejected, StepFailed, StoreError
 from raypipe.fault_points import fault_point
 
 Listener = Callable[[Event], None]
+TOGETHER = 64
+"""Most calls that one act enters in the ledger, as begun or as ended."""
 EVERYTHING = ""
 """What bounds every call: the room that the runtime has."""
 LOOK = 0.1
@@ -95,6 +98,8 @@ class Drive:
     """Maps that go over the outputs of another one, which need its items alone."""
     _expanded: set[str] = field(default_factory=set)
     """Maps whose items are decided one by one."""
+    _starting: list[_Running] = field(default_factory=list)
+    """Calls that are handed over at the end of this turn."""
     _contended: deque[str] = field(default_factory=deque)
     """Nodes whose results another process makes."""
     _claims: dict[str, Claim] = field(default_factory=dict)
@@ -112,10 +117,9 @@ class Drive:
                 self._decide_ready()
                 if not self._running and not self._submit_held() and not self._contended:
                     return self._rest()
-                for outcome in self._wait():
-                    running = self._running.pop(outcome.id)
-                    self._at_work[_scope_of(running.nodes[0].node)] -= 1
-                    self._finish(running, outcome)
+                ended = iter(self._wait())
+                while some := list(islice(ended, TOGETHER)):
+                    self._finish(some)
                 self._look_again()
         finally:
             for running in self._running.values():
@@ -167,6 +171,7 @@ class Drive:
         if self._error is None:
             for group in [g for g in self._held if self._group_is_decided(g)]:
                 self._submit(tuple(self._held.pop(group)))
+        self._start()
 
     def _next(self) -> Node | None:
         """Return a node that can be decided now, and submitted if it is to be executed."""
@@ -214,6 +219,7 @@ class Drive:
         if self._error is None:
             for group in list(self._held):
                 self._submit(tuple(self._held.pop(group)))
+        self._start()
         return bool(self._running)
 
     def _act(self, planned: Planned) -> None:
@@ -310,17 +316,34 @@ class Drive:
     # --- executing ------------------------------------------------------------------------------
 
     def _submit(self, batch: tuple[Planned, ...]) -> None:
+        """Let a call be started with those that the same turn of the loop brings."""
         for planned in batch:
             if planned.reason.kind == "lost artifact" and planned.key:
                 self.ports.ledger.supersede(planned.key, "lost artifact")
         call = replace(self._call(batch), stats=self._publish_given(batch))
         fault_point("literals.published")
-        attempts = [self._start_attempt(planned) for planned in batch]
-        fault_point("attempt.entered")
-        running = _Running(nodes=batch, call=call, executions=attempts)
+        running = _Running(nodes=batch, call=call, executions=[])
         running.call = replace(call, listen=lambda: self._read_events(running))
         self._running[call.id] = running
         self._at_work[_scope_of(batch[0].node)] += 1
+        self._starting.append(running)
+        if len(self._starting) == TOGETHER:
+            self._start()
+
+    def _start(self) -> None:
+        """Enter the attempts of what is to be started, in one act, and hand it over."""
+        starting, self._starting = self._starting, []
+        if not starting:
+            return
+        with self.ports.ledger.together():
+            for running in starting:
+                running.executions = [self._start_attempt(planned) for planned in running.nodes]
+        fault_point("attempt.entered")
+        for running in starting:
+            self._hand_over(running)
+
+    def _hand_over(self, running: _Running) -> None:
+        batch = running.nodes
         in_driver = _step_of(batch[0].node).options.driver
         where: Literal["driver", "inline", "ray"] = "driver" if in_driver else self.where
         for planned in batch:
@@ -469,37 +492,80 @@ class Drive:
         stats = tuple(ArtifactStat(**stat) for stat in event["artifacts"])
         published = Published(root=event["root"], artifacts=stats)
         with suppress(StoreError):
-            self._record(planned, published, event["seconds"])
+            with self.ports.ledger.together():
+                recorded = self._enter_result(planned, published, event["seconds"])
+                self.ports.ledger.end_execution(running.executions[place], "succeeded")
+            fault_point("result.recorded")
+            self._take_up(planned, recorded, event["seconds"])
             running.made.add(place)
-            self.ports.ledger.end_execution(running.executions[place], "succeeded")
 
-    def _finish(self, running: _Running, outcome: CallOutcome) -> None:
-        self._read_events(running)
-        error = outcome.error or self._what_moved(running)
-        if error is None:
-            try:
-                self._keep(running, outcome)
-            except RaypipeError as raised:
-                error = raised
-        if error is not None:
-            if isinstance(error, StoreError):
-                self._give_up_torn(running)
-            told = {"kind": type(error).__name__, "message": str(error)}
-            self._end_attempts(running, "failed", told)
-            for planned, _ in running.left:
-                self._fail(planned, error)
+    def _finish(self, outcomes: Sequence[CallOutcome]) -> None:
+        """Record what some calls came to, in one act where that can be."""
+        kept, failed = [], []
+        for outcome in outcomes:
+            running = self._running.pop(outcome.id)
+            self._at_work[_scope_of(running.nodes[0].node)] -= 1
+            self._read_events(running)
+            error = outcome.error or self._what_moved(running)
+            if error is None:
+                kept.append((running, outcome))
+            else:
+                failed.append((running, error))
+        try:
+            with self.ports.ledger.together():
+                recorded = [self._enter(running, outcome) for running, outcome in kept]
+        except RaypipeError as raised:
+            if len(kept) > 1:  # for one of them; the others can be recorded one by one
+                self._finish_again(kept)
+            else:
+                failed += [(running, raised) for running, _ in kept]
+        else:
+            fault_point("result.recorded")
+            for (running, outcome), results in zip(kept, recorded, strict=True):
+                self._keep(running, outcome, results)
+        for running, error in failed:
+            self._give_up(running, error)
+
+    def _finish_again(self, kept: Sequence[tuple[_Running, CallOutcome]]) -> None:
+        for running, outcome in kept:
+            self._running[outcome.id] = running
+            self._at_work[_scope_of(running.nodes[0].node)] += 1
+            self._finish([outcome])
+
+    def _enter(self, running: _Running, outcome: CallOutcome) -> dict[int, Result]:
+        """Enter the results of a call that are not recorded yet, by place, and its end."""
+        outputs = enumerate(zip(running.nodes, outcome.outputs, strict=True))
+        seconds = outcome.seconds / len(running.nodes)
+        results = {
+            place: self._enter_result(planned, published, seconds)
+            for place, (planned, published) in outputs
+            if place not in running.made
+        }
+        self._end_attempts(running, "succeeded")
+        return results
+
+    def _keep(self, running: _Running, outcome: CallOutcome, results: dict[int, Result]) -> None:
+        seconds = outcome.seconds / len(running.nodes)
+        try:
+            for place, recorded in results.items():
+                self._take_up(running.nodes[place], recorded, seconds)
+        except RaypipeError as raised:  # its artifact is gone already
+            self._give_up(running, raised)
+            return
+        self.ports.scratch.drop(running.call.scratch)
+        fault_point("scratch.dropped")
         for planned in running.nodes:
             self._let_go(planned)
 
-    def _keep(self, running: _Running, outcome: CallOutcome) -> None:
-        outputs = zip(running.nodes, outcome.outputs, strict=True)
-        for place, (planned, published) in enumerate(outputs):
-            if place not in running.made:
-                self._record(planned, published, outcome.seconds / len(running.nodes))
-        self._end_attempts(running, "succeeded")
-        fault_point("attempt.ended")
-        self.ports.scratch.drop(running.call.scratch)
-        fault_point("scratch.dropped")
+    def _give_up(self, running: _Running, error: Exception) -> None:
+        if isinstance(error, StoreError):
+            self._give_up_torn(running)
+        told = {"kind": type(error).__name__, "message": str(error)}
+        self._end_attempts(running, "failed", told)
+        for planned, _ in running.left:
+            self._fail(planned, error)
+        for planned in running.nodes:
+            self._let_go(planned)
 
     def _what_moved(self, running: _Running) -> Exception | None:
         """Return an error if the code that ran may be other than the code of the key."""
@@ -529,13 +595,13 @@ class Drive:
         for _, execution in running.left:
             self.ports.ledger.end_execution(execution, status, error)
 
-    def _record(self, planned: Planned, published: Published, seconds: float) -> None:
+    def _enter_result(self, planned: Planned, published: Published, seconds: float) -> Result:
         assert planned.key is not None
         assert planned.explanation is not None
         assert planned.fingerprint is not None
         options = _step_of(planned.node).options
         now = self.ports.now()
-        recorded = self.ports.ledger.record(
+        return self.ports.ledger.record(
             Result(
                 key=planned.key,
                 step=planned.node.name,
@@ -550,7 +616,9 @@ class Drive:
             planned.fingerprint,
             forced=planned.reason.kind in {"forced", "uncached"},
         )
-        fault_point("result.recorded")
+
+    def _take_up(self, planned: Planned, recorded: Result, seconds: float) -> None:
+        """Go on from a result that is recorded."""
         self.planner.learn(planned.node.name, self.ports.artifacts.read(recorded.root))
         done = replace(planned, digest=recorded.root, seconds=seconds, result=recorded)
         self.planner.planned[planned.node.name] = done

@@ -1,6 +1,7 @@
 """What the engine asks of the world: small protocols, named for their roles."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -113,6 +114,10 @@ class Codec(Protocol):
 
 class Ledger(Protocol):
     """The durable record of runs and results. Every method is one transaction."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make what is written in the body one transaction."""
+        ...
 
     def start_run(self, run: RunRecord) -> None: ...
     def end_run(self, run: str, status: RunStatus, error: Json = None) -> None: ...

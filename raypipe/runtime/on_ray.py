@@ -54,6 +54,8 @@ class RayRuntime:
         self._execute = execute
         self._options = options
         self._calls: dict[Any, StepCall] = {}
+        self._function: Any = None
+        """What Ray runs; made once, since Ray takes each for a function of its own."""
         self._temporary: Path | None = None
         self._started = False
 
@@ -63,7 +65,9 @@ class RayRuntime:
         import ray
 
         cpus = call.resources.get("num_cpus", 1)
-        remote = ray.remote(_run).options(
+        if self._function is None:
+            self._function = ray.remote(_run)
+        remote = self._function.options(
             name=call.step,
             num_cpus=cpus,
             num_gpus=call.resources.get("num_gpus", 0),
@@ -102,6 +106,7 @@ class RayRuntime:
             with contextlib.suppress(Exception):
                 ray.cancel(reference, force=True)
         self._calls.clear()
+        self._function = None
         ray.shutdown()
         self._started = False
         if self._temporary is not None:

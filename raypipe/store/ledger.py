@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from json import loads
@@ -62,6 +63,10 @@ class SqliteLedger:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make what is written in the body one transaction."""
+        return self._db.writing()
 
     # --- runs -----------------------------------------------------------------------------------
 
