@@ -24,7 +24,7 @@ from raypipe.engine.records import (
 )
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.store import rows
-from raypipe.store.database import BUSY, Database
+from raypipe.store.database import Database, Row
 from raypipe.store.rows import (
     AliasChange,
     CaptureRow,
@@ -33,9 +33,7 @@ from raypipe.store.rows import (
     RouteRow,
     dump,
 )
-
-if TYPE_CHECKING:
-    from sqlite3 import Row
+from raypipe.store.sqlite import BUSY, SqliteDatabase
 
 
 class SqliteLedger:
@@ -58,7 +56,7 @@ class SqliteLedger:
 
         `busy` is for how many seconds a ledger that another process holds is waited for.
         """
-        return cls(Database.open(path, create=create, busy=busy), now)
+        return cls(SqliteDatabase.open(path, create=create, busy=busy), now)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -88,7 +86,7 @@ class SqliteLedger:
         told = None if error is None else dump(error)
         with self._db.writing():
             ended = self._db.do("end_run", id=run, status=status, ended=self._now(), error=told)
-        if not ended.rowcount:
+        if not ended:
             self.get_run(run)
 
     def running(self) -> list[RunRecord]:
@@ -119,7 +117,7 @@ class SqliteLedger:
         """Give the runs of targets under a folder, and what they made, another project's name."""
         with self._db.writing():
             renamed = self._db.do("rename_runs", old=old, new=new, inside=f"{root}/")
-            if renamed.rowcount:
+            if renamed:
                 self._db.do("rename_results", old=old, new=new)
                 self._db.do("rename_reviews", old=old, new=new)
 
@@ -144,9 +142,7 @@ class SqliteLedger:
         """Record that an attempt at a step began; return the number that its end is told by."""
         with self._db.writing():
             values = {"run": run, "step": step, "key": key, "host": host, "reason": reason}
-            cursor = self._db.do("add_execution", **values, started=self._now())
-        assert cursor.lastrowid is not None
-        return int(cursor.lastrowid)
+            return self._db.insert("add_execution", **values, started=self._now())
 
     def end_execution(
         self,
@@ -220,7 +216,7 @@ class SqliteLedger:
 
     def _insert(self, result: Result) -> Result:
         of = self._db.one("run_of", run=result.run)
-        cursor = self._db.do(
+        number = self._db.insert(
             "add_result",
             key=result.key,
             project=of["project"] if of else "",
@@ -233,12 +229,11 @@ class SqliteLedger:
             created=result.created,
             expires=result.expires,
         )
-        number = int(cursor.lastrowid or 0)
         for position, artifact in enumerate(result.artifacts):
             self._db.do("add_result_artifact", result=number, position=position, **asdict(artifact))
         return replace(result, id=number)
 
-    def _result(self, row: "Row") -> Result:
+    def _result(self, row: Row) -> Result:
         return rows.read_result(row, self._db.all("result_artifacts", result=row["id"]))
 
     # --- code and metrics -----------------------------------------------------------------------
@@ -263,7 +258,7 @@ class SqliteLedger:
             "widened": list(fingerprint.widened),
         }
         added = self._db.do("add_fingerprint", digest=fingerprint.digest, parts=dump(parts))
-        if added.rowcount:
+        if added:
             for digest, source in fingerprint.sources.items():
                 self._db.do("add_source", digest=digest, source=source)
 
@@ -337,7 +332,7 @@ class SqliteLedger:
         decided = replace(review, status=status, actor=actor, note=note, decided=self._now())
         with self._db.writing():
             values = {"id": review.id, "status": status, "record": dump(asdict(decided))}
-            if self._db.do("decide_review", **values).rowcount:
+            if self._db.do("decide_review", **values):
                 return decided
             before = self.get_review(review.id)
         if before.status != status:
@@ -474,7 +469,7 @@ class SqliteLedger:
     def looks(self, dataset: str) -> int:
         """Return how often the analysis split of a dataset was looked at."""
         row = self._db.one("looks", dataset=dataset)
-        return int(row[0]) if row else 0
+        return int(row["looks"]) if row else 0
 
 
 def next_free(version: str, taken: set[str]) -> str:
@@ -488,7 +483,7 @@ def next_free(version: str, taken: set[str]) -> str:
     return f"{major}.{minor}.{patch}"
 
 
-def _only(found: Sequence["Row"], what: str, name: str, known: list[str], command: str) -> "Row":
+def _only(found: Sequence[Row], what: str, name: str, known: list[str], command: str) -> Row:
     """Return the one row that a name stands for: the first, if it has just this id."""
     if not found:
         raise _unknown(what, name, known, command)
@@ -513,4 +508,4 @@ def _decided(review: Review) -> UsageError:
 
 
 if TYPE_CHECKING:
-    _fits: Ledger = SqliteLedger(Database.open(Path(), create=False))
+    _fits: Ledger = SqliteLedger(SqliteDatabase.open(Path(), create=False))

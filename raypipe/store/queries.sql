@@ -150,7 +150,7 @@ SELECT :dataset, :run, :step, :time
 WHERE NOT EXISTS (SELECT 1 FROM looks WHERE dataset = :dataset AND run = :run AND step = :step);
 
 -- looks: how often an analysis split was looked at
-SELECT count(*) FROM looks WHERE dataset = :dataset;
+SELECT count(*) AS looks FROM looks WHERE dataset = :dataset;
 
 -- live_artifacts: every artifact that a live result is made of
 SELECT DISTINCT digest FROM result_artifacts JOIN results ON results.id = result WHERE live = 1;

@@ -1,8 +1,8 @@
 """Rows of the ledger: those that the engine does not know, and how all are written and read."""
 
 import json
-from dataclasses import dataclass
-from sqlite3 import Row
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Literal
 
 from raypipe.engine.records import (
@@ -18,6 +18,7 @@ from raypipe.engine.records import (
     RunStatus,
     StepState,
 )
+from raypipe.store.database import Row
 
 ExecutionStatus = Literal["running", "succeeded", "failed", "cancelled"]
 
@@ -104,6 +105,17 @@ def dump(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), default=str)
 
 
+def _known(kind: type, record: dict[str, Any]) -> dict[str, Any]:
+    """Return what a class of today has fields for: a record of an earlier one may say more."""
+    names = _names(kind)
+    return {name: value for name, value in record.items() if name in names}
+
+
+@cache
+def _names(kind: Any) -> frozenset[str]:
+    return frozenset(one.name for one in fields(kind))
+
+
 def read_run(row: Row) -> RunRecord:
     """Read a row of `runs`."""
     record = json.loads(row["record"])
@@ -113,13 +125,14 @@ def read_run(row: Row) -> RunRecord:
         "error": json.loads(row["error"]) if row["error"] else None,
         "actor": Actor(**record["actor"]),
     }
-    return RunRecord(**record)
+    return RunRecord(**_known(RunRecord, record))
 
 
 def read_step(row: Row) -> StepState:
     """Read a row of `run_steps`."""
     record = json.loads(row["state"])
-    return StepState(**{**record, "reason": Reason(**record["reason"])})
+    record["reason"] = Reason(**_known(Reason, record["reason"]))
+    return StepState(**_known(StepState, record))
 
 
 def read_result(row: Row, artifacts: list[Row]) -> Result:
@@ -130,7 +143,7 @@ def read_result(row: Row, artifacts: list[Row]) -> Result:
         step=row["step"],
         root=row["root"],
         artifacts=tuple(ArtifactStat(**dict(artifact)) for artifact in artifacts),
-        explanation=Explanation(**json.loads(row["explanation"])),
+        explanation=Explanation(**_known(Explanation, json.loads(row["explanation"]))),
         run=row["run"],
         seconds=row["seconds"],
         created=row["created"],
@@ -154,13 +167,14 @@ def read_review(row: Row) -> Review:
     """Read a row of `reviews`."""
     record = json.loads(row["record"])
     actor = Actor(**record["actor"]) if record["actor"] else None
-    return Review(**{**record, "actor": actor})
+    return Review(**_known(Review, {**record, "actor": actor}))
 
 
 def read_version(row: Row) -> ModelVersionRow:
     """Read a row of `model_versions`."""
     record = json.loads(row["record"])
-    return ModelVersionRow(**{**record, "actor": Actor(**record["actor"])})
+    record["actor"] = Actor(**record["actor"])
+    return ModelVersionRow(**_known(ModelVersionRow, record))
 
 
 def read_alias_change(row: Row) -> AliasChange:

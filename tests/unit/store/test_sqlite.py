@@ -22,12 +22,6 @@ RUN = RunRecord(
     actor=Actor(user="ann", host="laptop"),
 )
 
-TO_SCHEMA_1 = """
-DROP TABLE routes; DROP TABLE captures;
-ALTER TABLE alias_history DROP COLUMN back;
-UPDATE meta SET value = '1' WHERE name = 'schema';
-"""
-
 
 @pytest.fixture
 def path(tmp_path) -> Path:
@@ -194,27 +188,3 @@ def test_lookups_of_every_run_use_an_index(path, name):
     connection.close()
     scanned = [row[3] for row in plan if row[3].startswith("SCAN") and "uses" not in row[3]]
     assert not scanned
-
-
-def test_a_ledger_of_the_first_schema_opens_and_gets_the_new_tables(path):
-    """As an earlier raypipe left it: what is in it stays, also when it is only looked at."""
-    with sqlite3.connect(path) as old:
-        old.executescript(TO_SCHEMA_1)
-    old.close()
-    ledger = SqliteLedger.open(path, create=False)
-    assert ledger.list_runs() == [RUN]
-    assert ledger.route_history("flights") == []
-    assert ledger.captures("mine", "flow") == []
-
-
-def test_a_migrated_ledger_has_the_tables_of_a_new_one(path, tmp_path):
-    def tables(file: Path) -> set[tuple[str, str]]:
-        with sqlite3.connect(file) as opened:
-            return set(opened.execute("SELECT name, sql FROM sqlite_master"))
-
-    fresh = tables(path)
-    with sqlite3.connect(path) as old:
-        old.executescript(TO_SCHEMA_1)
-    old.close()
-    SqliteLedger.open(path).close()
-    assert tables(path) == fresh
