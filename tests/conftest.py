@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.postgres import Postgres
 
 # No time limit an example, since other work may slow the machine; the same examples each time, and
 # nothing kept between runs, so that a run says the same of the same code.
@@ -129,6 +132,18 @@ def wait_until() -> Any:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["Postgres"]:
+    """A Postgres server for the tests of one process; each takes a schema of its own."""
+    from tests.postgres import OLDEST, a_postgres, binaries
+
+    if binaries() is None:
+        pytest.skip(f"no Postgres {OLDEST} or later on this machine (Debian: postgresql)")
+    pytest.importorskip("psycopg", reason="psycopg is missing: pip install 'raypipe[postgres]'")
+    with a_postgres() as server:
+        yield server
 
 
 def kill_group(process: "subprocess.Popen[str]") -> None:

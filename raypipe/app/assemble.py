@@ -22,7 +22,7 @@ from raypipe.errors import UsageError
 from raypipe.runtime.inline import InlineRuntime
 from raypipe.store.claims import FileClaims
 from raypipe.store.folder import FolderArtifacts, digest_path
-from raypipe.store.ledger import SqliteLedger
+from raypipe.store.ledger import SqlLedger
 from raypipe.store.paths import HomePaths
 from raypipe.store.scratch import FolderScratch
 from raypipe.store.sources import FileSources, code_folders, project_name
@@ -41,7 +41,7 @@ class Workshop:
     project: str
     """Name of the project in the ledger's tables."""
     paths: HomePaths
-    ledger: SqliteLedger
+    ledger: SqlLedger
     artifacts: FolderArtifacts
     codec: TreeCodec
     sources: FileSources
@@ -89,7 +89,7 @@ def open_workshop(root: Path, home: Path, *, write: bool, by: str | None = None)
     paths = HomePaths(home)
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
     name = _name_of(root)
-    ledger = SqliteLedger.open(paths.ledger, create=write)
+    ledger = SqlLedger.open(paths.ledger, create=write)
     return Workshop(
         root=root,
         project=_renamed(ledger, root, name) if write else _known(ledger, root, name),
@@ -119,14 +119,14 @@ def _name_of(root: Path) -> str:
     return root.name
 
 
-def _renamed(ledger: SqliteLedger, root: Path, name: str) -> str:
+def _renamed(ledger: SqlLedger, root: Path, name: str) -> str:
     """Give the project's runs of a time when it was called by its folder the name of now."""
     if name != root.name:
         ledger.rename_project(root.name, name, root)
     return name
 
 
-def _known(ledger: SqliteLedger, root: Path, name: str) -> str:
+def _known(ledger: SqlLedger, root: Path, name: str) -> str:
     """Return the name that a ledger, which is only looked at, knows the project by."""
     renamed = name == root.name or ledger.list_runs(name, 1) or not ledger.list_runs(root.name, 1)
     return name if renamed else root.name

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from raypipe.engine.records import StepState
-    from raypipe.store.ledger import SqliteLedger
+    from raypipe.store.ledger import SqlLedger
     from raypipe.store.rows import ModelVersionRow
 
 CHAMPION = "champion"
@@ -84,7 +84,7 @@ def _value(workshop: Workshop, digest: str) -> Any:
     return workshop.codec.decode(workshop.artifacts.read(digest), workshop.artifacts)
 
 
-def find_version(ledger: "SqliteLedger", name: str) -> "ModelVersionRow":
+def find_version(ledger: "SqlLedger", name: str) -> "ModelVersionRow":
     """Return the row of `MODEL` (its champion), `MODEL@VERSION` or `MODEL@ALIAS`."""
     model, _, version = name.partition("@")
     require_model(ledger, model)
@@ -96,7 +96,7 @@ def find_version(ledger: "SqliteLedger", name: str) -> "ModelVersionRow":
     return ledger.version(model, version or CHAMPION)
 
 
-def require_model(ledger: "SqliteLedger", model: str) -> None:
+def require_model(ledger: "SqlLedger", model: str) -> None:
     """NotFound unless there is a version of this model; the hint says which there are."""
     known = list(ledger.models())
     if model in known:

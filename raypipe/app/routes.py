@@ -20,7 +20,7 @@ from raypipe.store.claims import FileClaims
 from raypipe.store.paths import HomePaths
 
 if TYPE_CHECKING:
-    from raypipe.store.ledger import SqliteLedger
+    from raypipe.store.ledger import SqlLedger
     from raypipe.store.rows import AliasChange
 
 PATIENCE = 120.0
@@ -111,7 +111,7 @@ def _mended(shares: Mapping[str, float], total: float) -> str:
 # --- what is kept -------------------------------------------------------------------------------
 
 
-def shares_of(ledger: "SqliteLedger", model: str) -> dict[str, float]:
+def shares_of(ledger: "SqlLedger", model: str) -> dict[str, float]:
     """Return how a model's requests are divided, the champion first; empty where none answers."""
     history = ledger.route_history(model)
     return divide(ledger.aliases(model).get(CHAMPION), history[0].shares if history else {})
@@ -239,7 +239,7 @@ def served(workshop: Workshop, keep: int) -> dict[str, Served]:
     return {model: _served(workshop.ledger, model, keep) for model in workshop.ledger.models()}
 
 
-def _served(ledger: "SqliteLedger", model: str, keep: int) -> Served:
+def _served(ledger: "SqlLedger", model: str, keep: int) -> Served:
     rows = ledger.versions(model)
     aliases = ledger.aliases(model)
     shares = shares_of(ledger, model)

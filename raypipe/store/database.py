@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from raypipe.errors import StoreError
 
-SCHEMA = 2
+SCHEMA = 5
 """Number of the schema that this code writes: that of the newest migration."""
 
 _IN_POSTGRES = (
@@ -30,6 +30,9 @@ class Row(Protocol):
 
 class Database(Protocol):
     """One connection, for the threads of one process; its faults are told as StoreError."""
+
+    repeating: bool
+    """An act is carried out again, and may have been done the first time."""
 
     def writing(self, alone: str = "") -> AbstractContextManager[None]:
         """Make what is done inside one transaction, durable when this returns.

@@ -1,13 +1,18 @@
-"""The ledger in SQLite: runs, results, reviews, models; each method is one transaction."""
+"""The ledger: runs, results, reviews, models; each method that writes is one transaction.
+
+It may be carried out twice where a server was lost while it committed, so that each is written to
+leave the second time what the first one left.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from difflib import get_close_matches
+from functools import wraps
 from json import loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.ports import Ledger
@@ -25,6 +30,7 @@ from raypipe.engine.records import (
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.store import rows
 from raypipe.store.database import Database, Row
+from raypipe.store.postgres_url import PostgresUrl
 from raypipe.store.rows import (
     AliasChange,
     CaptureRow,
@@ -35,9 +41,28 @@ from raypipe.store.rows import (
 )
 from raypipe.store.sqlite import BUSY, SqliteDatabase
 
+LAST = "\U0010ffff"
+"""Sorts after every character that an id may go on with."""
 
-class SqliteLedger:
-    """A ledger in one SQLite file (WAL, durable at each commit); safe for threads and processes."""
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+
+def _act(
+    method: "Callable[Concatenate[SqlLedger, Given], Made]",
+) -> "Callable[Concatenate[SqlLedger, Given], Made]":
+    """Carry a method out again where its server is lost before it returns."""
+
+    @wraps(method)
+    def again(ledger: "SqlLedger", /, *given: Given.args, **named: Given.kwargs) -> Made:
+        return ledger._db.repeat(lambda: method(ledger, *given, **named))
+
+    return again
+
+
+class SqlLedger:
+    """A ledger in a SQLite file or in Postgres; safe for threads and processes."""
 
     def __init__(self, database: Database, now: Callable[[], float] = time.time) -> None:
         self._db = database
@@ -46,7 +71,7 @@ class SqliteLedger:
     @classmethod
     def open(
         cls,
-        path: Path,
+        place: Path | PostgresUrl,
         *,
         create: bool = True,
         now: Callable[[], float] = time.time,
@@ -54,12 +79,18 @@ class SqliteLedger:
     ) -> Self:
         """Open a ledger; with `create` false to look only, and where there is none an empty one.
 
-        `busy` is for how many seconds a ledger that another process holds is waited for.
+        `busy` is for how many seconds what another process holds, or a server that went away, is
+        waited for.
         """
-        return cls(SqliteDatabase.open(path, create=create, busy=busy), now)
+        if isinstance(place, Path):
+            return cls(SqliteDatabase.open(place, create=create, busy=busy), now)
+        from raypipe.store.postgres import PostgresDatabase
+
+        opened = PostgresDatabase.open(place, create=create, busy=busy)
+        return cls(opened or SqliteDatabase.empty(), now)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the database."""
         self._db.close()
 
     def together(self) -> AbstractContextManager[None]:
@@ -68,19 +99,24 @@ class SqliteLedger:
 
     # --- runs -----------------------------------------------------------------------------------
 
+    @_act
     def start_run(self, run: RunRecord) -> None:
         """Record that a run began."""
         with self._db.writing():
-            self._db.do(
+            added = self._db.do(
                 "add_run",
                 id=run.id,
+                backwards=run.id[::-1],
                 project=run.project,
                 pipeline=run.pipeline,
                 status=run.status,
                 created=run.created,
                 record=dump(asdict(run)),
             )
+        if not added and not self._db.repeating:
+            raise StoreError(f"there is a run {run.id} already", hint="run again, for another id")
 
+    @_act
     def end_run(self, run: str, status: RunStatus, error: Json = None) -> None:
         """Record that a run came to rest; one that was cancelled stays so."""
         told = None if error is None else dump(error)
@@ -93,6 +129,7 @@ class SqliteLedger:
         """Return the runs that did not come to rest, oldest first."""
         return [rows.read_run(row) for row in self._db.all("running")]
 
+    @_act
     def end_lost(self, run: str, error: Json) -> None:
         """Record that the process of a run ended without a word, and its attempts with it."""
         told = dump(error)
@@ -103,32 +140,59 @@ class SqliteLedger:
 
     def save_steps(self, run: str, steps: Iterable[StepState]) -> None:
         """Upsert what became of steps of a run; new ones follow those that are known."""
-        with self._db.writing():
-            for state in steps:
-                self._db.do(
-                    "save_step",
-                    run=run,
-                    name=state.name,
-                    key=state.key,
-                    state=dump(asdict(state)),
-                )
+        known = list(steps)
+        saved = [
+            {"run": run, "name": one.name, "key": one.key, "state": dump(asdict(one))}
+            for one in known
+        ]
+        # In one order everywhere, so that no two runs wait for one another.
+        used = sorted({(one.name, one.key) for one in known if one.key is not None})
+        uses = [{"run": run, "step": step, "key": key} for step, key in used]
+        self._db.repeat(lambda: self._save(run, saved, uses))
 
+    def _save(self, run: str, saved: Sequence[Json], uses: Sequence[Json]) -> None:
+        with self._db.writing(f"steps of {run}"):
+            self._db.many("save_step", saved)
+            self._db.many("add_use", uses)
+
+    @_act
     def rename_project(self, old: str, new: str, root: Path) -> None:
         """Give the runs of targets under a folder, and what they made, another project's name."""
-        with self._db.writing():
-            renamed = self._db.do("rename_runs", old=old, new=new, inside=f"{root}/")
-            if renamed:
-                self._db.do("rename_results", old=old, new=new)
-                self._db.do("rename_reviews", old=old, new=new)
+        inside = f"{root}/"
+        with self._db.writing(f"project {old}"):
+            moved = [
+                {"id": row["id"], "new": new, "record": dump({**record, "project": new})}
+                for row in self._db.all("runs_of", project=old)
+                if str((record := loads(row["record"]))["parameters"]["target"]).startswith(inside)
+            ]
+            if not moved:
+                return
+            self._db.many("rename_run", moved)
+            self._db.do("rename_results", old=old, new=new)
+            self._db.do("rename_uses", old=old, new=new)
+            self._db.do("forget_renamed_uses", old=old, new=new)
+            self._rename_reviews(old, new, {row["id"] for row in moved})
+
+    def _rename_reviews(self, old: str, new: str, runs: set[str]) -> None:
+        for row in self._db.all("reviews_of", project=old):
+            record = loads(row["record"])
+            if record["run"] in runs:
+                told = dump({**record, "project": new})
+                self._db.do("rename_review", id=row["id"], new=new, record=told)
 
     def list_runs(self, project: str | None = None, limit: int = 20) -> list[RunRecord]:
         """Return the newest runs, newest first."""
-        found = self._db.all("list_runs", project=project, limit=limit)
+        if project is None:
+            found = self._db.all("list_runs", limit=limit)
+        else:
+            found = self._db.all("list_runs_of", project=project, limit=limit)
         return [rows.read_run(row) for row in found]
 
     def get_run(self, name: str) -> RunRecord:
         """Return the run whose id is, starts or ends so."""
-        found = self._db.all("find_runs", id=name) if name else []
+        back = name[::-1]
+        named = {"id": name, "after": name + LAST, "backwards": back, "afterwards": back + LAST}
+        found = self._db.all("find_runs", **named) if name else []
         known = [run.id for run in self.list_runs(limit=200)] if not found else []
         return rows.read_run(_only(found, "run", name, known, "raypipe runs list"))
 
@@ -140,10 +204,16 @@ class SqliteLedger:
 
     def start_execution(self, run: str, step: str, *, key: str, host: str, reason: str = "") -> int:
         """Record that an attempt at a step began; return the number that its end is told by."""
-        with self._db.writing():
-            values = {"run": run, "step": step, "key": key, "host": host, "reason": reason}
-            return self._db.insert("add_execution", **values, started=self._now())
+        values = {"run": run, "step": step, "started": self._now()}
+        return self._db.repeat(lambda: self._begin(values, key=key, host=host, reason=reason))
 
+    def _begin(self, values: dict[str, Any], **more: str) -> int:
+        with self._db.writing(f"executions of {values['run']}"):
+            if self._db.repeating and (row := self._db.one("begun", **values)):
+                return int(row["id"])
+            return self._db.insert("add_execution", **values, **more)
+
+    @_act
     def end_execution(
         self,
         execution: int,
@@ -163,12 +233,13 @@ class SqliteLedger:
 
     def live_results(self, keys: Sequence[str], now: float) -> Mapping[str, Result]:
         """Return the live, unexpired results among these keys."""
-        found = {}
-        for key in keys:
-            row = self._db.one("live_result", key=key)
-            if row is not None and (row["expires"] is None or row["expires"] > now):
-                found[key] = self._result(row)
-        return found
+        if len(keys) == 1:
+            one = self._db.one("live_result", key=keys[0])
+            found = [] if one is None else [one]
+        else:
+            found = self._db.all("live_results", keys=dump(list(keys)))
+        alive = [row for row in found if row["expires"] is None or row["expires"] > now]
+        return {result.key: result for result in self._results(alive)}
 
     def latest_result(self, project: str, pipeline: str, step: str) -> Result | None:
         """Return the result of a step that the newest run of the pipeline used or made."""
@@ -184,8 +255,12 @@ class SqliteLedger:
         """
         values = {"project": project, "pipeline": pipeline, "step": step}
         found = self._db.all("used_results", **values, limit=limit)
-        return [(self._result(row), str(row["used_by"])) for row in found]
+        return [
+            (result, str(row["used_by"]))
+            for result, row in zip(self._results(found), found, strict=True)
+        ]
 
+    @_act
     def record(
         self,
         result: Result,
@@ -194,17 +269,19 @@ class SqliteLedger:
         forced: bool = False,
     ) -> Result:
         """Record a result; the first of a key wins unless forced."""
-        with self._db.writing():
+        with self._db.writing(f"result {result.key}"):
             row = self._db.one("live_result", key=result.key)
             if row is not None:
                 expired = row["expires"] is not None and row["expires"] <= self._now()
-                if not forced and not expired:
+                was_done = self._db.repeating and row["run"] == result.run
+                if (not forced and not expired) or was_done:
                     return self._result(row)
                 why = "expired" if expired else "forced"
                 self._db.do("supersede", key=result.key, why=why)
             self._keep_fingerprint(fingerprint)
             return self._insert(result)
 
+    @_act
     def supersede(self, key: str, why: str) -> None:
         """Take the live result of a key out of use; it stays for lineage."""
         with self._db.writing():
@@ -215,12 +292,9 @@ class SqliteLedger:
         return {row["digest"] for row in self._db.all("live_artifacts")}
 
     def _insert(self, result: Result) -> Result:
-        of = self._db.one("run_of", run=result.run)
         number = self._db.insert(
             "add_result",
             key=result.key,
-            project=of["project"] if of else "",
-            pipeline=of["pipeline"] if of else "",
             step=result.step,
             root=result.root,
             explanation=dump(asdict(result.explanation)),
@@ -229,12 +303,24 @@ class SqliteLedger:
             created=result.created,
             expires=result.expires,
         )
-        for position, artifact in enumerate(result.artifacts):
-            self._db.do("add_result_artifact", result=number, position=position, **asdict(artifact))
+        artifacts = [
+            {"result": number, "position": position, **asdict(artifact)}
+            for position, artifact in enumerate(result.artifacts)
+        ]
+        self._db.many("add_result_artifact", artifacts)
+        self._db.do("add_use", run=result.run, step=result.step, key=result.key)
         return replace(result, id=number)
 
     def _result(self, row: Row) -> Result:
         return rows.read_result(row, self._db.all("result_artifacts", result=row["id"]))
+
+    def _results(self, found: Sequence[Row]) -> list[Result]:
+        if len(found) < 2:
+            return [self._result(row) for row in found]
+        parts: dict[int, list[Row]] = {row["id"]: [] for row in found}
+        for part in self._db.all("results_artifacts", results=dump(list(parts))):
+            parts[part["result"]].append(part)
+        return [rows.read_result(row, parts[row["id"]]) for row in found]
 
     # --- code and metrics -----------------------------------------------------------------------
 
@@ -259,26 +345,33 @@ class SqliteLedger:
         }
         added = self._db.do("add_fingerprint", digest=fingerprint.digest, parts=dump(parts))
         if added:
-            for digest, source in fingerprint.sources.items():
-                self._db.do("add_source", digest=digest, source=source)
+            sources = sorted(fingerprint.sources.items())
+            self._db.many("add_source", [{"digest": d, "source": text} for d, text in sources])
 
+    @_act
     def record_metrics(self, run: str, step: str, metrics: Sequence[Metric]) -> None:
         """Add points to the curves of a run; a point that is there is replaced."""
+        points = [
+            {
+                "run": run,
+                "step": step,
+                "name": metric.name,
+                "at": metric.step,
+                "value": metric.value,
+                "time": metric.time,
+            }
+            for metric in metrics
+        ]
         with self._db.writing():
-            for metric in metrics:
-                self._db.do(
-                    "add_metric",
-                    run=run,
-                    step=step,
-                    name=metric.name,
-                    at=metric.step,
-                    value=metric.value,
-                    time=metric.time,
-                )
+            self._db.many("add_metric", points)
 
     def metrics(self, run: str, step: str | None = None) -> list[Metric]:
         """Return the points of a run's curves, or of those of one of its steps, curve by curve."""
-        return [rows.read_metric(row) for row in self._db.all("metrics", run=run, step=step)]
+        if step is None:
+            found = self._db.all("metrics", run=run)
+        else:
+            found = self._db.all("metrics_of", run=run, step=step)
+        return [rows.read_metric(row) for row in found]
 
     # --- reviews --------------------------------------------------------------------------------
 
@@ -288,13 +381,14 @@ class SqliteLedger:
         row = self._db.one("find_review", **values)
         return None if row is None else rows.read_review(row)
 
+    @_act
     def open_review(self, review: Review) -> Review:
         """Ask for a decision; one on the same evidence is returned as it is.
 
         An id that another review has is changed.
         """
         of = (review.project, review.pipeline, review.step, review.evidence)
-        with self._db.writing():
+        with self._db.writing("reviews"):
             found = self.find_review(*of)
             if found is not None:
                 return found
@@ -316,14 +410,19 @@ class SqliteLedger:
 
     def list_reviews(self, status: str | None = None) -> list[Review]:
         """Return reviews, newest first."""
-        return [rows.read_review(row) for row in self._db.all("list_reviews", status=status)]
+        if status is None:
+            found = self._db.all("list_reviews")
+        else:
+            found = self._db.all("list_reviews_of", status=status)
+        return [rows.read_review(row) for row in found]
 
     def get_review(self, name: str) -> Review:
         """Return the review whose id is or starts so."""
-        found = self._db.all("find_reviews", id=name) if name else []
+        found = self._db.all("find_reviews", id=name, after=name + LAST) if name else []
         known = [review.id for review in self.list_reviews()] if not found else []
         return rows.read_review(_only(found, "review", name, known, "raypipe review list"))
 
+    @_act
     def decide_review(
         self, name: str, status: Literal["approved", "rejected"], actor: Actor, note: str
     ) -> Review:
@@ -341,12 +440,13 @@ class SqliteLedger:
 
     # --- models ---------------------------------------------------------------------------------
 
+    @_act
     def add_version(self, row: ModelVersionRow, *, alias: str | None = None) -> ModelVersionRow:
         """Enter a version, a bundle only once; a taken number becomes the next free patch.
 
         `alias` is pointed to it in the same act, if it is new.
         """
-        with self._db.writing():
+        with self._db.writing(f"model {row.model}"):
             found = self._db.one("version_of_bundle", model=row.model, bundle=row.bundle)
             if found is not None:
                 return rows.read_version(found)
@@ -366,7 +466,8 @@ class SqliteLedger:
 
     def versions(self, model: str) -> list[ModelVersionRow]:
         """Return a model's versions, newest first."""
-        return [rows.read_version(row) for row in self._db.all("versions", model=model)]
+        found = [rows.read_version(row) for row in self._db.all("versions", model=model)]
+        return sorted(found, key=lambda row: (row.created, _parts(row.version)), reverse=True)
 
     def version(self, model: str, name: str) -> ModelVersionRow:
         """Return a version by its number or an alias."""
@@ -384,6 +485,7 @@ class SqliteLedger:
         """Return the names of all models."""
         return [row["model"] for row in self._db.all("models")]
 
+    @_act
     def set_alias(
         self, model: str, alias: str, version: str, actor: Actor, *, back: bool = False
     ) -> None:
@@ -391,7 +493,7 @@ class SqliteLedger:
 
         `back` says that it goes back to where it pointed before.
         """
-        with self._db.writing():
+        with self._db.writing(f"model {model}"):
             version = self.version(model, version).version
             if self.aliases(model).get(alias) == version:
                 return
@@ -416,12 +518,13 @@ class SqliteLedger:
 
     # --- routes and captured rows ---------------------------------------------------------------
 
+    @_act
     def set_route(self, model: str, shares: Mapping[str, float], actor: Actor) -> RouteRow:
         """Divide a model's requests so from now on; as they are divided already does nothing.
 
         NotFound for a version that does not exist.
         """
-        with self._db.writing():
+        with self._db.writing(f"model {model}"):
             given = {self.version(model, name).version: share for name, share in shares.items()}
             known = self.route_history(model)
             if known and list(known[0].shares.items()) == list(given.items()):
@@ -440,6 +543,7 @@ class SqliteLedger:
         """Return how a model's requests were divided, newest first; none: all to the champion."""
         return [rows.read_route(model, row) for row in self._db.all("routes", model=model)]
 
+    @_act
     def add_capture(self, project: str, pipeline: str, capture: CaptureRow) -> None:
         """Record that captured rows became a part of a dataset, once for a piece of evidence."""
         with self._db.writing():
@@ -461,6 +565,7 @@ class SqliteLedger:
 
     # --- looks ----------------------------------------------------------------------------------
 
+    @_act
     def add_look(self, dataset: str, run: str, step: str) -> None:
         """Count a look at the analysis split of a dataset, once for a step of a run."""
         with self._db.writing():
@@ -475,12 +580,16 @@ class SqliteLedger:
 def next_free(version: str, taken: set[str]) -> str:
     """Return a version, or the next patch of it that is not taken."""
     try:
-        major, minor, patch = (int(part) for part in version.split("."))
+        major, minor, patch = _parts(version)
     except ValueError:
         raise StoreError(f"{version!r} is no version; it should read like 1.0.0") from None
     while f"{major}.{minor}.{patch}" in taken:
         patch += 1
     return f"{major}.{minor}.{patch}"
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _only(found: Sequence[Row], what: str, name: str, known: list[str], command: str) -> Row:
@@ -508,4 +617,4 @@ def _decided(review: Review) -> UsageError:
 
 
 if TYPE_CHECKING:
-    _fits: Ledger = SqliteLedger(SqliteDatabase.open(Path(), create=False))
+    _fits: Ledger = SqlLedger(SqliteDatabase.empty())

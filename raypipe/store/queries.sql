@@ -1,29 +1,56 @@
 -- Each query has a name and a line that says what it is for.
 
 -- add_run: a run begins
-INSERT INTO runs (id, project, pipeline, status, created, record) VALUES (:id, :project, :pipeline, :status, :created, :record);
+INSERT INTO runs (id, project, pipeline, status, created, record, backwards)
+VALUES (:id, :project, :pipeline, :status, :created, :record, :backwards) ON CONFLICT (id) DO NOTHING;
 
 -- end_run: a run comes to rest; a cancelled one stays so
 UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status != 'cancelled';
 
 -- list_runs: the newest runs
-SELECT * FROM runs WHERE :project IS NULL OR project = :project ORDER BY created DESC, id DESC LIMIT :limit;
+SELECT * FROM runs ORDER BY created DESC, id DESC LIMIT :limit;
 
--- rename_runs: runs of targets inside a folder belong to a project of another name
-UPDATE runs SET project = :new, record = json_set(record, '$.project', :new)
-WHERE project = :old AND instr(json_extract(record, '$.parameters.target'), :inside) = 1;
+-- list_runs_of: the newest runs of a project
+SELECT * FROM runs WHERE project = :project ORDER BY created DESC, id DESC LIMIT :limit;
+
+-- runs_of: every run of a project
+SELECT id, record FROM runs WHERE project = :project;
+
+-- rename_run: a run belongs to a project of another name
+UPDATE runs SET project = :new, record = :record WHERE id = :id;
 
 -- rename_results: results belong to the project of their run
 UPDATE results SET project = :new
 WHERE project = :old AND run IN (SELECT id FROM runs WHERE project = :new);
 
--- rename_reviews: reviews belong to the project of their run
-UPDATE OR IGNORE reviews SET project = :new, record = json_set(record, '$.project', :new)
-WHERE project = :old AND json_extract(record, '$.run') IN (SELECT id FROM runs WHERE project = :new);
+-- reviews_of: every review of a project
+SELECT id, record FROM reviews WHERE project = :project;
+
+-- rename_review: a review belongs to a project of another name, unless that has one like it
+UPDATE reviews SET project = :new, record = :record
+WHERE id = :id AND NOT EXISTS (
+    SELECT 1 FROM reviews AS other WHERE other.project = :new AND other.pipeline = reviews.pipeline
+    AND other.step = reviews.step AND other.evidence = reviews.evidence
+);
+
+-- rename_uses: uses belong to the project of their run
+INSERT INTO uses (project, pipeline, step, key, run, at)
+SELECT :new, pipeline, step, key, run, at FROM uses
+WHERE project = :old AND run IN (SELECT id FROM runs WHERE project = :new)
+ON CONFLICT (project, pipeline, step, key) DO UPDATE SET run = excluded.run, at = excluded.at
+WHERE excluded.at >= uses.at;
+
+-- forget_renamed_uses: uses that were given to another project
+DELETE FROM uses WHERE project = :old AND run IN (SELECT id FROM runs WHERE project = :new);
 
 -- find_runs: runs whose id is, starts or ends so, the first of these first
-SELECT * FROM runs WHERE substr(id, 1, length(:id)) = :id OR substr(id, -length(:id)) = :id
-ORDER BY id != :id LIMIT 2;
+SELECT * FROM (
+    SELECT * FROM (SELECT * FROM runs WHERE id >= :id AND id < :after ORDER BY id LIMIT 2) AS a
+    UNION
+    SELECT * FROM (
+        SELECT * FROM runs WHERE backwards >= :backwards AND backwards < :afterwards LIMIT 2
+    ) AS b
+) AS named ORDER BY id != :id LIMIT 2;
 
 -- save_step: what became of a step
 INSERT INTO run_steps (run, position, name, key, state)
@@ -36,22 +63,30 @@ SELECT state FROM run_steps WHERE run = :run ORDER BY position;
 -- live_result: the result that a key finds
 SELECT * FROM results WHERE key = :key AND live = 1;
 
+-- live_results: the results that keys find
+SELECT * FROM results WHERE key IN (SELECT value FROM json_each(:keys)) AND live = 1;
+
+-- add_use: a run used or made what a key of a step finds
+INSERT INTO uses (project, pipeline, step, key, run, at)
+SELECT project, pipeline, :step, :key, id, created FROM runs WHERE id = :run
+ON CONFLICT (project, pipeline, step, key) DO UPDATE SET run = excluded.run, at = excluded.at
+WHERE excluded.at >= uses.at;
+
 -- used_results: results of a step that runs of a pipeline used or made, once each, last used first
-WITH uses AS (
-    SELECT run_steps.run AS run, key, runs.created AS at
-    FROM run_steps JOIN runs ON runs.id = run_steps.run
-    WHERE name = :step AND project = :project AND pipeline = :pipeline
-    UNION ALL
-    SELECT results.run, key, runs.created FROM results JOIN runs ON runs.id = results.run
-    WHERE results.step = :step AND results.project = :project AND results.pipeline = :pipeline
-)
-SELECT results.*, uses.run AS used_by, max(uses.at) AS used_at
-FROM uses JOIN results ON results.key = uses.key
-GROUP BY results.id ORDER BY used_at DESC, results.id DESC LIMIT :limit;
+SELECT results.*, used.run AS used_by FROM (
+    SELECT key, run, at FROM uses
+    WHERE project = :project AND pipeline = :pipeline AND step = :step
+    AND EXISTS (SELECT 1 FROM results WHERE results.key = uses.key)
+    ORDER BY at DESC LIMIT :limit
+) AS used JOIN results ON results.key = used.key
+ORDER BY used.at DESC, results.id DESC LIMIT :limit;
 
 -- add_execution: an attempt at a step begins
 INSERT INTO executions (run, step, key, attempt, status, started, host, reason)
 SELECT :run, :step, :key, 1 + count(*), 'running', :started, :host, :reason FROM executions WHERE run = :run AND step = :step;
+
+-- begun: the attempt that was entered as beginning then
+SELECT id FROM executions WHERE run = :run AND step = :step AND started = :started AND status = 'running';
 
 -- end_execution: how an attempt ended, if that is not known
 UPDATE executions SET status = :status, ended = :ended, error = :error WHERE id = :id AND status = 'running';
@@ -68,9 +103,14 @@ SELECT * FROM executions WHERE run = :run ORDER BY id;
 -- result_artifacts: what a result is made of
 SELECT digest, size, mtime_ns FROM result_artifacts WHERE result = :result ORDER BY position;
 
+-- results_artifacts: what results are made of
+SELECT result, digest, size, mtime_ns FROM result_artifacts
+WHERE result IN (SELECT CAST(value AS INTEGER) FROM json_each(:results)) ORDER BY result, position;
+
 -- add_result: a result is recorded, unless its key has a live one
 INSERT INTO results (key, project, pipeline, step, root, explanation, run, seconds, created, expires)
-VALUES (:key, :project, :pipeline, :step, :root, :explanation, :run, :seconds, :created, :expires);
+SELECT :key, coalesce(max(project), ''), coalesce(max(pipeline), ''), :step, :root, :explanation, :run, :seconds, :created, :expires
+FROM runs WHERE id = :run;
 
 -- add_result_artifact: one artifact of a result
 INSERT INTO result_artifacts (result, position, digest, size, mtime_ns) VALUES (:result, :position, :digest, :size, :mtime_ns);
@@ -78,26 +118,27 @@ INSERT INTO result_artifacts (result, position, digest, size, mtime_ns) VALUES (
 -- supersede: a result goes out of use, and stays for lineage
 UPDATE results SET live = 0, superseded = :why WHERE key = :key AND live = 1;
 
--- run_of: the pipeline that a run belongs to
-SELECT project, pipeline FROM runs WHERE id = :run;
-
 -- add_fingerprint: the parts of a fingerprint
-INSERT OR IGNORE INTO fingerprints (digest, parts) VALUES (:digest, :parts);
+INSERT INTO fingerprints (digest, parts) VALUES (:digest, :parts) ON CONFLICT (digest) DO NOTHING;
 
 -- fingerprint: the parts of a fingerprint
 SELECT parts FROM fingerprints WHERE digest = :digest;
 
 -- add_source: the text of a symbol
-INSERT OR IGNORE INTO symbol_sources (digest, source) VALUES (:digest, :source);
+INSERT INTO symbol_sources (digest, source) VALUES (:digest, :source) ON CONFLICT (digest) DO NOTHING;
 
 -- source: the text of a symbol
 SELECT source FROM symbol_sources WHERE digest = :digest;
 
 -- add_metric: a point of a curve
-INSERT OR REPLACE INTO metrics (run, step, name, at, value, time) VALUES (:run, :step, :name, :at, :value, :time);
+INSERT INTO metrics (run, step, name, at, value, time) VALUES (:run, :step, :name, :at, :value, :time)
+ON CONFLICT (run, step, name, at) DO UPDATE SET value = excluded.value, time = excluded.time;
 
--- metrics: the curves of a run, or of one of its steps
-SELECT name, at, value, time FROM metrics WHERE run = :run AND (:step IS NULL OR step = :step) ORDER BY step, name, at;
+-- metrics: the curves of a run
+SELECT name, at, value, time FROM metrics WHERE run = :run ORDER BY step, name, at;
+
+-- metrics_of: the curves of one step of a run
+SELECT name, at, value, time FROM metrics WHERE run = :run AND step = :step ORDER BY name, at;
 
 -- add_review: a decision is asked for
 INSERT INTO reviews (id, project, pipeline, step, evidence, status, created, record)
@@ -110,10 +151,13 @@ SELECT record FROM reviews WHERE project = :project AND pipeline = :pipeline AND
 SELECT record FROM reviews WHERE id = :id;
 
 -- find_reviews: reviews whose id is or starts so, the first of these first
-SELECT id, record FROM reviews WHERE substr(id, 1, length(:id)) = :id ORDER BY id != :id LIMIT 2;
+SELECT id, record FROM reviews WHERE id >= :id AND id < :after ORDER BY id LIMIT 2;
 
 -- list_reviews: reviews, newest first
-SELECT record FROM reviews WHERE :status IS NULL OR status = :status ORDER BY created DESC, id;
+SELECT record FROM reviews ORDER BY created DESC, id;
+
+-- list_reviews_of: reviews of one status, newest first
+SELECT record FROM reviews WHERE status = :status ORDER BY created DESC, id;
 
 -- decide_review: a decision is made, if none was
 UPDATE reviews SET status = :status, record = :record WHERE id = :id AND status = 'open';
@@ -125,7 +169,7 @@ INSERT INTO model_versions (model, version, bundle, created, record) VALUES (:mo
 SELECT record FROM model_versions WHERE model = :model AND bundle = :bundle;
 
 -- versions: a model's versions, newest first
-SELECT record FROM model_versions WHERE model = :model ORDER BY created DESC, rowid DESC;
+SELECT record FROM model_versions WHERE model = :model ORDER BY created DESC;
 
 -- models: names of models
 SELECT DISTINCT model FROM model_versions ORDER BY model;
@@ -145,9 +189,8 @@ SELECT alias, version, actor, time, back FROM alias_history WHERE model = :model
 SELECT alias, version FROM aliases WHERE model = :model ORDER BY alias;
 
 -- add_look: the analysis split is looked at
-INSERT INTO looks (dataset, run, step, time)
-SELECT :dataset, :run, :step, :time
-WHERE NOT EXISTS (SELECT 1 FROM looks WHERE dataset = :dataset AND run = :run AND step = :step);
+INSERT INTO looks (dataset, run, step, time) VALUES (:dataset, :run, :step, :time)
+ON CONFLICT (dataset, run, step) DO NOTHING;
 
 -- looks: how often an analysis split was looked at
 SELECT count(*) AS looks FROM looks WHERE dataset = :dataset;

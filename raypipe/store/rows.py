@@ -142,7 +142,10 @@ def read_result(row: Row, artifacts: list[Row]) -> Result:
         key=row["key"],
         step=row["step"],
         root=row["root"],
-        artifacts=tuple(ArtifactStat(**dict(artifact)) for artifact in artifacts),
+        artifacts=tuple(
+            ArtifactStat(digest=one["digest"], size=one["size"], mtime_ns=one["mtime_ns"])
+            for one in artifacts
+        ),
         explanation=Explanation(**_known(Explanation, json.loads(row["explanation"]))),
         run=row["run"],
         seconds=row["seconds"],

@@ -10,9 +10,13 @@ CREATE TABLE runs (
     created REAL NOT NULL,
     ended REAL,
     record TEXT NOT NULL,           -- RunRecord as JSON, status and end left out
-    error TEXT
+    error TEXT,
+    backwards TEXT NOT NULL DEFAULT '' -- the id read from its end, since runs are named by that too
 );
-CREATE INDEX runs_by_time ON runs (created DESC);
+CREATE INDEX runs_by_time ON runs (created DESC, id DESC);
+CREATE INDEX runs_by_project ON runs (project, created DESC, id DESC);
+CREATE INDEX runs_by_end ON runs (backwards);
+CREATE INDEX runs_under_way ON runs (created) WHERE status = 'running';
 
 CREATE TABLE run_steps (
     run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
@@ -22,7 +26,20 @@ CREATE TABLE run_steps (
     state TEXT NOT NULL,            -- StepState as JSON
     PRIMARY KEY (run, name)
 );
-CREATE INDEX run_steps_by_name ON run_steps (name, run DESC);
+CREATE INDEX run_steps_by_position ON run_steps (run, position);
+
+CREATE TABLE uses (                 -- the newest run that used or made what a key of a step finds
+    project TEXT NOT NULL,
+    pipeline TEXT NOT NULL,
+    step TEXT NOT NULL,
+    key TEXT NOT NULL,
+    run TEXT NOT NULL,
+    at REAL NOT NULL,               -- when that run was created
+    PRIMARY KEY (project, pipeline, step, key)
+) WITHOUT ROWID;
+CREATE INDEX uses_by_time ON uses (project, pipeline, step, at DESC);
+CREATE INDEX uses_by_key ON uses (key);
+CREATE INDEX uses_by_run ON uses (run);
 
 CREATE TABLE executions (
     id INTEGER PRIMARY KEY,
@@ -57,6 +74,7 @@ CREATE TABLE results (
 CREATE UNIQUE INDEX one_live_result_a_key ON results (key) WHERE live = 1;
 CREATE INDEX results_by_key ON results (key);
 CREATE INDEX results_by_step ON results (project, pipeline, step, id DESC);
+CREATE INDEX results_by_run ON results (run);
 
 CREATE TABLE result_artifacts (
     result INTEGER NOT NULL REFERENCES results (id) ON DELETE CASCADE,
@@ -92,6 +110,7 @@ CREATE TABLE reviews (
     record TEXT NOT NULL,           -- Review as JSON
     UNIQUE (project, pipeline, step, evidence)
 );
+CREATE INDEX reviews_by_time ON reviews (created DESC, id);
 
 CREATE TABLE model_versions (
     model TEXT NOT NULL,
@@ -128,7 +147,7 @@ CREATE TABLE looks (
     step TEXT NOT NULL,
     time REAL NOT NULL
 );
-CREATE INDEX looks_by_dataset ON looks (dataset);
+CREATE UNIQUE INDEX one_look_a_step ON looks (dataset, run, step);
 
 CREATE TABLE routes (
     id INTEGER PRIMARY KEY,         -- the newest row of a model is its route
@@ -150,3 +169,11 @@ CREATE TABLE captures (
     time REAL NOT NULL,
     UNIQUE (project, pipeline, evidence)
 );
+
+CREATE TABLE claims (               -- of several hosts; those of a folder are files
+    key TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    shared INTEGER NOT NULL,
+    beat INTEGER NOT NULL,          -- moves while the owner lives
+    PRIMARY KEY (key, owner)
+) WITHOUT ROWID;

@@ -30,6 +30,8 @@ BUSY = 30.0
 class SqliteDatabase:
     """One connection (WAL, durable at each commit), for the threads of one process."""
 
+    repeating = False
+
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
@@ -45,10 +47,17 @@ class SqliteDatabase:
             elif path.exists():
                 connection = _connect_to_read(path, busy)
             else:
-                connection = _connect(None, "memory", busy)
+                return cls.empty()
             if not create:
                 connection.execute("PRAGMA query_only = ON")
             return cls(connection, path)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return what is looked at where there is no ledger."""
+        connection = _connect(None, "memory", BUSY)
+        connection.execute("PRAGMA query_only = ON")
+        return cls(connection, Path("none"))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -255,8 +255,8 @@ def test_kill_9_while_the_capture_is_published_makes_one_commit(served: Project)
     project.raypipe("review", "approve", review, "--by", "ada")
     code = (
         "import os, signal, sys\n"
-        "from raypipe.store.ledger import SqliteLedger\n"
-        "SqliteLedger.add_capture = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from raypipe.store.ledger import SqlLedger\n"
+        "SqlLedger.add_capture = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from raypipe.cli.main import execute\n"
         "execute(['feedback', 'join', 'tiny.yaml'])\n"
     )

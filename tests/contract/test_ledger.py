@@ -3,7 +3,7 @@
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -24,10 +24,11 @@ from raypipe.engine.records import (
     StepState,
 )
 from raypipe.errors import NotFound, UsageError
-from raypipe.store.ledger import SqliteLedger
+from raypipe.store.ledger import SqlLedger
+from raypipe.store.postgres_url import PostgresUrl, parse
 from raypipe.store.rows import ModelVersionRow
 
-LEDGERS = {"sqlite": lambda tmp_path, now: SqliteLedger.open(tmp_path / "ledger.db", now=now)}
+LEDGERS = ["sqlite", "postgres"]
 
 ANN = Actor(user="ann", host="laptop", name="Ann")
 BOB = Actor(user="bob", host="laptop")
@@ -56,13 +57,29 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=LEDGERS)
-def open_ledger(request, tmp_path, clock) -> Callable[[], SqliteLedger]:
-    """Opens the same ledger again each time, as another process would."""
-    return lambda: LEDGERS[request.param](tmp_path, clock)
+def place(request, tmp_path) -> Path | PostgresUrl:
+    """Where a ledger of this test's own is to be."""
+    if request.param == "sqlite":
+        return tmp_path / "ledger.db"
+    return parse(request.getfixturevalue("postgres").url())
 
 
 @pytest.fixture
-def ledger(open_ledger) -> SqliteLedger:
+def open_ledger(place, clock) -> Iterator[Callable[[], SqlLedger]]:
+    """Opens the same ledger again each time, as another process would."""
+    opened = []
+
+    def another() -> SqlLedger:
+        opened.append(SqlLedger.open(place, now=clock))
+        return opened[-1]
+
+    yield another
+    for ledger in opened:
+        ledger.close()
+
+
+@pytest.fixture
+def ledger(open_ledger) -> SqlLedger:
     ledger = open_ledger()
     ledger.start_run(run("20260101-000001-aaaaaa"))
     return ledger
@@ -317,27 +334,32 @@ def test_a_fingerprint_and_its_sources_are_kept(ledger, open_ledger):
     assert again.symbol_source("s2") is None
 
 
-RECORDER = """
+OPEN = """
 import sys
-from dataclasses import replace
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+from raypipe.store.ledger import SqlLedger
+from raypipe.store.postgres_url import is_postgres, parse
+place = sys.argv[1]
+ledger = SqlLedger.open(parse(place) if is_postgres(place) else Path(place))
+"""
+RECORDER = (
+    OPEN
+    + """
+sys.path.insert(0, sys.argv[2])
 from test_ledger import FINGERPRINT, result
-from raypipe.store.ledger import SqliteLedger
-ledger = SqliteLedger.open(Path(sys.argv[2]))
 roots = [ledger.record(result(f"k{n}", root=sys.argv[3]), FINGERPRINT).root for n in range(30)]
 print(" ".join(roots))
 """
+)
 
 
-def test_processes_that_record_the_same_keys_agree_on_the_first_of_each(ledger, tmp_path):
-    command = [
-        sys.executable,
-        "-c",
-        RECORDER,
-        str(Path(__file__).parent),
-        str(tmp_path / "ledger.db"),
-    ]
+def shown(place: Path | PostgresUrl) -> str:
+    """Return a place as a word of a command."""
+    return str(place) if isinstance(place, Path) else place.shown
+
+
+def test_processes_that_record_the_same_keys_agree_on_the_first_of_each(ledger, place):
+    command = [sys.executable, "-c", RECORDER, shown(place), str(Path(__file__).parent)]
     started = [
         subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in "ab"
     ]
@@ -348,16 +370,8 @@ def test_processes_that_record_the_same_keys_agree_on_the_first_of_each(ledger, 
     assert [live[f"k{n}"].root for n in range(30)] == said[0]
 
 
-OPENER = """
-import sys
-from pathlib import Path
-from raypipe.store.ledger import SqliteLedger
-SqliteLedger.open(Path(sys.argv[1])).list_runs()
-"""
-
-
-def test_processes_that_make_the_ledger_at_once_all_succeed(tmp_path):
-    command = [sys.executable, "-c", OPENER, str(tmp_path / "new.db")]
+def test_processes_that_make_the_ledger_at_once_all_succeed(place):
+    command = [sys.executable, "-c", OPEN + "ledger.list_runs()", shown(place)]
     started = [subprocess.Popen(command) for _ in range(4)]
     assert [process.wait() for process in started] == [0] * 4
 

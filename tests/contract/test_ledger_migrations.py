@@ -4,21 +4,25 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from raypipe.engine.records import Actor, RunStatus
 from raypipe.errors import StoreError
-from raypipe.store.database import SCHEMA
-from raypipe.store.ledger import SqliteLedger
+from raypipe.store.database import SCHEMA, in_words_of
+from raypipe.store.ledger import SqlLedger
 from raypipe.store.migrate import scripts
+from raypipe.store.postgres_url import parse
+from tests.postgres import Postgres
 
 OLD = Path(__file__).parents[1] / "data" / "ledgers"
-NUMBERS = range(1, SCHEMA)
+NUMBERS = sorted(int(file.stem.partition("_")[2]) for file in OLD.iterdir())
 ANN = Actor(user="ann", host="laptop", name="Ann")
 
 
@@ -33,8 +37,8 @@ class SqlitePlace:
         with closing(sqlite3.connect(self.where)) as opened:
             opened.executescript((OLD / f"schema_{number}.sql").read_text())
 
-    def open(self, **options: Any) -> SqliteLedger:
-        return SqliteLedger.open(self.where, **options)
+    def open(self, **options: Any) -> SqlLedger:
+        return SqlLedger.open(self.where, **options)
 
     def stamp(self, number: int) -> None:
         with closing(sqlite3.connect(self.where)) as opened, opened:
@@ -67,18 +71,84 @@ def _index(opened: sqlite3.Connection, name: str, *kind: Any) -> tuple[Any, ...]
     return (name if written else "", kind, columns, written.partition("WHERE")[2])
 
 
-PLACES = {"sqlite": SqlitePlace}
+class PostgresPlace:
+    """A place for a ledger in a schema of a server."""
+
+    def __init__(self, server: Postgres) -> None:
+        self._server = server
+        self.where = server.url()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.where, autocommit=True)
+
+    def fill(self, number: int) -> None:
+        script = (OLD / f"schema_{number}.sql").read_text()
+        with self._connect() as opened:
+            for statement in _statements(script):
+                made = statement.lstrip().startswith("CREATE")
+                written = in_words_of("postgres", statement) if made else statement
+                opened.execute(written)
+            for table in ("alias_history", "executions", "looks", "results", "routes", "captures"):
+                if f"CREATE TABLE {table} " in script:
+                    counter = f"pg_get_serial_sequence('{table}', 'id')"
+                    opened.execute(f"SELECT setval({counter}, max(id)) FROM {table}")
+
+    def open(self, **options: Any) -> SqlLedger:
+        return SqlLedger.open(parse(self.where), **options)
+
+    def stamp(self, number: int) -> None:
+        with self._connect() as opened:
+            opened.execute("UPDATE meta SET value = %s", [str(number)])
+
+    def shape(self) -> dict[str, Any]:
+        """Return every column, index and other constraint, without the schema's own name."""
+        with self._connect() as opened:
+            return {
+                "columns": opened.execute(
+                    "SELECT table_name, ordinal_position, column_name, data_type, is_nullable,"
+                    " column_default, collation_name, is_identity FROM information_schema.columns"
+                    " WHERE table_schema = current_schema() ORDER BY 1, 2"
+                ).fetchall(),
+                "indices": opened.execute(
+                    "SELECT tablename, indexname, regexp_replace(indexdef, ' ON [^.]*', '')"
+                    " FROM pg_indexes WHERE schemaname = current_schema() ORDER BY 1, 2"
+                ).fetchall(),
+                "constraints": opened.execute(
+                    "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)"
+                    " FROM pg_constraint WHERE connamespace = current_schema()::regnamespace"
+                    " ORDER BY 1, 2"
+                ).fetchall(),
+            }
 
 
-@pytest.fixture(params=PLACES)
-def place(request, tmp_path) -> SqlitePlace:
-    return PLACES[request.param](tmp_path)
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a dump: it has a comment in its first line and none after it."""
+    said = ""
+    for line in script.partition("\n")[2].splitlines(keepends=True):
+        said += line
+        if sqlite3.complete_statement(said):
+            yield said
+            said = ""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_place(request, tmp_path_factory) -> Callable[[], SqlitePlace | PostgresPlace]:
+    """Makes places for ledgers."""
+    if request.param == "sqlite":
+        return lambda: SqlitePlace(tmp_path_factory.mktemp("ledger"))
+    server = request.getfixturevalue("postgres")
+    return lambda: PostgresPlace(server)
 
 
 @pytest.fixture
-def fresh(place, request, tmp_path_factory) -> dict[str, Any]:
+def place(new_place) -> SqlitePlace | PostgresPlace:
+    return new_place()
+
+
+@pytest.fixture
+def fresh(new_place) -> dict[str, Any]:
     """The shape of a ledger that was never anything else."""
-    new = type(place)(tmp_path_factory.mktemp("fresh"))
+    new = new_place()
     new.open().close()
     return new.shape()
 
@@ -148,10 +218,11 @@ def test_a_migrated_ledger_can_be_written_to(place, number):
 
 OPENER = """
 import sys
-from raypipe.store.ledger import SqliteLedger
 from pathlib import Path
-where = sys.argv[1]
-print(len(SqliteLedger.open(where if "://" in where else Path(where)).list_runs()))
+from raypipe.store.ledger import SqlLedger
+from raypipe.store.postgres_url import is_postgres, parse
+place = sys.argv[1]
+print(len(SqlLedger.open(parse(place) if is_postgres(place) else Path(place)).list_runs()))
 """
 KILLED = """
 import os, signal
@@ -175,14 +246,16 @@ def test_processes_that_open_an_older_ledger_at_once_all_find_it_migrated_once(p
     assert place.shape() == fresh
 
 
-@pytest.mark.parametrize("at", NUMBERS)
+@pytest.mark.parametrize("at", [script.revision for script in scripts()])
 def test_a_migration_that_was_killed_goes_on(place, fresh, at):
     """Killed inside the transaction of each number: that one never was, those before were."""
     place.fill(1)
     command = [sys.executable, "-c", KILLED + OPENER, str(place.where)]
-    killed = subprocess.run(command, env={**os.environ, "AT": str(at + 1)}, check=False)
+    killed = subprocess.run(command, env={**os.environ, "AT": at}, check=False)
     assert killed.returncode == -9
-    assert place.open().get_run("20251001").status is RunStatus.SUCCEEDED
+    ledger = place.open()
+    assert ledger.get_run("20251001").status is RunStatus.SUCCEEDED
+    ledger.close()
     assert place.shape() == fresh
 
 

@@ -7,7 +7,7 @@ import pytest
 from raypipe.app.assemble import Workshop, open_workshop
 from raypipe.engine.records import Review, RunRecord, RunStatus
 from raypipe.errors import UsageError
-from raypipe.store.ledger import SqliteLedger
+from raypipe.store.ledger import SqlLedger
 
 
 @pytest.fixture
@@ -95,5 +95,5 @@ def test_another_project_s_runs_keep_their_name_though_it_is_the_folder_s(root, 
     name(other, "clone")
     enter_run(opened(other), f"{other}/flow.py")
     assert opened(root).project == "mine"
-    ledger = SqliteLedger.open(tmp_path / "home" / "ledger.db")
+    ledger = SqlLedger.open(tmp_path / "home" / "ledger.db")
     assert [run.project for run in ledger.list_runs()] == ["clone"]

@@ -21,7 +21,7 @@ from raypipe.engine.ports import CallOutcome, Ports, Published, StepCall
 from raypipe.engine.records import Actor, ArtifactStat, Fingerprint, RunRecord, RunStatus
 from raypipe.errors import StepFailed, StoreError
 from raypipe.store.folder import digest_path
-from raypipe.store.ledger import SqliteLedger
+from raypipe.store.ledger import SqlLedger
 from raypipe.store.scratch import FolderScratch
 from raypipe.values.codec import TreeCodec
 
@@ -129,7 +129,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.time = 1_000.0
-        self.ledger = SqliteLedger.open(folder / "ledger.db", now=lambda: self.time)
+        self.ledger = SqlLedger.open(folder / "ledger.db", now=lambda: self.time)
         self.artifacts = MemoryArtifacts()
         self.codec = TreeCodec(digest_path)
         self.code: dict[str, str] = {}

@@ -11,7 +11,7 @@ import pytest
 from raypipe.engine.records import Actor, RunRecord, RunStatus
 from raypipe.errors import StoreError
 from raypipe.store.database import SCHEMA, queries
-from raypipe.store.ledger import SqliteLedger
+from raypipe.store.ledger import SqlLedger
 
 RUN = RunRecord(
     id="20260101-000001-aaaaaa",
@@ -26,19 +26,19 @@ RUN = RunRecord(
 @pytest.fixture
 def path(tmp_path) -> Path:
     """A ledger with one run."""
-    ledger = SqliteLedger.open(tmp_path / "ledger.db")
+    ledger = SqlLedger.open(tmp_path / "ledger.db")
     ledger.start_run(RUN)
     ledger.close()
     return tmp_path / "ledger.db"
 
 
 def test_looking_at_a_ledger_that_is_not_there_makes_nothing(tmp_path):
-    assert SqliteLedger.open(tmp_path / "ledger.db", create=False).list_runs() == []
+    assert SqlLedger.open(tmp_path / "ledger.db", create=False).list_runs() == []
     assert not list(tmp_path.iterdir())
 
 
 def test_looking_at_a_ledger_leaves_no_other_file(path):
-    ledger = SqliteLedger.open(path, create=False)
+    ledger = SqlLedger.open(path, create=False)
     assert ledger.list_runs() == [RUN]
     ledger.close()
     assert [entry.name for entry in path.parent.iterdir()] == ["ledger.db"]
@@ -46,13 +46,13 @@ def test_looking_at_a_ledger_leaves_no_other_file(path):
 
 def test_what_was_opened_to_look_cannot_be_changed(path):
     with pytest.raises(StoreError, match="readonly"):
-        SqliteLedger.open(path, create=False).end_run(RUN.id, RunStatus.FAILED)
+        SqlLedger.open(path, create=False).end_run(RUN.id, RunStatus.FAILED)
 
 
 def test_what_another_connection_has_written_is_seen_before_it_closes(path):
-    writer = SqliteLedger.open(path)
+    writer = SqlLedger.open(path)
     writer.end_run(RUN.id, RunStatus.SUCCEEDED)
-    reader = SqliteLedger.open(path, create=False)
+    reader = SqlLedger.open(path, create=False)
     assert reader.get_run(RUN.id).status is RunStatus.SUCCEEDED
     writer.close()
 
@@ -77,14 +77,14 @@ def others_ledger(path):
 
 
 def test_a_ledger_that_may_only_be_read_can_be_looked_at(others_ledger):
-    ledger = SqliteLedger.open(others_ledger, create=False)
+    ledger = SqlLedger.open(others_ledger, create=False)
     assert ledger.list_runs() == [RUN]
     ledger.close()
 
 
 def test_a_ledger_that_may_only_be_read_is_not_opened_to_write(others_ledger):
     with pytest.raises(StoreError, match=r"readonly|unable to open") as failed:
-        SqliteLedger.open(others_ledger).end_run(RUN.id, RunStatus.FAILED)
+        SqlLedger.open(others_ledger).end_run(RUN.id, RunStatus.FAILED)
     assert "--home" in str(failed.value.hint)
 
 
@@ -96,7 +96,7 @@ def test_a_ledger_that_may_only_be_read_is_not_opened_to_write(others_ledger):
 def test_a_file_that_is_no_database_is_an_error_with_a_next_step(tmp_path, create, content):
     (tmp_path / "ledger.db").write_bytes(content)
     with pytest.raises(StoreError, match=r"ledger\.db' is damaged") as failed:
-        SqliteLedger.open(tmp_path / "ledger.db", create=create)
+        SqlLedger.open(tmp_path / "ledger.db", create=create)
     assert failed.value.hint
     assert (tmp_path / "ledger.db").read_bytes() == content
 
@@ -105,7 +105,7 @@ def test_a_torn_ledger_is_an_error_with_a_next_step(path):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(StoreError, match="is damaged"):
-        SqliteLedger.open(path).list_runs()
+        SqlLedger.open(path).list_runs()
 
 
 def test_a_database_of_something_else_is_left_alone(tmp_path):
@@ -113,7 +113,7 @@ def test_a_database_of_something_else_is_left_alone(tmp_path):
     other.execute("CREATE TABLE songs (title TEXT)")
     other.close()
     with pytest.raises(StoreError, match="something else, not a ledger"):
-        SqliteLedger.open(tmp_path / "ledger.db")
+        SqlLedger.open(tmp_path / "ledger.db")
 
 
 def test_a_ledger_of_a_later_version_is_not_touched(path):
@@ -122,20 +122,20 @@ def test_a_ledger_of_a_later_version_is_not_touched(path):
     later.commit()
     later.close()
     with pytest.raises(StoreError, match=f"schema {SCHEMA + 1}") as failed:
-        SqliteLedger.open(path)
+        SqlLedger.open(path)
     assert "upgrade" in str(failed.value.hint)
 
 
 def test_a_folder_that_is_not_there_is_an_error_with_a_next_step(tmp_path):
     with pytest.raises(StoreError, match="unable to open") as failed:
-        SqliteLedger.open(tmp_path / "none" / "ledger.db")
+        SqlLedger.open(tmp_path / "none" / "ledger.db")
     assert "--home" in str(failed.value.hint)
 
 
 def test_a_ledger_that_another_process_holds_is_waited_for_then_an_error(path):
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    ledger = SqliteLedger.open(path, busy=0.05)
+    ledger = SqlLedger.open(path, busy=0.05)
     assert ledger.list_runs() == [RUN]
     with pytest.raises(StoreError, match="locked") as failed:
         ledger.end_run(RUN.id, RunStatus.FAILED)
@@ -147,7 +147,7 @@ def test_a_ledger_that_another_process_holds_is_waited_for_then_an_error(path):
 
 
 def test_a_transaction_that_fails_changes_nothing(path):
-    ledger = SqliteLedger.open(path)
+    ledger = SqlLedger.open(path)
     broken = RunRecord(**{**RUN.__dict__, "pipeline": None})
     with pytest.raises(StoreError):
         ledger.start_run(broken)
@@ -169,7 +169,7 @@ def test_the_schema_itself_holds_that_a_key_has_one_live_result(path):
 
 @pytest.mark.parametrize("name", queries())
 def test_every_query_is_understood_by_the_database_as_the_schema_makes_it(tmp_path, name):
-    SqliteLedger.open(tmp_path / "ledger.db").close()
+    SqlLedger.open(tmp_path / "ledger.db").close()
     connection = sqlite3.connect(tmp_path / "ledger.db")
 
     class Anything(dict[str, None]):
