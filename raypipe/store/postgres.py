@@ -94,9 +94,9 @@ class PostgresDatabase:
                     self._say(_alone(alone))
                 yield
                 return
-            self._say(f"BEGIN; {_alone(alone)}" if alone else "BEGIN")
             self._depth += 1
             try:
+                self._say(f"BEGIN; {_alone(alone)}" if alone else "BEGIN")
                 yield
                 self._say("COMMIT")
             except BaseException:
@@ -183,27 +183,22 @@ class PostgresDatabase:
             pause = min(1.0, 2 * pause)
 
     def _connect_once(self) -> psycopg.Connection[dict[str, Any]]:
-        defaults: dict[str, Any] = {
-            "connect_timeout": 10,
-            "tcp_user_timeout": 30_000,
-            "keepalives_idle": 30,
+        given: dict[str, Any] = conninfo.conninfo_to_dict(self._url.shown)
+        settings = {
+            "lock_timeout": int(self._busy * 1000),
+            "idle_in_transaction_session_timeout": IDLE * 1000,
+            "default_transaction_isolation": "read\\ committed",
+            "default_transaction_read_only": "off" if self._write else "on",
         }
-        given = conninfo.conninfo_to_dict(self._url.shown)
-        connection = psycopg.connect(
-            **{**defaults, "application_name": "raypipe", **given, **self._url.secrets},
+        options = [f"-c {name}={value}" for name, value in settings.items()]
+        defaults = {"connect_timeout": 10, "tcp_user_timeout": 30_000, "keepalives_idle": 30}
+        told = {**defaults, "application_name": "raypipe", **given, **self._url.secrets}
+        return psycopg.connect(
+            **{**told, "options": " ".join((*options, given.get("options") or ""))},
             client_encoding="utf8",
             autocommit=True,
             row_factory=dict_row,
         )
-        settings = {
-            "lock_timeout": int(self._busy * 1000),
-            "idle_in_transaction_session_timeout": IDLE * 1000,
-            "default_transaction_isolation": "'read committed'",
-            "default_transaction_read_only": "off" if self._write else "on",
-        }
-        said = "; ".join(f"SET {name} = {value}" for name, value in settings.items())
-        connection.execute(said.encode())
-        return connection
 
     def _connect_again(self) -> None:
         self._connection.close()
@@ -310,6 +305,7 @@ _HINTS: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.LockNotAvailable, "another process holds it; look which, then run again"),
     (errors.DiskFull, "free some space on the server, then run again: what was recorded is kept"),
     (errors.ReadOnlySqlTransaction, "it may only be read: it is a standby, or was opened to look"),
+    (errors.InvalidSchemaName, "CREATE SCHEMA first, or name another in the URL's search_path"),
     (errors.InsufficientPrivilege, "grant the role what it needs: all rights on its schema"),
 )
 

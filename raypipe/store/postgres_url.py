@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from raypipe.errors import UsageError
 
@@ -49,4 +49,7 @@ def parse(url: str, password: str | None = None) -> PostgresUrl:
     if given := password or unquote(written):
         secrets["password"] = given
     shown = f"postgresql://{user}{at}{rest}"
-    return PostgresUrl(shown=f"{shown}?{urlencode(options)}" if options else shown, secrets=secrets)
+    return PostgresUrl(
+        shown=f"{shown}?{urlencode(options, quote_via=quote)}" if options else shown,
+        secrets=secrets,
+    )
