@@ -59,7 +59,7 @@ class Database(Protocol):
         ...
 
     def all(self, query: str, **values: Any) -> list[Row]:
-        """Return all rows of a named query."""
+        """Return all rows of a named query; a value may be a list."""
         ...
 
     def one(self, query: str, **values: Any) -> Row | None:

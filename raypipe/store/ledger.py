@@ -237,7 +237,7 @@ class SqlLedger:
             one = self._db.one("live_result", key=keys[0])
             found = [] if one is None else [one]
         else:
-            found = self._db.all("live_results", keys=dump(list(keys)))
+            found = self._db.all("live_results", keys=list(keys))
         alive = [row for row in found if row["expires"] is None or row["expires"] > now]
         return {result.key: result for result in self._results(alive)}
 
@@ -318,7 +318,7 @@ class SqlLedger:
         if len(found) < 2:
             return [self._result(row) for row in found]
         parts: dict[int, list[Row]] = {row["id"]: [] for row in found}
-        for part in self._db.all("results_artifacts", results=dump(list(parts))):
+        for part in self._db.all("results_artifacts", results=list(parts)):
             parts[part["result"]].append(part)
         return [rows.read_result(row, parts[row["id"]]) for row in found]
 

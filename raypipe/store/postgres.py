@@ -301,6 +301,7 @@ class PostgresDatabase:
 
 
 _TABLES = "raypipe: tables"
+_LIST = re.compile(r"IN \(SELECT value FROM json_each\(:(\w+)\)\)")
 _HINTS: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.LockNotAvailable, "another process holds it; look which, then run again"),
     (errors.DiskFull, "free some space on the server, then run again: what was recorded is kept"),
@@ -329,9 +330,7 @@ def _first_line(error: psycopg.Error) -> str:
 @cache
 def _in_postgres(name: str) -> str:
     """Return a named query as psycopg and Postgres read it."""
-    statement = (
-        queries()[name].replace("%", "%%").replace("json_each(", "json_array_elements_text(")
-    )
+    statement = _LIST.sub(r"= ANY(:\1)", queries()[name]).replace("%", "%%")
     return re.sub(r"(?<![:\w]):([a-z_]+)", r"%(\1)s", statement)
 
 

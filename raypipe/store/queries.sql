@@ -105,7 +105,7 @@ SELECT digest, size, mtime_ns FROM result_artifacts WHERE result = :result ORDER
 
 -- results_artifacts: what results are made of
 SELECT result, digest, size, mtime_ns FROM result_artifacts
-WHERE result IN (SELECT CAST(value AS INTEGER) FROM json_each(:results)) ORDER BY result, position;
+WHERE result IN (SELECT value FROM json_each(:results)) ORDER BY result, position;
 
 -- add_result: a result is recorded, unless its key has a live one
 INSERT INTO results (key, project, pipeline, step, root, explanation, run, seconds, created, expires)

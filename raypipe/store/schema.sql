@@ -139,6 +139,7 @@ CREATE TABLE alias_history (
     time REAL NOT NULL,
     back INTEGER NOT NULL DEFAULT 0 -- 1: it went back there, and the change before is undone
 );
+CREATE INDEX alias_history_by_model ON alias_history (model, id DESC);
 
 CREATE TABLE looks (
     id INTEGER PRIMARY KEY,

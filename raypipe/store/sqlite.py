@@ -1,5 +1,6 @@
 """A ledger in a SQLite file: opened, asked by named queries, its faults told in words."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -99,7 +100,10 @@ class SqliteDatabase:
             self._connection.executemany(queries()[query], values)
 
     def all(self, query: str, **values: Any) -> list[Row]:
-        """Return all rows of a named query."""
+        """Return all rows of a named query; a value may be a list, which it reads as JSON."""
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = json.dumps(value)
         with self._lock, faults(self.path):
             return self._connection.execute(queries()[query], values).fetchall()
 

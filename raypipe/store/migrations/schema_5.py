@@ -26,6 +26,8 @@ def upgrade(op: Operations) -> None:
         CREATE INDEX results_by_run ON results (run);
         CREATE INDEX reviews_by_time ON reviews (created DESC, id);
 
+        CREATE INDEX alias_history_by_model ON alias_history (model, id DESC);
+
         DROP INDEX looks_by_dataset;
         CREATE UNIQUE INDEX one_look_a_step ON looks (dataset, run, step);
 

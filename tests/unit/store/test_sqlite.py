@@ -167,24 +167,37 @@ def test_the_schema_itself_holds_that_a_key_has_one_live_result(path):
 # --- the queries --------------------------------------------------------------------------------
 
 
+class Anything(dict[str, None]):
+    """A value for each name that a query has."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
 @pytest.mark.parametrize("name", queries())
 def test_every_query_is_understood_by_the_database_as_the_schema_makes_it(tmp_path, name):
     SqlLedger.open(tmp_path / "ledger.db").close()
     connection = sqlite3.connect(tmp_path / "ledger.db")
 
-    class Anything(dict[str, None]):
-        def __missing__(self, key: str) -> None:
-            return None
-
     connection.execute(f"EXPLAIN {queries()[name]}", Anything())
     connection.close()
 
 
-@pytest.mark.parametrize("name", ["live_result", "used_results", "find_review", "executions"])
-def test_lookups_of_every_run_use_an_index(path, name):
+WHOLE = {
+    "live_artifacts",
+    "list_reviews",
+    "list_reviews_of",
+    "models",
+}
+"""Queries that are meant to read a whole table: of clean, or of what people decide on."""
+
+
+@pytest.mark.parametrize("name", [name for name in queries() if name not in WHOLE])
+def test_no_query_reads_a_whole_table(path, name):
     connection = sqlite3.connect(path)
-    values = dict.fromkeys(["key", "step", "project", "pipeline", "limit", "evidence", "run"], 1)
-    plan = connection.execute(f"EXPLAIN QUERY PLAN {queries()[name]}", values).fetchall()
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {queries()[name]}", Anything()).fetchall()
     connection.close()
-    scanned = [row[3] for row in plan if row[3].startswith("SCAN") and "uses" not in row[3]]
-    assert not scanned
+    aliases = ("used", "named", "a", "b", "json_each", "(subquery", "CONSTANT")
+    scanned = [row[3] for row in plan if row[3].startswith("SCAN")]
+    in_order = [line for line in scanned if "USING INDEX" in line]  # and no further than a limit
+    assert not [line for line in scanned if line.split()[1] not in aliases and line not in in_order]
