@@ -335,9 +335,11 @@ class Drive:
         starting, self._starting = self._starting, []
         if not starting:
             return
-        with self.ports.ledger.together():
-            for running in starting:
-                running.executions = [self._start_attempt(planned) for planned in running.nodes]
+        begun = self.ports.ledger.together(
+            lambda: [[self._start_attempt(planned) for planned in one.nodes] for one in starting]
+        )
+        for running, executions in zip(starting, begun, strict=True):
+            running.executions = executions
         fault_point("attempt.entered")
         for running in starting:
             self._hand_over(running)
@@ -491,10 +493,14 @@ class Drive:
             return
         stats = tuple(ArtifactStat(**stat) for stat in event["artifacts"])
         published = Published(root=event["root"], artifacts=stats)
+
+        def enter() -> Result:
+            recorded = self._enter_result(planned, published, event["seconds"])
+            self.ports.ledger.end_execution(running.executions[place], "succeeded")
+            return recorded
+
         with suppress(StoreError):
-            with self.ports.ledger.together():
-                recorded = self._enter_result(planned, published, event["seconds"])
-                self.ports.ledger.end_execution(running.executions[place], "succeeded")
+            recorded = self.ports.ledger.together(enter)
             fault_point("result.recorded")
             self._take_up(planned, recorded, event["seconds"])
             running.made.add(place)
@@ -512,8 +518,7 @@ class Drive:
             else:
                 failed.append((running, error))
         try:
-            with self.ports.ledger.together():
-                recorded = [self._enter(running, outcome) for running, outcome in kept]
+            recorded = self.ports.ledger.together(lambda: [self._enter(*one) for one in kept])
         except RaypipeError as raised:
             if len(kept) > 1:  # for one of them; the others can be recorded one by one
                 self._finish_again(kept)

@@ -1,10 +1,9 @@
 """What the engine asks of the world: small protocols, named for their roles."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from raypipe.engine.records import (
     Actor,
@@ -18,6 +17,8 @@ from raypipe.engine.records import (
     RunStatus,
     StepState,
 )
+
+Made = TypeVar("Made")
 
 
 class Artifacts(Protocol):
@@ -115,8 +116,11 @@ class Codec(Protocol):
 class Ledger(Protocol):
     """The durable record of runs and results. Every method is one transaction."""
 
-    def together(self) -> AbstractContextManager[None]:
-        """Make what is written in the body one transaction."""
+    def together(self, act: Callable[[], Made]) -> Made:
+        """Make what is written by an act of several one transaction.
+
+        It is carried out again where the ledger's server is lost before it answers.
+        """
         ...
 
     def start_run(self, run: RunRecord) -> None: ...

@@ -6,13 +6,12 @@ leave the second time what the first one left.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from functools import wraps
 from json import loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.ports import Ledger
@@ -93,9 +92,17 @@ class SqlLedger:
         """Let go of the database."""
         self._db.close()
 
-    def together(self) -> AbstractContextManager[None]:
-        """Make what is written in the body one transaction."""
-        return self._db.writing()
+    def together(self, act: Callable[[], Made]) -> Made:
+        """Make what is written by an act of several one transaction.
+
+        It is carried out again where the server is lost before it answers.
+        """
+
+        def whole() -> Made:
+            with self._db.writing():
+                return act()
+
+        return self._db.repeat(whole)
 
     # --- runs -----------------------------------------------------------------------------------
 
@@ -202,16 +209,15 @@ class SqlLedger:
 
     # --- executions -----------------------------------------------------------------------------
 
+    @_act
     def start_execution(self, run: str, step: str, *, key: str, host: str, reason: str = "") -> int:
         """Record that an attempt at a step began; return the number that its end is told by."""
-        values = {"run": run, "step": step, "started": self._now()}
-        return self._db.repeat(lambda: self._begin(values, key=key, host=host, reason=reason))
-
-    def _begin(self, values: dict[str, Any], **more: str) -> int:
-        with self._db.writing(f"executions of {values['run']}"):
-            if self._db.repeating and (row := self._db.one("begun", **values)):
+        of = {"run": run, "step": step, "key": key}
+        with self._db.writing(f"executions of {run}"):
+            if self._db.repeating and (row := self._db.one("begun", **of)):
                 return int(row["id"])
-            return self._db.insert("add_execution", **values, **more)
+            more = {"host": host, "reason": reason, "started": self._now()}
+            return self._db.insert("add_execution", **of, **more)
 
     @_act
     def end_execution(

@@ -85,8 +85,9 @@ ORDER BY used.at DESC, results.id DESC LIMIT :limit;
 INSERT INTO executions (run, step, key, attempt, status, started, host, reason)
 SELECT :run, :step, :key, 1 + count(*), 'running', :started, :host, :reason FROM executions WHERE run = :run AND step = :step;
 
--- begun: the attempt that was entered as beginning then
-SELECT id FROM executions WHERE run = :run AND step = :step AND started = :started AND status = 'running';
+-- begun: the attempt at a step of a run that is under way
+SELECT id FROM executions WHERE run = :run AND step = :step AND key = :key AND status = 'running'
+ORDER BY id DESC LIMIT 1;
 
 -- end_execution: how an attempt ended, if that is not known
 UPDATE executions SET status = :status, ended = :ended, error = :error WHERE id = :id AND status = 'running';

@@ -206,6 +206,12 @@ ACTS: dict[str, Callable[[SqlLedger], object]] = {
     "add_capture": lambda ledger: ledger.add_capture(
         "mine", "flow", CaptureRow(evidence="x", commit="c", rows=1, actor=ANN, time=4.0)
     ),
+    "together": lambda ledger: ledger.together(
+        lambda: [
+            ledger.start_execution(RUN.id, "load", key="k", host="h"),
+            ledger.record(replace(RESULT, key="q"), FINGERPRINT),
+        ]
+    ),
     "add_look": lambda ledger: ledger.add_look("d", RUN.id, "evaluate"),
 }
 
