@@ -23,12 +23,14 @@ from raypipe.runtime.inline import InlineRuntime
 from raypipe.store.claims import FileClaims
 from raypipe.store.folder import FolderArtifacts, digest_path
 from raypipe.store.ledger import SqlLedger
+from raypipe.store.ledger_place import LedgerPlace, ledger_of
 from raypipe.store.paths import HomePaths
 from raypipe.store.scratch import FolderScratch
 from raypipe.store.sources import FileSources, code_folders, project_name
 from raypipe.values.codec import TreeCodec
 
 if TYPE_CHECKING:
+    from raypipe.config.store import StoreConfig
     from raypipe.runtime.on_ray import RayOptions
 
 
@@ -82,14 +84,24 @@ class Workshop:
         )
 
 
-def open_workshop(root: Path, home: Path, *, write: bool, by: str | None = None) -> Workshop:
-    """Open a home's parts; with `write` false nothing is made, so that a look leaves no trace."""
+def open_workshop(
+    root: Path,
+    home: Path,
+    *,
+    write: bool,
+    by: str | None = None,
+    ledger_place: LedgerPlace | None = None,
+) -> Workshop:
+    """Open a home's parts; with `write` false nothing is made, so that a look leaves no trace.
+
+    `ledger_place` is where the settings say that its ledger is.
+    """
     if write:
         make_home(home)
     paths = HomePaths(home)
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
     name = _name_of(root)
-    ledger = SqlLedger.open(paths.ledger, create=write)
+    ledger = SqlLedger.open(ledger_of(paths, ledger_place, write=write), create=write)
     return Workshop(
         root=root,
         project=_renamed(ledger, root, name) if write else _known(ledger, root, name),
@@ -100,6 +112,14 @@ def open_workshop(root: Path, home: Path, *, write: bool, by: str | None = None)
         sources=FileSources(root, index, main=_main()),
         actor=who(by),
     )
+
+
+def ledger_named(store: "StoreConfig") -> LedgerPlace | None:
+    """Return the ledger that settings name; None: that of the home, whichever it is."""
+    if store.ledger is None:
+        return None
+    secret = store.ledger_password
+    return LedgerPlace(url=store.ledger, password=None if secret is None else secret.env)
 
 
 def _name_of(root: Path) -> str:

@@ -14,6 +14,7 @@ from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.registry import RegistryConfig
 from raypipe.config.runtime import RuntimeConfig
 from raypipe.config.serving import ServingConfig
+from raypipe.config.store import StoreConfig
 from raypipe.config.training import TrainingConfig
 from raypipe.config.tuning import Complaint, TuningConfig, Written, complaints, of_recipe, recipes
 from raypipe.config.validation import ValidationConfig
@@ -54,6 +55,9 @@ class CycleConfig(BaseConfig):
 
     runtime: RuntimeConfig = RuntimeConfig()
     """Where steps run."""
+
+    store: StoreConfig = StoreConfig()
+    """Where what lasts is kept, and for how long."""
 
     @property
     def written(self) -> Written:

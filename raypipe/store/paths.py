@@ -16,6 +16,11 @@ class HomePaths:
         return self.home / "ledger.db"
 
     @property
+    def bound_ledger(self) -> Path:
+        """Which Postgres the ledger is in, if it is not that file."""
+        return self.home / "ledger.json"
+
+    @property
     def artifacts(self) -> Path:
         """Artifacts, each under its digest."""
         return self.home / "artifacts"

@@ -1,0 +1,59 @@
+"""Where what lasts is kept, and for how long."""
+
+from typing import Annotated
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import AfterValidator, Field
+
+from raypipe.config.base import BaseConfig, Secret
+
+
+def _as_ledger(text: str) -> str:
+    """Refuse what is no URL of Postgres, or holds a secret; what is refused is not shown."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ValueError("it is no URL of Postgres; write postgresql://USER@HOST:PORT/DATABASE")
+    if ":" in parts.netloc.rpartition("@")[0] or "@" in parts.path or "@" in parts.query:
+        raise ValueError("it holds a password, and settings are kept; use store.ledger_password")
+    if {"password", "sslpassword"} & parse_qs(parts.query, keep_blank_values=True).keys():
+        raise ValueError("it holds a password, and settings are kept; use store.ledger_password")
+    return text
+
+
+class KeepConfig(BaseConfig):
+    """What `raypipe clean` leaves of what is in the ledger.
+
+    What a model version, a review, a run under way or a result in use needs is never removed; and
+    what people decided is kept for ever: reviews, versions, aliases, routes, accepted captures.
+    """
+
+    runs: float | None = Field(365, gt=0)
+    """Days for which runs are kept, with their steps, attempts, curves and logs; None: for ever."""
+
+    newest: int = Field(20, ge=0)
+    """Newest runs of each pipeline that are kept, however old."""
+
+    results: float | None = Field(365, gt=0)
+    """Days for which a result that no run uses any more can still be used; None: for ever."""
+
+    superseded: float | None = Field(90, gt=0)
+    """Days for which a result that is out of use is kept, for what came of it; None: for ever."""
+
+    metrics: float | None = Field(None, gt=0)
+    """Days for which the points of curves are kept; None: as long as their run."""
+
+
+class StoreConfig(BaseConfig):
+    """Settings of the home. A home that was bound to a ledger keeps it."""
+
+    ledger: Annotated[str, AfterValidator(_as_ledger)] | None = None
+    """URL of a Postgres (15 or later) that several machines share: postgresql://USER@HOST/DATABASE.
+
+    None: what RAYPIPE_LEDGER in the environment says, or a file in the home.
+    """
+
+    ledger_password: Secret | None = None
+    """The ledger's password, named by its variable; None: what libpq finds (PGPASSWORD, pgpass)."""
+
+    keep: KeepConfig = KeepConfig()
+    """How long what grows is kept."""
