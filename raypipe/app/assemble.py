@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raypipe.app import worker
 from raypipe.app.home import make_home
@@ -16,7 +16,7 @@ from raypipe.app.job import job_folder
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint import fingerprint
 from raypipe.engine.ports import Ports, Runtime
-from raypipe.engine.records import Actor, Fingerprint
+from raypipe.engine.records import Actor, Fingerprint, Result
 from raypipe.engine.step import main_module
 from raypipe.errors import UsageError
 from raypipe.runtime.inline import InlineRuntime
@@ -48,7 +48,10 @@ class Workshop:
     actor: Actor
 
     def ports(
-        self, lookups: Mapping[str, object] | None = None, imported: tuple[str, ...] = ()
+        self,
+        lookups: Mapping[str, object] | None = None,
+        imported: tuple[str, ...] = (),
+        compare: Callable[[Any, Result], str | None] = lambda value, before: None,
     ) -> Ports:
         """Return the world as the engine is given it; `imported` as of `fingerprint`."""
 
@@ -79,6 +82,7 @@ class Workshop:
             home=self.paths.home,
             scratch=FolderScratch(self.paths.work),
             pause=time.sleep,
+            compare=compare,
         )
 
 

@@ -15,6 +15,7 @@ from raypipe.app.request import RunRequest
 from raypipe.app.routes import serving_now
 from raypipe.app.run import Prepared
 from raypipe.app.schema_file import read_schema, schema_path, write_schema
+from raypipe.app.shards import comparing
 from raypipe.app.targets import Target
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load, to_json
@@ -58,6 +59,7 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
             **_lookups(workshop, model, accepted, planner, write=write),
             "last_sweep": lambda _: last_sweep(workshop, config.name),
         },
+        compare=comparing(workshop, dataset),
         settings=settings,
         commits={config.data.dataset: dataset.commit},
         target=str(target),

@@ -1,9 +1,9 @@
-"""Plan a target, run it, and say why a step would run."""
+"""Plan a target, and run it."""
 
 import os
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,9 +16,10 @@ from raypipe.app.outcome import Outcome, error_json
 from raypipe.app.request import RunRequest
 from raypipe.app.targets import Target, import_pipeline, parse_target, read_parameters
 from raypipe.engine.drive import Drive, Driven, Listener
+from raypipe.engine.estimate import LAST, Estimate, estimate
 from raypipe.engine.graph import Graph
-from raypipe.engine.plan import Choices, Planner
-from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
+from raypipe.engine.plan import Choices, Planned, Planner
+from raypipe.engine.records import Json, Result, RunRecord, RunStatus, StepState
 from raypipe.engine.step import module_of
 from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
 from raypipe.fault_points import fault_point
@@ -37,6 +38,8 @@ class Prepared:
     workshop: Workshop
     lookups: Callable[[Callable[[], Planner]], Mapping[str, Any]] = lambda planner: {}
     """Facts of the ledger; given a way to the planner, for facts about the run itself."""
+    compare: Callable[[Any, Result], str | None] = lambda value, before: None
+    """Says how a value differs from what an earlier result was given."""
     parameters: Json = None
     settings: Json = None
     commits: Mapping[str, str] = field(default_factory=dict)
@@ -121,14 +124,33 @@ def _target_of(request: RunRequest) -> Target:
 def plan(request: RunRequest) -> Outcome:
     """Say for each step whether it is kept, would run, waits, or is open; Ray is not imported."""
     prepared = prepare(request, write=False)
-    planner = _planner(prepared, request)
+    planner = planner_for(prepared, request)
     planned = planner.plan()
     prepared.workshop.sources.save()
     return Outcome(
         pipeline=prepared.graph.pipeline,
         steps=tuple(item.state for item in planned),
         reviews=tuple(p.review for p in planned if p.action == "wait" and p.review is not None),
+        estimate=_estimate(prepared, planned).to_json(),
+        stale=_stale(prepared, planned),
     )
+
+
+def _estimate(prepared: Prepared, planned: Sequence[Planned]) -> Estimate:
+    workshop, pipeline = prepared.workshop, prepared.graph.pipeline
+
+    def took(step: str) -> tuple[float, ...]:
+        return workshop.ledger.step_seconds(workshop.project, pipeline, step, LAST)
+
+    return estimate(planned, took, parallel=prepared.runtime == "ray")
+
+
+def _stale(prepared: Prepared, planned: Sequence[Planned]) -> tuple[Json, ...]:
+    if prepared.settings is None:  # only a cycle makes models
+        return ()
+    from raypipe.app.deployed import left_behind
+
+    return left_behind(prepared.workshop, prepared.graph, planned)
 
 
 def run(request: RunRequest, listen: Listener = lambda event: None) -> Outcome:
@@ -147,7 +169,7 @@ def run_prepared(
 
 def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Listener) -> Outcome:
     workshop = prepared.workshop
-    planner = _planner(prepared, request)
+    planner = planner_for(prepared, request)
     end_lost_runs(workshop)
     workshop.ledger.start_run(record)
     fault_point("run.entered")
@@ -180,17 +202,18 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     return replace(_end(prepared, record.id, driven, planner), serving=serving)
 
 
-def _planner(prepared: Prepared, request: RunRequest) -> Planner:
+def planner_for(prepared: Prepared, request: RunRequest) -> Planner:
+    """Return what decides the steps; NotFound for a step that is to be forced and is not there."""
     force = frozenset(request.force)
     known = {name for node in prepared.graph.nodes.values() for name in (node.name, node.group)}
     if unknown := sorted(force - known):
-        raise _no_step(unknown[0], prepared.graph)
+        raise no_step(unknown[0], prepared.graph)
     made: list[Planner] = []
     lookups = prepared.lookups(lambda: made[0])
     made.append(
         Planner(
             graph=prepared.graph,
-            ports=prepared.workshop.ports(lookups, prepared.imported),
+            ports=prepared.workshop.ports(lookups, prepared.imported, prepared.compare),
             choices=Choices(force=force),
         )
     )
@@ -198,7 +221,8 @@ def _planner(prepared: Prepared, request: RunRequest) -> Planner:
     return made[0]
 
 
-def _no_step(name: str, graph: Graph) -> NotFound:
+def no_step(name: str, graph: Graph) -> NotFound:
+    """Return the error of a step that is not there, with those that are."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, graph.nodes, n=1)
@@ -340,66 +364,3 @@ def _is_json(value: Any) -> bool:
 def _where(value: Any, digest: str, workshop: Workshop) -> Json:
     path = value if isinstance(value, Path) else workshop.paths.artifacts / digest
     return {"type": type(value).__name__, "digest": digest, "path": str(path)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Why:
-    """Why a step would run, and the lines of code that differ."""
-
-    state: StepState
-    lines: tuple[str, ...] = ()
-    """A unified diff of the sources that differ, symbol by symbol."""
-    widened: tuple[str, ...] = ()
-    """What could not be told from the code, so that more of it counts."""
-
-    def to_json(self) -> Json:
-        """The step's state, the lines, and what was widened."""
-        return {
-            "event": "why",
-            **self.state.to_json(),
-            "lines": list(self.lines),
-            "widened": list(self.widened),
-        }
-
-
-def why(request: RunRequest, step: str) -> Why:
-    """Say why a step is what it is in the plan, with the source lines that differ."""
-    prepared = prepare(request, write=False)
-    planner = _planner(prepared, request)
-    planned = {item.node.name: item for item in planner.plan()}
-    if step not in planned:
-        raise _no_step(step, prepared.graph)
-    item = planned[step]
-    lines: tuple[str, ...] = ()
-    if item.reason.kind == "code" and item.fingerprint is not None:
-        lines = _code_lines(prepared, item.node.name, item.fingerprint)
-    widened = () if item.fingerprint is None else item.fingerprint.widened
-    return Why(state=item.state, lines=lines, widened=widened)
-
-
-def _code_lines(prepared: Prepared, step: str, now: Any) -> tuple[str, ...]:
-    from difflib import unified_diff
-
-    ledger = prepared.workshop.ledger
-    before = ledger.latest_result(prepared.workshop.project, prepared.graph.pipeline, step)
-    known = before and ledger.fingerprint(before.explanation.fingerprint)
-    if not known:
-        return ()
-    lines: list[str] = []
-    for name in sorted({*known.symbols, *now.symbols}):
-        old, new = known.symbols.get(name), now.symbols.get(name)
-        if old == new:
-            continue
-        old_text = (ledger.symbol_source(old) or "") if old else ""
-        new_text = now.sources.get(new, "") if new else ""
-        lines += unified_diff(
-            old_text.splitlines(),
-            new_text.splitlines(),
-            f"{name} (kept)",
-            f"{name} (now)",
-            "",
-            "",
-            2,
-            "",
-        )
-    return tuple(lines)

@@ -68,7 +68,7 @@ def why(
     as_json: options.AsJson = False,
 ) -> None:
     """Say why a step would run or not. Names the code, parameter or input that differs."""
-    from raypipe.app.run import why as ask
+    from raypipe.app.why import why as ask
     from raypipe.cli import render
 
     request = _request(target, sets, home, None, None, None, None)

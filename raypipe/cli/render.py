@@ -125,7 +125,33 @@ def plan(data: Json) -> str:
         for (base, action, why), names in rows.items()
     ]
     shown = table(("step", "action", "reason"), body)
-    return f"{shown}\n\n{data['pipeline']}: {_count(data['steps'])}"
+    summed = f"{data['pipeline']}: {_count(data['steps'])}{_estimated(data.get('estimate'))}"
+    return "\n".join([shown, "", summed, *map(_left_behind, data.get("stale", ()))])
+
+
+def _estimated(estimate: Json) -> str:
+    """Return how long it takes, as far as that is known from earlier runs."""
+    if not estimate or not (estimate["steps"] or estimate["unknown"]):
+        return ""
+    sure, most = estimate["seconds"], estimate["most"]
+    known = [f"about {duration(sure)}"] if sure or most == sure else []
+    if most > sure:
+        known.append(f"up to {duration(most)} if what is open is executed")
+    if unknown := estimate["unknown"]:
+        new = f"{unknown[0]} was never executed" if len(unknown) == 1 else ""
+        known.append(new or f"{len(unknown)} steps were never executed")
+    if not estimate["steps"]:
+        known = known[-1:]
+    return f"; {', '.join(known)}"
+
+
+def _left_behind(one: Mapping[str, Any]) -> str:
+    """Return which deployed version falls behind, and by the making of what."""
+    name = f"{one['model']} {one['version']} ({', '.join(one['roles'])})"
+    why = reason(one["reason"])
+    if one["certain"]:
+        return f"{name} was made by {one['step']}, which would be executed ({why})"
+    return f"{name} may fall behind: it came from {one['step']}, which would be executed ({why})"
 
 
 _ACTIONS = {
@@ -184,9 +210,18 @@ def _asked(review: Mapping[str, Any]) -> Iterable[str]:
         yield f"  raypipe review approve {name} --by NAME --note TEXT   (or reject)"
 
 
+MOST_CHANGES = 40
+
+
 def why(data: Json) -> str:
     """Return what is to be done about a step, the reason, and the lines of code that differ."""
     parts = [f"{data['name']}: {data['action']}", f"  {reason(data['reason'])}"]
+    if len(data["changes"]) > 1:
+        parts.append("  all that differs:")
+        told = [(one["kind"], one["what"], one["how"]) for one in data["changes"][:MOST_CHANGES]]
+        parts += [f"    {': '.join(one)}" for one in told]
+        if (more := len(data["changes"]) - len(told)) > 0:
+            parts.append(f"    … and {more} more; --json has all")
     parts += [f"    {line}" for line in data["lines"]]
     if data["widened"]:
         parts.append("  more code counts than is named, since that cannot be told from it:")

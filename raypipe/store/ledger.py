@@ -123,10 +123,28 @@ class SqliteLedger:
                 self._db.do("rename_results", old=old, new=new)
                 self._db.do("rename_reviews", old=old, new=new)
 
-    def list_runs(self, project: str | None = None, limit: int = 20) -> list[RunRecord]:
+    def list_runs(
+        self,
+        project: str | None = None,
+        limit: int = 20,
+        *,
+        pipeline: str | None = None,
+        status: str | None = None,
+        since: float | None = None,
+    ) -> list[RunRecord]:
         """Return the newest runs, newest first."""
-        found = self._db.all("list_runs", project=project, limit=limit)
+        of = {"project": project, "pipeline": pipeline, "status": status, "since": since}
+        found = self._db.all("list_runs", **of, limit=limit)
         return [rows.read_run(row) for row in found]
+
+    def keep_code(self, run: str, code: str) -> None:
+        """Record which snapshot of the project's code a run uses."""
+        with self._db.writing():
+            self._db.do("keep_code", id=run, code=code)
+
+    def kept_code(self) -> set[str]:
+        """Return the digests of all snapshots that runs used."""
+        return {row["code"] for row in self._db.all("kept_code") if row["code"]}
 
     def get_run(self, name: str) -> RunRecord:
         """Return the run whose id is, starts or ends so."""
@@ -189,6 +207,19 @@ class SqliteLedger:
         values = {"project": project, "pipeline": pipeline, "step": step}
         found = self._db.all("used_results", **values, limit=limit)
         return [(self._result(row), str(row["used_by"])) for row in found]
+
+    def step_seconds(
+        self, project: str, pipeline: str, step: str, limit: int = 5
+    ) -> tuple[float, ...]:
+        """Return how long a step took when its last results were made, the newest first."""
+        values = {"project": project, "pipeline": pipeline, "step": step}
+        found = self._db.all("step_seconds", **values, limit=limit)
+        return tuple(row["seconds"] for row in found)
+
+    def result_of(self, key: str) -> Result | None:
+        """Return the result of a key, whether or not it is still in use."""
+        row = self._db.one("result_of", key=key)
+        return None if row is None else self._result(row)
 
     def record(
         self,

@@ -7,7 +7,16 @@ INSERT INTO runs (id, project, pipeline, status, created, record) VALUES (:id, :
 UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status != 'cancelled';
 
 -- list_runs: the newest runs
-SELECT * FROM runs WHERE :project IS NULL OR project = :project ORDER BY created DESC, id DESC LIMIT :limit;
+SELECT * FROM runs
+WHERE (:project IS NULL OR project = :project) AND (:pipeline IS NULL OR pipeline = :pipeline)
+AND (:status IS NULL OR status = :status) AND (:since IS NULL OR created >= :since)
+ORDER BY created DESC, id DESC LIMIT :limit;
+
+-- keep_code: the code that a run uses
+UPDATE runs SET record = json_set(record, '$.code', :code) WHERE id = :id;
+
+-- kept_code: every snapshot of code that a run used
+SELECT DISTINCT json_extract(record, '$.code') AS code FROM runs;
 
 -- rename_runs: runs of targets inside a folder belong to a project of another name
 UPDATE runs SET project = :new, record = json_set(record, '$.project', :new)
@@ -71,6 +80,13 @@ SELECT digest, size, mtime_ns FROM result_artifacts WHERE result = :result ORDER
 -- add_result: a result is recorded, unless its key has a live one
 INSERT INTO results (key, project, pipeline, step, root, explanation, run, seconds, created, expires)
 VALUES (:key, :project, :pipeline, :step, :root, :explanation, :run, :seconds, :created, :expires);
+
+-- step_seconds: how long a step took when its last results were made
+SELECT seconds FROM results WHERE project = :project AND pipeline = :pipeline AND step = :step
+ORDER BY id DESC LIMIT :limit;
+
+-- result_of: a result of a key, the live one first
+SELECT * FROM results WHERE key = :key ORDER BY live DESC, id DESC LIMIT 1;
 
 -- add_result_artifact: one artifact of a result
 INSERT INTO result_artifacts (result, position, digest, size, mtime_ns) VALUES (:result, :position, :digest, :size, :mtime_ns);
