@@ -4,19 +4,23 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
+from raypipe.app.code import UsedCode
 from raypipe.app.home import find_home
 from raypipe.app.job import as_submitted, job_address, job_folder
+from raypipe.app.journal import Journal, journal_file
 from raypipe.app.outcome import Outcome, error_json
 from raypipe.app.request import RunRequest
 from raypipe.app.targets import Target, import_pipeline, parse_target, read_parameters
 from raypipe.engine.drive import Drive, Driven, Listener
 from raypipe.engine.estimate import LAST, Estimate, estimate
+from raypipe.engine.events import CodeDiffers, Event, StepStarted, Warned
 from raypipe.engine.graph import Graph
 from raypipe.engine.plan import Choices, Planned, Planner
 from raypipe.engine.records import Json, Result, RunRecord, RunStatus, StepState
@@ -25,8 +29,11 @@ from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
 from raypipe.fault_points import fault_point
 
 if TYPE_CHECKING:
+    from raypipe.app.resume import Resumed
     from raypipe.runtime.on_ray import RayOptions
 
+LONG = 200
+"""Letters of a parameter that are kept for people."""
 AfterRun = Callable[[Driven, Planner], Json]
 
 
@@ -43,7 +50,13 @@ class Prepared:
     parameters: Json = None
     settings: Json = None
     commits: Mapping[str, str] = field(default_factory=dict)
+    given: Json = None
+    """The pipeline's parameters, as a run that goes on from this one reads them back."""
     target: str = ""
+    place: str = ""
+    """The target's file, relative to the project's root."""
+    resumed: "Resumed | None" = None
+    """The run that this one goes on from."""
     command: str = ""
     """What a person types to run it again."""
     imported: tuple[str, ...] = ()
@@ -61,16 +74,39 @@ class Prepared:
 
 def prepare(request: RunRequest, *, write: bool) -> Prepared:
     """Read the target and build its graph; nothing is run."""
-    target = _target_of(request)
-    home = find_home(request.home, target.root)
+    resumed = None
+    if request.resume is not None:
+        from raypipe.app.resume import find_resumed
+
+        resumed = find_resumed(request)
+        request = _as_then(request, resumed.run)
+    target = _target_of(request) if resumed is None else resumed.target
+    home = find_home(request.home, target.root) if resumed is None else resumed.home
     if target.is_script:
-        prepared = _prepare_script(request, target, home, write)
+        prepared = _prepare_script(request, target, home, write, resumed)
     else:
         from raypipe.app.cycle_setup import prepare_cycle
 
-        prepared = prepare_cycle(request, target, home, write)
+        prepared = prepare_cycle(request, target, home, write, resumed)
+    prepared = replace(prepared, resumed=resumed, place=str(target.path.relative_to(target.root)))
+    if resumed is not None:
+        was = resumed.run.parameters["target"]
+        return replace(prepared, target=was, command=resumed.command)
     named = replace(target, path=as_submitted(target.path))
     return replace(prepared, target=str(named), command=_command(request, target))
+
+
+def _as_then(request: RunRequest, run: RunRecord) -> RunRequest:
+    """Return a request with what it does not say taken from the run that it goes on from."""
+    where = run.where or {}
+    runtime = request.runtime or (None if request.address else where.get("runtime"))
+    address = request.address or (None if request.runtime == "inline" else where.get("address"))
+    return replace(
+        request,
+        runtime=runtime,
+        address=address,
+        shared=request.shared or bool(where.get("shared")),
+    )
 
 
 def _command(request: RunRequest, target: Target) -> str:
@@ -88,20 +124,50 @@ def shown(file: Path) -> str:
     return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
-def _prepare_script(request: RunRequest, target: Target, home: Path, write: bool) -> Prepared:
+def _prepare_script(
+    request: RunRequest, target: Target, home: Path, write: bool, resumed: "Resumed | None"
+) -> Prepared:
+    from raypipe.app.resume import read_given, write_given
+
     made = import_pipeline(target)
-    parameters = read_parameters(made, request.sets)
+    workshop = workshop_for(target, home, write, request, resumed)
+    if resumed is None:
+        parameters = read_parameters(made, request.sets)
+    else:
+        parameters = read_given(resumed.run, workshop)
     graph = made.build(parameters)
-    workshop = open_workshop(target.root, home, write=write, by=request.by)
     return Prepared(
         graph=graph,
         workshop=workshop,
-        parameters={name: repr(value) for name, value in parameters.items()},
+        parameters=in_words(made.bind(parameters)),
+        given=write_given(made.bind(parameters), workshop) if write else None,
         target=str(target),
         imported=(module_of(made.function),),
         runtime=request.runtime or ("ray" if request.address else "inline"),
         address=request.address,
         shared=request.shared,
+    )
+
+
+def in_words(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameters as short texts for people."""
+    texts = {name: repr(value) for name, value in parameters.items()}
+    return {name: text if len(text) <= LONG else f"{text[:LONG]}…" for name, text in texts.items()}
+
+
+def workshop_for(
+    target: Target, home: Path, write: bool, request: RunRequest, resumed: "Resumed | None"
+) -> Workshop:
+    """Open the home for a target; for one in a copy of the code, in the project's name."""
+    if resumed is None:
+        return open_workshop(target.root, home, write=write, by=request.by)
+    return open_workshop(
+        target.root,
+        home,
+        write=write,
+        by=request.by,
+        project=resumed.run.project,
+        beside=resumed.beside,
     )
 
 
@@ -163,17 +229,22 @@ def run_prepared(
 ) -> Outcome:
     """Run a graph, keep what became of it in the ledger, and return it."""
     record = _record(prepared)
-    with under_way(prepared.workshop, record.id):
-        return _run(prepared, record, request, listen)
+    workshop = prepared.workshop
+    journal = Journal(journal_file(workshop.paths, record.id), listen)
+    with under_way(workshop, record.id), closing(journal):
+        return _run(prepared, record, request, journal)
 
 
 def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Listener) -> Outcome:
     workshop = prepared.workshop
     planner = planner_for(prepared, request)
     end_lost_runs(workshop)
+    if prepared.resumed is not None and prepared.resumed.differs:
+        listen(_what_differs(prepared, prepared.resumed, request))
     workshop.ledger.start_run(record)
     fault_point("run.entered")
-    runtime = make_runtime(prepared.runtime, lambda: _ray_options(prepared))
+    used = UsedCode(workshop, record.id, pinned=record.code)
+    runtime = make_runtime(prepared.runtime, lambda: _ray_options(prepared, used))
     driver = driver_runtime()
     drive = Drive(
         run=record.id,
@@ -182,7 +253,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
         runtime=runtime,
         driver=driver,
         where=prepared.runtime,
-        listen=listen,
+        listen=_keeping(used, listen),
     )
     try:
         driven = drive.go()
@@ -200,6 +271,39 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     finally:
         runtime.close()
     return replace(_end(prepared, record.id, driven, planner), serving=serving)
+
+
+def _what_differs(prepared: Prepared, resumed: "Resumed", request: RunRequest) -> CodeDiffers:
+    from raypipe.app.resume import what_differs
+
+    planned: tuple[Planned, ...] = ()
+    known: dict[str, str | None] = {}
+    if resumed.uses == "now":
+        ledger = prepared.workshop.ledger
+        planned = planner_for(prepared, request).plan()
+        known |= {row.step: row.key for row in ledger.executions(resumed.run.id)}
+        known |= {state.name: state.key for state in ledger.run_steps(resumed.run.id)}
+    return what_differs(resumed, prepared.graph, planned, known)
+
+
+def _keeping(used: UsedCode, listen: Listener) -> Listener:
+    """Return a listener that keeps the project's code before the first step is executed.
+
+    A project with too much in it is run all the same, where no worker has to be given its code.
+    """
+    tried = False
+
+    def keep(event: Event) -> None:
+        nonlocal tried
+        if isinstance(event, StepStarted) and not tried:
+            tried = True
+            try:
+                used.keep()
+            except UsageError as error:
+                listen(Warned(step="", text=f"the code of this run is not kept: {error}"))
+        listen(event)
+
+    return keep
 
 
 def planner_for(prepared: Prepared, request: RunRequest) -> Planner:
@@ -233,6 +337,7 @@ def no_step(name: str, graph: Graph) -> NotFound:
 def _record(prepared: Prepared) -> RunRecord:
     now = time.time()
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+    resumed = prepared.resumed
     return RunRecord(
         id=f"{stamp}-{os.urandom(3).hex()}",
         project=prepared.workshop.project,
@@ -247,10 +352,19 @@ def _record(prepared: Prepared) -> RunRecord:
         },
         settings=prepared.settings,
         commits=prepared.commits,
+        given=prepared.given,
+        code=resumed.run.code if resumed is not None and resumed.uses == "kept" else "",
+        where={
+            "runtime": prepared.runtime,
+            "address": prepared.address,
+            "shared": prepared.shared,
+        },
+        place=prepared.place,
+        resumes="" if resumed is None else resumed.run.id,
     )
 
 
-def _ray_options(prepared: Prepared) -> "RayOptions":
+def _ray_options(prepared: Prepared, used: UsedCode) -> "RayOptions":
     """Say which Ray it is, and how the project's code comes to its workers.
 
     A Ray of our own finds it here. Those of a job have the job's working directory. Others are
@@ -269,18 +383,7 @@ def _ray_options(prepared: Prepared) -> "RayOptions":
         return options
     if copy := job_folder(workshop.root):
         return replace(options, root=workshop.root.relative_to(copy))
-    return replace(options, root=Path(), snapshot=_snapshot(workshop))
-
-
-def _snapshot(workshop: Workshop) -> Callable[[], Path]:
-    """Return what makes the copy of the code that workers of a cluster are given."""
-
-    def make() -> Path:
-        from raypipe.store.snapshot import snapshot_project
-
-        return workshop.artifacts.path(snapshot_project(workshop.root, workshop.artifacts))
-
-    return make
+    return replace(options, root=Path(), snapshot=used.folder)
 
 
 def _stop(

@@ -10,12 +10,14 @@ from typing import Any
 from raypipe.cli.face import dump, note, plain, write
 from raypipe.cli.render import base_name, duration
 from raypipe.engine.events import (
+    CodeDiffers,
     Event,
     MetricLogged,
     RunStarted,
     StepEnded,
     StepProgress,
     StepStarted,
+    Warned,
 )
 
 QUIET = 10.0
@@ -158,6 +160,28 @@ def closing(stage: Stage, now: float) -> str:
     return f"✓ {name} {took}{kept}  ({stage.reason})"
 
 
+def told(event: Event) -> Iterator[str]:
+    """Yield what is said of an event as it is, once."""
+    match event:
+        case CodeDiffers(uses="kept"):
+            yield (
+                f"! the project's code differs now from that of run {event.resumes} "
+                f"({few(event.files)}); this goes on with the code of then, --code now with today's"
+            )
+        case CodeDiffers():
+            yield f"! today's code differs from that of run {event.resumes}: {few(event.files)}"
+            for state in event.steps:
+                yield f"!   {state.name}: {state.action} ({state.reason})"
+        case Warned(step=step, text=text):
+            yield f"! {step}{step and ': '}{text}"
+
+
+def few(names: Sequence[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
 def is_over(stage: Stage) -> bool:
     """Say whether nothing more is to come of a stage."""
     return stage.ended >= stage.total or stage.failed
@@ -175,6 +199,8 @@ class Lines:
     _said: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
+        for line in told(event):
+            self.say(line)
         stage = self.progress.take(event)
         if stage is None:
             return
@@ -218,6 +244,8 @@ class Display:
             self._bars.stop()
 
     def __call__(self, event: Event) -> None:
+        for line in told(event):
+            note(line)
         stage = self.progress.take(event)
         if stage is None:
             return

@@ -251,6 +251,8 @@ def run(data: Json) -> str:
         "by": _who(data),
         **(data["parameters"] or {}),
         "commits": data["commits"],
+        "code": data["code"][:12],
+        "goes on from": data["resumes"],
     }
     steps = [
         (one["name"], one["action"], reason(one["reason"]), duration(one["seconds"]))
@@ -263,13 +265,45 @@ def run(data: Json) -> str:
     ]
     parts = [
         lines({key: value for key, value in about.items() if value}),
-        table(("step", "action", "reason", "took"), steps),
+        table(("step", "action", "reason", "took"), steps) if steps else "",
+        _at_work(data),
         table(("step", "attempt", "status", "error"), troubled) if troubled else "",
         trials(data["trials"]) if data.get("trials") else "",
         lines({"metrics": data["metrics"]}) if data["metrics"] else "",
         f"error: {data['error']['message']}" if data["error"] else "",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _at_work(data: Json) -> str:
+    """Return the steps that are at work in a run that is under way, and how many are to come."""
+    now = datetime.now().timestamp()
+    rows = []
+    for one in data["at_work"]:
+        took = now - one["since"]
+        done, total = one.get("done", 0), one.get("total", 0)
+        left = duration(took * (total - done) / done) if done and total else "-"
+        far = f"{done:g}/{total:g} {one['what']}".rstrip() if total else "-"
+        rows.append((one["step"], far, duration(took), left, one["reason"]))
+    more = f"{several(data['to_come'], 'step')} to come" if data["to_come"] else ""
+    shown = table(("at work", "progress", "for", "left", "reason"), rows) if rows else ""
+    return "\n".join(part for part in (shown, more) if part)
+
+
+def code(data: Json) -> str:
+    """Return the files of a run's code, or where they were written."""
+    files = data["files"]
+    if data["out"]:
+        return f"{several(len(files), 'file')} of run {data['run']} written to {data['out']}"
+    return table(("file", "size"), [(name, size(count)) for name, count in files.items()])
+
+
+def log_line(data: Json) -> str:
+    """Return a line of a log: when, which step, which attempt where it is not the first, what."""
+    attempt = f" try {data['attempt']}" if (data["attempt"] or 1) > 1 else ""
+    level = "" if data["level"] == "info" else f"{data['level'].upper()} "
+    clock = datetime.fromtimestamp(data["time"]).astimezone().strftime("%H:%M:%S")
+    return f"{clock} {data['step']}{attempt} | {level}{data['text']}"
 
 
 def trials(data: Json) -> str:

@@ -18,6 +18,7 @@ from raypipe.engine.events import (
     StepExpanded,
     StepProgress,
     StepStarted,
+    Warned,
 )
 from raypipe.engine.graph import Graph, Node, Ref, node_of, nodes_in, path_of
 from raypipe.engine.plan import Planned, Planner
@@ -450,6 +451,8 @@ class Drive:
                     self._tell_progress(running, event)
                 case "retry" if event["run"] == self.run:
                     self._start_again(running, event["why"])
+                case "warning" if event["run"] == self.run:
+                    self.listen(Warned(step=running.call.step, text=event["text"]))
                 case "metric":
                     step = _curve_of(running, event)
                     metrics.setdefault(step, []).append(self._metric(step, event))

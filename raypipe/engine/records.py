@@ -179,6 +179,10 @@ class RunRecord:
     """The pipeline's parameters as they are read back when the run is resumed."""
     code: str = ""
     """Digest of the snapshot of the project's code that it used; "" where it executed nothing."""
+    where: Json = None
+    """The runtime, and the address of its cluster."""
+    place: str = ""
+    """The target's file, relative to the project's root; "" where it cannot be resumed."""
     resumes: str = ""
     """The run that this one goes on from, as it was asked to."""
 
