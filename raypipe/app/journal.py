@@ -13,6 +13,7 @@ from raypipe.engine.events import (
     Event,
     RunStarted,
     StepEnded,
+    StepExpanded,
     StepProgress,
     StepStarted,
 )
@@ -97,6 +98,8 @@ def at_work(file: Path) -> AtWork:
         match event["event"]:
             case RunStarted.event:
                 announced = len(event["steps"])
+            case StepExpanded.event:
+                announced += event["items"]
             case StepStarted.event:
                 about = {"step": event["step"], "since": event["time"], "reason": event["reason"]}
                 found.at_work[event["step"]] = about

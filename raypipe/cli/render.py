@@ -138,8 +138,8 @@ def _estimated(estimate: Json) -> str:
     if most > sure:
         known.append(f"up to {duration(most)} if what is open is executed")
     if unknown := estimate["unknown"]:
-        new = f"{unknown[0]} was never executed" if len(unknown) == 1 else ""
-        known.append(new or f"{len(unknown)} steps were never executed")
+        of = unknown[0] if len(unknown) == 1 else f"{len(unknown)} steps"
+        known.append(f"nothing is known of {of}")
     if not estimate["steps"]:
         known = known[-1:]
     return f"; {', '.join(known)}"

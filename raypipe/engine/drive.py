@@ -462,9 +462,9 @@ class Drive:
             self.ports.ledger.record_metrics(self.run, step, points)
 
     def _tell_progress(self, running: _Running, event: Json) -> None:
-        done, total, what = event["done"], event["total"], event["what"]
-        for planned, _ in running.left:
-            self.listen(StepProgress(step=planned.node.name, done=done, total=total, what=what))
+        if running.left:  # one word for a whole batch, however many items it has
+            done, total, what = event["done"], event["total"], event["what"]
+            self.listen(StepProgress(step=running.call.step, done=done, total=total, what=what))
 
     def _start_again(self, running: _Running, why: str) -> None:
         self._end_attempts(running, "failed", {"message": why})

@@ -22,7 +22,7 @@ class Estimate:
     most: float
     """Where all that is open is executed too."""
     unknown: tuple[str, ...] = ()
-    """Steps that would or may be executed, and never were."""
+    """Steps that would or may be executed, and never were; maps whose items are not known."""
     steps: Mapping[str, float] = field(default_factory=dict)
     """Step to its own seconds, of those that would or may be executed."""
 
@@ -48,7 +48,12 @@ def estimate(
     return Estimate(
         seconds=whole(planned, {name: s for name, s in known.items() if name in sure}),
         most=whole(planned, known),
-        unknown=tuple(item.node.name for item in steps if item.node.name not in known),
+        unknown=tuple(
+            item.node.name
+            for item in asked
+            if (item.node.kind == "step" and item.node.name not in known)
+            or (item.node.kind == "map" and item.action == "open")
+        ),
         steps=known,
     )
 
@@ -63,10 +68,12 @@ def _medians(steps: Sequence[Planned], took: Callable[[str], Sequence[float]]) -
     own = {item.node.name: took(item.node.name) for item in steps}
     fellows: dict[str, list[float]] = {}
     for item in steps:
-        if item.node.group and len(fellows.setdefault(item.node.group, [])) < FELLOWS:
-            fellows[item.node.group] += own[item.node.name]
+        of = item.node.group or item.node.mapped
+        if of and len(fellows.setdefault(of, [])) < FELLOWS:
+            fellows[of] += own[item.node.name]
     found = {
-        item.node.name: own[item.node.name] or fellows.get(item.node.group or "", [])
+        item.node.name: own[item.node.name]
+        or fellows.get(item.node.group or item.node.mapped or "", [])
         for item in steps
     }
     return {name: median(seconds) for name, seconds in found.items() if seconds}

@@ -374,7 +374,9 @@ class Planner:
         self, node: Node, cache: bool, result: Result | None, whole: bool
     ) -> Reason | None:
         if self.is_forced(node):
-            return Reason(kind="forced", what=node.name)
+            named = (node.name, node.group, node.mapped)
+            forced = next(one for one in named if one in self.choices.force)
+            return Reason(kind="forced", what=forced or "")
         if not cache:
             return Reason(kind="uncached", detail="declared with cache=False")
         if result is None:

@@ -157,7 +157,9 @@ class RayRuntime:
 
     def _start_own(self, ray: Any) -> None:
         self._temporary = temporary_folder()
-        os.environ.setdefault("RAY_task_events_report_interval_ms", "0")  # nobody could ask for them
+        os.environ.setdefault(
+            "RAY_task_events_report_interval_ms", "0"
+        )  # nobody could ask for them
         ray.init(
             address="local",
             num_cpus=self._options.cpus,

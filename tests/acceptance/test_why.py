@@ -53,7 +53,7 @@ def test_a_plan_says_when_what_is_kept_expires_and_how_long_the_rest_takes(
     project: Project,
 ) -> None:
     project.write("flow.py", FLOW)
-    assert "2 steps were never executed" in project.raypipe("plan", "flow.py").out
+    assert "nothing is known of 2 steps" in project.raypipe("plan", "flow.py").out
     project.run("flow.py")
     kept = project.raypipe("plan", "flow.py", "--json")
     assert reasons(kept)["load"] == "same: expires in 2 h"
