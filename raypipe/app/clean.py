@@ -17,8 +17,9 @@ SHOWN = 20
 def clean(home: Path | None, *, dry_run: bool = True) -> Json:
     """Remove artifacts that nothing reaches, and scratch folders of steps that have their result.
 
-    Kept is what a live result, a review's evidence or a model version reaches. StoreError while a
-    run is under way. The ledger is only read, so that it works where the disk is full.
+    Kept is what a live result, a review's evidence, a model version or a run's code reaches.
+    StoreError while a run is under way. The ledger is only read, so that it works where the disk is
+    full.
     """
     workshop = workshop_of(home, write=False)
     if dry_run:
@@ -32,8 +33,8 @@ def clean(home: Path | None, *, dry_run: bool = True) -> Json:
 def _clean(workshop: Workshop, *, remove: bool) -> Json:
     needed = reachable(workshop)
     unneeded = [stat for stat in workshop.artifacts.list() if stat.digest not in needed]
-    folder = workshop.paths.work
-    scratch = sorted(folder.iterdir()) if folder.is_dir() else []
+    folders = [folder for folder in (workshop.paths.work, workshop.paths.code) if folder.is_dir()]
+    scratch = [entry for folder in folders for entry in sorted(folder.iterdir())]
     said = _told(unneeded, scratch, dry_run=not remove)
     if remove:
         for stat in unneeded:
@@ -63,7 +64,7 @@ def reachable(workshop: Workshop) -> set[str]:
         for row in ledger.versions(model):
             roots |= {row.value, row.evaluation, row.candidate, row.compared_with or row.value}
             bundles.add(row.bundle)
-    needed = ledger.live_artifacts() | roots | bundles
+    needed = ledger.live_artifacts() | ledger.kept_code() | roots | bundles
     for root in roots:
         needed |= _parts_of(workshop, root)
     for bundle in bundles:
