@@ -283,6 +283,38 @@ class Claim(Protocol):
     def release(self) -> None: ...
 
 
+class Claims(Protocol):
+    """Who makes what, among processes that may end or be stopped at any moment."""
+
+    def claim(self, key: str, *, firm: bool = False) -> Claim | None:
+        """Return a claim on a key; None while somebody holds it.
+
+        A holder who has not moved for long loses it, but for a `firm` one: that is the holder's for
+        as long as his process is there.
+        """
+        ...
+
+    def share(self, key: str) -> Claim:
+        """Return a claim that others may hold too, once nobody has it for himself."""
+        ...
+
+    def is_held(self, key: str) -> bool:
+        """Say whether a process holds a claim, moving or not; nothing is made."""
+        ...
+
+    def standing(self, key: str) -> Literal["free", "held", "still", "lapsed"]:
+        """Say how a claim stands; nothing is made.
+
+        `still`: at a glance its holder seems not to move. `lapsed`: this object has seen for long
+        that he does not.
+        """
+        ...
+
+    def sweep(self) -> None:
+        """Remove what processes left behind that are gone."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     """The world, as the engine is given it."""
