@@ -11,12 +11,12 @@ from raypipe.app.assemble import Workshop
 from raypipe.app.gateway import GatewayState, find, told
 from raypipe.app.look import look, workshop_of
 from raypipe.app.models import CHAMPION, find_version, require_model
+from raypipe.engine.ports import Claims
 from raypipe.engine.records import Json
 from raypipe.errors import ClusterError, NotFound, RaypipeError, StoreError, UsageError
 from raypipe.runtime.on_ray import token_file
 from raypipe.stages.serving.dashboard import Dashboard
 from raypipe.stages.serving.declare import Served, document, user_config
-from raypipe.store.claims import FileClaims
 from raypipe.store.paths import HomePaths
 
 if TYPE_CHECKING:
@@ -277,14 +277,14 @@ def tell(workshop: Workshop, state: GatewayState, patience: float = PATIENCE) ->
 
     One at a time: what the ledger said before would else be told after what it says now.
     """
-    with _turn(workshop.paths, patience):
+    with _turn(workshop.claims, patience):
         _tell(workshop, state, patience)
 
 
 @contextmanager
-def _turn(paths: HomePaths, patience: float) -> Iterator[None]:
+def _turn(claims: Claims, patience: float) -> Iterator[None]:
     """Be the only one who tells the gateway anything in the body."""
-    claims, deadline = FileClaims(paths.claims), time.monotonic() + patience
+    deadline = time.monotonic() + patience
     while (claim := claims.claim(TELLING)) is None:
         if time.monotonic() > deadline:
             raise ClusterError(

@@ -426,6 +426,7 @@ def _end(prepared: Prepared, run: str, driven: Driven, planner: Planner) -> Outc
     fault_point("steps.saved")
     workshop.ledger.end_run(run, driven.status, error and error_json(error, driven.failed))
     fault_point("run.ended")
+    end_lost_runs(workshop)
     outputs, values = _outputs(prepared, planner) if driven.status == "succeeded" else ({}, {})
     return Outcome(
         run=run,

@@ -18,6 +18,7 @@ class RunStatus(StrEnum):
     FAILED = "failed"  # a step, validation or the verdict stopped it
     REJECTED = "rejected"  # a person said no
     CANCELLED = "cancelled"  # a person stopped it
+    LOST = "lost?"  # never recorded: it says that it is running, and its process does not move
 
 
 Action = Literal["hit", "execute", "wait", "open"]
