@@ -1,4 +1,4 @@
-"""A driver that is stopped is gone on without; when it wakes up, its word comes too late to harm."""
+"""A driver that is stopped is gone on without; when it wakes up, it comes too late to do harm."""
 
 import json
 import os
