@@ -28,6 +28,12 @@ FAULT_POINTS = {
     "steps.saved": "what became of the steps is in the ledger, and the run has no end",
     "run.ended": "the run has its end, and nobody was told",
     "version.entered": "a version is in the ledger, and no gateway was told",
+    "route.entered": "a route or an alias is in the ledger, and no gateway was told",
+    "review.decided": "a decision is in the ledger, and nobody was told",
+    "effect.begun": "an attempt at an effect is counted, and its target was not asked",
+    "effect.done": "an effect is carried out, and the ledger does not say so",
+    "effect.recorded": "an effect is recorded, and its claim is not let go",
+    "capture.recorded": "captured rows are data and in the ledger, and the outbox does not say so",
 }
 """Name to what was done, and what was not."""
 

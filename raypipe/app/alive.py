@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from raypipe.app import notices
 from raypipe.app.assemble import Workshop
 from raypipe.app.outcome import error_json
 from raypipe.engine.records import RunRecord, RunStatus
@@ -56,10 +57,17 @@ def end_lost_runs(workshop: Workshop) -> None:
     for run in workshop.ledger.running():
         match workshop.claims.standing(_key(run.id)):
             case "free":
-                workshop.ledger.end_lost(run.id, error_json(_lost()))
+                _end(workshop, run, _lost())
             case "lapsed":
-                workshop.ledger.end_lost(run.id, error_json(_stopped()))
+                _end(workshop, run, _stopped())
     workshop.claims.sweep()
+
+
+def _end(workshop: Workshop, run: RunRecord, why: Interrupted) -> None:
+    error = error_json(why)
+    with workshop.ledger.act():
+        workshop.ledger.end_lost(run.id, error)
+        workshop.ledger.ask_for(notices.of_run(run, RunStatus.FAILED, error))
 
 
 def as_it_is(workshop: Workshop, run: RunRecord) -> RunRecord:

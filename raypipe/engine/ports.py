@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from raypipe.engine.records import (
     Actor,
     ArtifactStat,
+    Effect,
     Fingerprint,
     Json,
     Metric,
@@ -175,8 +176,13 @@ class Ledger(Protocol):
     def find_review(
         self, project: str, pipeline: str, step: str, evidence: str
     ) -> Review | None: ...
-    def open_review(self, review: Review) -> Review:
-        """Ask for a decision; an open one on the same evidence is returned as it is."""
+    def open_review(
+        self, review: Review, effects: Callable[[Review], Sequence[Effect]] = lambda review: ()
+    ) -> Review:
+        """Ask for a decision; an open one on the same evidence is returned as it is.
+
+        `effects` says what a new one asks for, which is entered in the same act.
+        """
         ...
 
 
@@ -353,3 +359,5 @@ class Ports:
     """How a value differs from what an earlier result was given, where the world knows more of it
     than its texts say: which shards of a dataset are new. None: it does not.
     """
+    effects_of: Callable[[Review], Sequence[Effect]] = lambda review: ()
+    """What a review that opens asks for outside the ledger: that somebody is told."""

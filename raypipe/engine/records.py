@@ -21,6 +21,18 @@ class RunStatus(StrEnum):
     LOST = "lost?"  # never recorded: it says that it is running, and its process does not move
 
 
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What is to be done outside the ledger because of a fact in it, once."""
+
+    key: str
+    """Its idempotency key: no second effect is entered under it."""
+    kind: str
+    """Who carries it out."""
+    payload: Json
+    """What they need to know."""
+
+
 Action = Literal["hit", "execute", "wait", "open"]
 ReasonKind = Literal[
     "same",  # hit
