@@ -201,6 +201,7 @@ def _after(
             write_schema(
                 workshop.codec.decode(planner.manifests["infer"], workshop.artifacts), schema_file
             )
+            fault_point("schema.written")
         if (look := nodes.get("evaluate")) and look.result:  # of a run that was killed, too
             digest = workshop.codec.encode(dataset).digest
             workshop.ledger.add_look(digest, look.result.run, "evaluate")

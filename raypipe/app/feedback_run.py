@@ -24,6 +24,7 @@ from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.errors import NotFound, UsageError
+from raypipe.fault_points import fault_point
 from raypipe.stages.data import dataset_at
 from raypipe.store.faults import disk_faults
 from raypipe.store.rows import ModelVersionRow
@@ -90,6 +91,7 @@ def add(file: Path, home: Path | None, *, by: str | None = None) -> Json:
             "label": one.label,
         }
         writer.append(orjson.dumps(record))
+        fault_point("label.kept")
     with disk_faults(f"the request log {str(kept.paths.requests)!r} cannot be written"):
         writer.rotate()  # which makes it durable, or says why it is not
     writer.close()

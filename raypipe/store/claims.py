@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from raypipe.engine.ports import Claim, Claims
+from raypipe.fault_points import fault_point
 from raypipe.store.faults import disk_faults
 from raypipe.store.owners import LAPSE, Beat, Watch, beat_of
 
@@ -41,6 +42,7 @@ class FileClaim:
         """Let others have the key; where another took it over, that claim stays."""
         with suppress(OSError):  # a full or lost disk: it lapses with this process
             self.entry.unlink(missing_ok=True)
+            fault_point("claim.emptied")
             self.entry.parent.rmdir()
         self.beat.let_go()
 
@@ -142,6 +144,7 @@ class FileClaims:
         aside = self._aside / name
         aside.mkdir(parents=True)
         (aside / name).touch(mode=0o600)
+        fault_point("claim.aside")
         try:
             while True:
                 try:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from raypipe.engine.records import Actor
 from raypipe.errors import NotFound, UsageError, ValidationStopped
+from raypipe.fault_points import fault_point
 from raypipe.store.versions import StoredObject, VersionStore, did_you_mean
 from raypipe.values.hashing import canonical_text
 from raypipe.values.uri import DatasetUri
@@ -133,6 +134,7 @@ def publish(
         )
     message = f"Import {len(imported.shards)} shards, {imported.rows} rows"
     commit = versions.merge(imported.branch, uri.ref, actor, message)
+    fault_point("import.merged")
     versions.delete_branch(imported.branch)
     return commit
 
@@ -291,9 +293,11 @@ def _write(
     """Commit shards onto a fresh branch; give the target itself back where nothing differs."""
     branch = _fresh_name(shards, now)
     versions.create_branch(branch, head)
+    fault_point("import.branched")
     try:
         for shard in shards:
             versions.put(branch, shard.path, shard.file)
+            fault_point("import.staged")
         rows = sum(shard.rows for shard in shards)
         said = f"Import {', '.join(dict.fromkeys(s.source for s in shards))} into {uri}"
         commit = versions.commit(branch, said, actor, {"raypipe.rows": str(rows), **meta})
@@ -301,6 +305,7 @@ def _write(
         versions.delete_branch(branch)
         raise
     if commit != head:
+        fault_point("import.committed")
         return branch, commit
     versions.delete_branch(branch)
     return uri.ref, head
