@@ -1,14 +1,14 @@
-"""Which runs are under way: each holds a lock, which the system takes from a process that ends."""
+"""Which runs are under way: each holds a claim, which lapses when its process is gone or stands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from raypipe.app import notices
 from raypipe.app.assemble import Workshop
 from raypipe.app.outcome import error_json
 from raypipe.engine.records import RunRecord, RunStatus
 from raypipe.errors import Interrupted, StoreError
-from raypipe.store.claims import FileClaims
 
 HOME = "home"
 """Claimed by each run together with others, and by `clean` alone."""
@@ -16,10 +16,9 @@ HOME = "home"
 
 @contextmanager
 def under_way(workshop: Workshop, run: str) -> Iterator[None]:
-    """Hold the locks of a run in the body."""
-    claims = FileClaims(workshop.paths.claims)
-    shared = claims.share(HOME)
-    own = claims.claim(_key(run))
+    """Hold the claims of a run in the body."""
+    shared = workshop.claims.share(HOME)
+    own = workshop.claims.claim(_key(run))
     try:
         yield
     finally:
@@ -30,8 +29,8 @@ def under_way(workshop: Workshop, run: str) -> Iterator[None]:
 
 @contextmanager
 def nothing_under_way(workshop: Workshop) -> Iterator[None]:
-    """Keep runs from starting in the body; StoreError while one is under way."""
-    claim = FileClaims(workshop.paths.claims).claim(HOME)
+    """Keep runs from starting in the body; StoreError while one is under way, moving or not."""
+    claim = workshop.claims.claim(HOME, firm=True)
     if claim is None:
         names = [run.id for run in workshop.ledger.running() if is_alive(workshop, run)]
         raise StoreError(
@@ -45,29 +44,58 @@ def nothing_under_way(workshop: Workshop) -> Iterator[None]:
 
 
 def is_alive(workshop: Workshop, run: RunRecord) -> bool:
-    """Say whether a process works on a run; on another machine, it is taken for alive."""
-    if run.actor.host != workshop.actor.host:
-        return True
-    return FileClaims(workshop.paths.claims).is_held(_key(run.id))
+    """Say whether there is a process that works on a run, moving or not."""
+    return workshop.claims.is_held(_key(run.id))
 
 
 def end_lost_runs(workshop: Workshop) -> None:
-    """Record as failed what says that it is running, and whose process is gone."""
+    """Record as failed what says that it is running, and whose process is gone or stands still.
+
+    That one stands still is known to who waited for it. Should it go on after all, and come to its
+    end, then that end is recorded.
+    """
     for run in workshop.ledger.running():
-        if not is_alive(workshop, run):
-            workshop.ledger.end_lost(run.id, error_json(_lost()))
+        match workshop.claims.standing(_key(run.id)):
+            case "free":
+                _end(workshop, run, _lost())
+            case "lapsed":
+                _end(workshop, run, _stopped())
+    workshop.claims.sweep()
+
+
+def _end(workshop: Workshop, run: RunRecord, why: Interrupted) -> None:
+    error = error_json(why)
+    with workshop.ledger.act():
+        workshop.ledger.end_lost(run.id, error)
+        workshop.ledger.ask_for(notices.of_run(run, RunStatus.FAILED, error))
 
 
 def as_it_is(workshop: Workshop, run: RunRecord) -> RunRecord:
-    """Return a run as it is: a lost one failed, whether or not that has been recorded yet."""
-    if run.status != RunStatus.RUNNING or is_alive(workshop, run):
+    """Return a run as it is, whether or not that has been recorded yet.
+
+    One whose process is gone has failed; one whose process stands still may be lost.
+    """
+    if run.status != RunStatus.RUNNING:
         return run
-    return replace(run, status=RunStatus.FAILED, error=error_json(_lost()))
+    match workshop.claims.standing(_key(run.id)):
+        case "free":
+            return replace(run, status=RunStatus.FAILED, error=error_json(_lost()))
+        case "held":
+            return run
+        case _:
+            return replace(run, status=RunStatus.LOST, error=error_json(_stopped()))
 
 
 def _lost() -> Interrupted:
     return Interrupted(
         "its process ended before the run did", hint="run again: what was recorded is kept"
+    )
+
+
+def _stopped() -> Interrupted:
+    return Interrupted(
+        "its process does not move: it was stopped, or its machine cannot be seen",
+        hint="let it go on, or run again: another run does not wait for it for long",
     )
 
 

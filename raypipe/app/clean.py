@@ -10,6 +10,7 @@ from raypipe.app.look import workshop_of
 from raypipe.app.retention import retire
 from raypipe.engine.records import ArtifactStat, Json
 from raypipe.errors import StoreError
+from raypipe.fault_points import fault_point
 
 SHOWN = 20
 """Most things that are listed by name."""
@@ -41,6 +42,7 @@ def _clean(workshop: Workshop, *, remove: bool) -> Json:
     if remove:
         for stat in unneeded:
             workshop.artifacts.remove(stat.digest)
+            fault_point("artifact.removed")
         for left in scratch:
             shutil.rmtree(left, ignore_errors=True)
     return said

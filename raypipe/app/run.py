@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from raypipe.app import notices, outbox
 from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
 from raypipe.app.code import UsedCode
@@ -239,7 +241,15 @@ def run_prepared(
     workshop = prepared.workshop
     journal = Journal(journal_file(workshop.paths, record.id), listen)
     with under_way(workshop, record.id), closing(journal):
-        return _run(prepared, record, request, journal)
+        try:
+            outcome = _run(prepared, record, request, journal)
+        except RaypipeError:
+            outbox.deliver_due(workshop)
+            raise
+        if outcome.status == RunStatus.CANCELLED:
+            return outcome
+        left = outbox.deliver_due(workshop)
+    return replace(outcome, outbox=outbox.told(left))
 
 
 def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Listener) -> Outcome:
@@ -268,16 +278,16 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
         serving = None if prepared.after is None else prepared.after(driven, planner)
     except KeyboardInterrupt:
         error = Interrupted("interrupted", hint="run again: what was recorded is kept")
-        return _cancelled(prepared, record.id, planner, error)
+        return _cancelled(prepared, record, planner, error)
     except RaypipeError as error:
-        _stop(workshop, record.id, planner, RunStatus.FAILED, error)
+        _stop(workshop, record, planner, RunStatus.FAILED, error)
         raise
     except BaseException:
-        _stop(workshop, record.id, planner, RunStatus.FAILED, None)
+        _stop(workshop, record, planner, RunStatus.FAILED, None)
         raise
     finally:
         runtime.close()
-    return replace(_end(prepared, record.id, driven, planner), serving=serving)
+    return replace(_end(prepared, record, driven, planner), serving=serving)
 
 
 def _what_differs(prepared: Prepared, resumed: "Resumed", request: RunRequest) -> CodeDiffers:
@@ -324,7 +334,10 @@ def planner_for(prepared: Prepared, request: RunRequest) -> Planner:
     made.append(
         Planner(
             graph=prepared.graph,
-            ports=prepared.workshop.ports(lookups, prepared.imported, prepared.compare),
+            ports=replace(
+                prepared.workshop.ports(lookups, prepared.imported, prepared.compare),
+                effects_of=partial(notices.of_review, prepared.settings),
+            ),
             choices=Choices(force=force),
         )
     )
@@ -394,16 +407,27 @@ def _ray_options(prepared: Prepared, used: UsedCode) -> "RayOptions":
 
 
 def _stop(
-    workshop: Workshop, run: str, planner: Planner, status: RunStatus, error: RaypipeError | None
+    workshop: Workshop,
+    run: RunRecord,
+    planner: Planner,
+    status: RunStatus,
+    error: RaypipeError | None,
 ) -> None:
-    workshop.ledger.save_steps(run, _states(planner))
-    workshop.ledger.end_run(run, status, None if error is None else error_json(error))
+    workshop.ledger.save_steps(run.id, _states(planner))
+    _come_to_rest(workshop, run, status, None if error is None else error_json(error))
 
 
-def _cancelled(prepared: Prepared, run: str, planner: Planner, error: Interrupted) -> Outcome:
+def _come_to_rest(workshop: Workshop, run: RunRecord, status: RunStatus, error: Json) -> None:
+    """Record the end of a run, and in the same act whom that is to be told."""
+    with workshop.ledger.act():
+        workshop.ledger.end_run(run.id, status, error)
+        workshop.ledger.ask_for(notices.of_run(run, status, error))
+
+
+def _cancelled(prepared: Prepared, run: RunRecord, planner: Planner, error: Interrupted) -> Outcome:
     _stop(prepared.workshop, run, planner, RunStatus.CANCELLED, error)
     return Outcome(
-        run=run,
+        run=run.id,
         pipeline=prepared.graph.pipeline,
         status=RunStatus.CANCELLED,
         steps=_states(planner),
@@ -417,18 +441,19 @@ def _states(planner: Planner) -> tuple[StepState, ...]:
     return tuple(item.state for item in decided if item.node.kind != "lookup")
 
 
-def _end(prepared: Prepared, run: str, driven: Driven, planner: Planner) -> Outcome:
+def _end(prepared: Prepared, run: RunRecord, driven: Driven, planner: Planner) -> Outcome:
     steps = tuple(item.state for item in driven.planned)
     error = _as_raypipe_error(driven.error)
     workshop = prepared.workshop
     workshop.sources.save()
-    workshop.ledger.save_steps(run, steps)
+    workshop.ledger.save_steps(run.id, steps)
     fault_point("steps.saved")
-    workshop.ledger.end_run(run, driven.status, error and error_json(error, driven.failed))
+    _come_to_rest(workshop, run, driven.status, error and error_json(error, driven.failed))
     fault_point("run.ended")
+    end_lost_runs(workshop)
     outputs, values = _outputs(prepared, planner) if driven.status == "succeeded" else ({}, {})
     return Outcome(
-        run=run,
+        run=run.id,
         pipeline=prepared.graph.pipeline,
         status=driven.status,
         steps=steps,

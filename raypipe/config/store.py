@@ -57,3 +57,9 @@ class StoreConfig(BaseConfig):
 
     keep: KeepConfig = KeepConfig()
     """How long what grows is kept."""
+
+    lapse: float | None = Field(None, gt=0, le=86_400)
+    """Seconds after which others go on without a process that holds a claim and does not move.
+
+    None: RAYPIPE_LAPSE in the environment, or 30. A process that is gone is not waited for.
+    """
