@@ -27,6 +27,7 @@ from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import LedgerPlace, ledger_of
 from raypipe.store.owners import LAPSE
 from raypipe.store.paths import HomePaths
+from raypipe.store.postgres_url import PostgresUrl
 from raypipe.store.scratch import FolderScratch
 from raypipe.store.sources import FileSources, code_folders, project_name
 from raypipe.values.codec import TreeCodec
@@ -117,8 +118,8 @@ def open_workshop(
         make_home(home)
     paths = HomePaths(home)
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
-    place = None if store is None else ledger_named(store)
-    ledger = SqlLedger.open(ledger_of(paths, place, write=write), create=write)
+    place = ledger_of(paths, None if store is None else ledger_named(store), write=write)
+    ledger = SqlLedger.open(place, create=write)
     return Workshop(
         root=root,
         project=project or _project(ledger, root, write=write),
@@ -128,7 +129,7 @@ def open_workshop(
         codec=TreeCodec(digest_path, _main()),
         sources=FileSources(root, index, main=_main()),
         actor=who(by),
-        claims=FileClaims(paths.claims, (store and store.lapse) or _lapse()),
+        claims=_claims(paths, place, (store and store.lapse) or _lapse()),
         beside=beside,
     )
 
@@ -144,6 +145,15 @@ def ledger_named(store: "StoreConfig") -> LedgerPlace | None:
 def _project(ledger: SqlLedger, root: Path, *, write: bool) -> str:
     name = _name_of(root)
     return _renamed(ledger, root, name) if write else _known(ledger, root, name)
+
+
+def _claims(paths: HomePaths, place: Path | PostgresUrl, lapse: float) -> Claims:
+    """Return the claims of a home, which are where its ledger is: so far it is shared."""
+    if isinstance(place, Path):
+        return FileClaims(paths.claims, lapse)
+    from raypipe.store.ledger_claims import claims_in
+
+    return claims_in(place, lapse)
 
 
 def _lapse() -> float:
