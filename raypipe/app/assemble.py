@@ -20,18 +20,21 @@ from raypipe.engine.records import Actor, Fingerprint
 from raypipe.engine.step import main_module
 from raypipe.errors import UsageError
 from raypipe.runtime.inline import InlineRuntime
+from raypipe.store.artifacts import ArtifactsPlace, bind, open_artifacts
 from raypipe.store.claims import FileClaims
-from raypipe.store.folder import FolderArtifacts, digest_path
+from raypipe.store.content import digest_path
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import LedgerPlace, ledger_of
 from raypipe.store.paths import HomePaths
 from raypipe.store.scratch import FolderScratch
 from raypipe.store.sources import FileSources, code_folders, project_name
+from raypipe.store.uses import Noting
 from raypipe.values.codec import TreeCodec
 
 if TYPE_CHECKING:
     from raypipe.config.store import StoreConfig
     from raypipe.runtime.on_ray import RayOptions
+    from raypipe.store.artifacts import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,9 @@ class Workshop:
     """Name of the project in the ledger's tables."""
     paths: HomePaths
     ledger: SqlLedger
-    artifacts: FolderArtifacts
+    artifacts: "Store"
+    noting: Noting
+    """Notes what is needed while a run is under way."""
     codec: TreeCodec
     sources: FileSources
     actor: Actor
@@ -79,7 +84,7 @@ class Workshop:
             root=self.root,
             folders=tuple(str(p.relative_to(self.root)) for p in code_folders(self.root)),
             home=self.paths.home,
-            scratch=FolderScratch(self.paths.work),
+            scratch=FolderScratch(self.paths.work, self.noting),
             pause=time.sleep,
         )
 
@@ -91,14 +96,17 @@ def open_workshop(
     write: bool,
     by: str | None = None,
     ledger_place: LedgerPlace | None = None,
+    artifacts_place: ArtifactsPlace | None = None,
 ) -> Workshop:
     """Open a home's parts; with `write` false nothing is made, so that a look leaves no trace.
 
-    `ledger_place` is where the settings say that its ledger is.
+    `ledger_place` and `artifacts_place` are where the settings say that these are.
     """
+    paths = HomePaths(home)
     if write:
         make_home(home)
-    paths = HomePaths(home)
+        bind(paths, artifacts_place)
+    noting = Noting()
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
     name = _name_of(root)
     ledger = SqlLedger.open(ledger_of(paths, ledger_place, write=write), create=write)
@@ -107,7 +115,8 @@ def open_workshop(
         project=_renamed(ledger, root, name) if write else _known(ledger, root, name),
         paths=paths,
         ledger=ledger,
-        artifacts=FolderArtifacts(paths.artifacts),
+        artifacts=open_artifacts(home, noting, artifacts_place),
+        noting=noting,
         codec=TreeCodec(digest_path, _main()),
         sources=FileSources(root, index, main=_main()),
         actor=who(by),
@@ -120,6 +129,21 @@ def ledger_named(store: "StoreConfig") -> LedgerPlace | None:
         return None
     secret = store.ledger_password
     return LedgerPlace(url=store.ledger, password=None if secret is None else secret.env)
+
+
+def artifacts_named(store: "StoreConfig") -> ArtifactsPlace | None:
+    """Return the place that settings give the artifacts; None: that of the home, whichever it is."""
+    if store.artifacts is None:
+        return None
+    secrets = ("access_key", "secret_key", "session_token")
+    named = {name: one.env for name in secrets if (one := getattr(store, name)) is not None}
+    return ArtifactsPlace(
+        artifacts=store.artifacts,
+        endpoint_override=store.endpoint_override,
+        region=store.region,
+        cache=store.cache,
+        **named,
+    )
 
 
 def _name_of(root: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from raypipe.app.assemble import Workshop, ledger_named, open_workshop
+from raypipe.app.assemble import Workshop, artifacts_named, ledger_named, open_workshop
 from raypipe.app.cycle import cycle
 from raypipe.app.home import check_home
 from raypipe.app.models import CHAMPION
@@ -37,8 +37,14 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
         check_home(home)
     uri = parse_uri(config.data.dataset)
     dataset = dataset_at(config.data.dataset, open_store(uri, home))
-    place = ledger_named(config.store)
-    workshop = open_workshop(target.root, home, write=write, by=request.by, ledger_place=place)
+    workshop = open_workshop(
+        target.root,
+        home,
+        write=write,
+        by=request.by,
+        ledger_place=ledger_named(config.store),
+        artifacts_place=artifacts_named(config.store),
+    )
     schema_file = schema_path(config, target.path, workshop)
     schema = read_schema(schema_file)
     accepted = last_accepted(workshop, config.name, dataset)

@@ -195,6 +195,10 @@ class SqlLedger:
             found = self._db.all("list_runs_of", project=project, limit=limit)
         return [rows.read_run(row) for row in found]
 
+    def run_ids(self) -> set[str]:
+        """Return the ids of all runs."""
+        return {row["id"] for row in self._db.all("run_ids")}
+
     def get_run(self, name: str) -> RunRecord:
         """Return the run whose id is, starts or ends so."""
         back = name[::-1]
@@ -296,6 +300,14 @@ class SqlLedger:
     def live_artifacts(self) -> set[str]:
         """Return the digests of all artifacts that live results are made of."""
         return {row["digest"] for row in self._db.all("live_artifacts")}
+
+    def kept_artifacts(self, runs: int) -> set[str]:
+        """Return what live results are made of, and what the newest runs of each pipeline used."""
+        return {row["digest"] for row in self._db.all("kept_artifacts", runs=runs)}
+
+    def live_keys(self, digest: str) -> list[str]:
+        """Return the keys whose live results are made of an artifact."""
+        return [row["key"] for row in self._db.all("live_keys", digest=digest)]
 
     def _insert(self, result: Result) -> Result:
         number = self._db.insert(
