@@ -1,6 +1,7 @@
 """What no kept run, version, review or hold needs any more: said first, then removed."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -127,9 +128,10 @@ def _folder(folder: Path, name: str, noted: str) -> Thing:
 
 def _size(folder: Path) -> int:
     total = 0
-    for file in folder.rglob("*"):
-        with suppress(OSError):
-            total += file.stat().st_size if file.is_file() else 0
+    for above, _, names in os.walk(folder):  # what goes meanwhile has no size
+        for name in names:
+            with suppress(OSError):
+                total += Path(above, name).stat().st_size
     return total
 
 

@@ -20,6 +20,9 @@ from raypipe.store.faults import disk_faults
 ALIVE = "alive"
 """Name of the file that a user holds locked; the system lets go of it when its process ends."""
 
+LEAVING = "leaving"
+"""Name of the lock that users share while they are forgotten, and a cleaning has for itself."""
+
 
 @dataclass(frozen=True)
 class Needed:
@@ -115,7 +118,7 @@ class Uses:
 
         The next cleaning forgets it then.
         """
-        unless_cleaning = self._lock("cleaning", fcntl.LOCK_SH | fcntl.LOCK_NB)
+        unless_cleaning = self._lock(LEAVING, fcntl.LOCK_SH | fcntl.LOCK_NB)
         with suppress(BlockingIOError, FileNotFoundError), unless_cleaning:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
@@ -124,7 +127,7 @@ class Uses:
         """Be the only one that removes things in the body; StoreError while another does."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            with self._lock("cleaning", fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with self._lock("cleaning", fcntl.LOCK_EX | fcntl.LOCK_NB), self._lock(LEAVING):
                 yield
         except BlockingIOError:
             raise StoreError(
@@ -167,7 +170,7 @@ class Uses:
             yield
 
     @contextmanager
-    def _lock(self, name: str, how: int) -> Iterator[None]:
+    def _lock(self, name: str, how: int = fcntl.LOCK_EX) -> Iterator[None]:
         descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, how)
