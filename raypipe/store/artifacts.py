@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,6 @@ class ArtifactsPlace:
     secret_key: str | None = None
     session_token: str | None = None
     cache: int = CACHE
-    owner: str = ""
-    """Of the home that the prefix belongs to."""
 
 
 def open_artifacts(
@@ -96,7 +95,7 @@ def bind(paths: HomePaths, place: ArtifactsPlace | None) -> None:
         raise _bound_elsewhere(paths, before.artifacts, place.artifacts)
     if before is None and paths.artifacts.is_dir() and any(paths.artifacts.iterdir()):
         raise _bound_elsewhere(paths, str(paths.artifacts), place.artifacts)
-    place = _owned(place, before.owner if before else os.urandom(16).hex())
+    _own(place, _identity(paths))
     if place != before:
         _write(paths.bound_artifacts, json.dumps(asdict(place), indent=1))
 
@@ -106,12 +105,23 @@ def _from_environment(before: ArtifactsPlace | None) -> ArtifactsPlace | None:
     return ArtifactsPlace(artifacts=named) if named and before is None else None
 
 
-def _owned(place: ArtifactsPlace, owner: str) -> ArtifactsPlace:
-    """Return the place as this home's own; StoreError if another home has it.
+def _identity(paths: HomePaths) -> str:
+    """Return what tells a home from others, wherever it lies; the first of several makers wins."""
+    with disk_faults(f"{str(paths.identity)!r} cannot be written"):
+        if not paths.identity.exists():
+            aside = paths.identity.with_name(f".{paths.identity.name}-{os.urandom(6).hex()}")
+            aside.write_text(os.urandom(16).hex())
+            with suppress(FileExistsError):
+                paths.identity.hardlink_to(aside)
+            aside.unlink()
+        return paths.identity.read_text()
+
+
+def _own(place: ArtifactsPlace, owner: str) -> None:
+    """Mark a place as a home's own; StoreError if another home has it.
 
     What one home does not need another may, so that they cannot share a prefix.
     """
-    place = ArtifactsPlace(**{**asdict(place), "owner": owner})
     bucket = _bucket(place)
     found = bucket.get(OWNER)
     if found is None:
@@ -122,7 +132,6 @@ def _owned(place: ArtifactsPlace, owner: str) -> ArtifactsPlace:
             f"{place.artifacts} belongs to another home",
             hint="give each home a prefix of its own in store.artifacts",
         )
-    return place
 
 
 def _bound_elsewhere(paths: HomePaths, there: str, wanted: str) -> UsageError:
@@ -134,7 +143,7 @@ def _bound_elsewhere(paths: HomePaths, there: str, wanted: str) -> UsageError:
 
 def _write(file: Path, text: str) -> None:
     with disk_faults(f"{str(file)!r} cannot be written"):
-        aside = file.with_name(f".{file.name}-{os.getpid()}")
+        aside = file.with_name(f".{file.name}-{os.urandom(6).hex()}")
         aside.write_text(text)
         aside.replace(file)
 

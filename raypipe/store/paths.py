@@ -31,6 +31,11 @@ class HomePaths:
         return self.home / "artifacts.json"
 
     @property
+    def identity(self) -> Path:
+        """What tells this home from others, for a bucket's prefix belongs to one."""
+        return self.home / "identity"
+
+    @property
     def cache(self) -> Path:
         """Copies of artifacts that are in a bucket."""
         return self.home / "cache"
