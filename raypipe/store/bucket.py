@@ -19,15 +19,16 @@ PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds before another try at what may pass by itself; each is varied, so that many spread."""
 PASSING = re.compile(
     r"NETWORK_CONNECTION|SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|REQUEST_TIMEOUT|THROTTL"
-    r"|REQUEST_LIMIT_EXCEEDED|BANDWIDTH_LIMIT|curlCode|HTTP response code: (429|5\d\d)"
+    r"|REQUEST_LIMIT_EXCEEDED|BANDWIDTH_LIMIT|curlCode|HTTP (?:status|response code:?) "
+    r"(?:429|5\d\d)"
 )
-_CODE = re.compile(r"AWS Error (\w+) during (\w+) operation")
+LATER = "look whether the endpoint answers, then run again: what was recorded is kept"
+_CODE = re.compile(r"AWS Error (\w+)(?: \((HTTP status \d+)\))? during (\w+) operation")
 _HINTS = {
     "ACCESS_DENIED": "look at the credentials, and at what they allow in this bucket",
     "SIGNATURE_DOES_NOT_MATCH": "the secret key is not that of the access key",
     "INVALID_ACCESS_KEY_ID": "look at the access key",
     "NO_SUCH_BUCKET": "make the bucket, or mend store.artifacts",
-    "NETWORK_CONNECTION": "look whether the endpoint answers; what was recorded is kept",
 }
 
 
@@ -170,9 +171,10 @@ class Bucket:
         if found is None:
             said = error.strerror or type(error).__name__
             return StoreError(f"object {self._named(key)}: {said}", hint=hint_of(error))
-        code, operation = found.groups()
+        code, status, operation = found.groups()
         hint = _HINTS.get(code, "look at the bucket, and at what the credentials allow in it")
-        return StoreError(f"object {self._named(key)}: {code} in {operation}", hint=hint)
+        told = f"object {self._named(key)}: {status or code} in {operation}"
+        return StoreError(told, hint=LATER if PASSING.search(str(error)) else hint)
 
     def _named(self, key: str) -> str:
         bucket, _, prefix = self._base.partition("/")
