@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.lakefs import LakeFS, Unavailable, lakefs
+
 if TYPE_CHECKING:
     from tests.postgres import Postgres
 
@@ -31,6 +33,16 @@ def _nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("RAYPIPE_", "RAY_")) and name != "RAYPIPE_VENV":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def lakefs_server() -> Iterator[LakeFS]:
+    """A lakeFS server with a user; tests make repositories of their own in it."""
+    try:
+        with lakefs() as server:
+            yield server
+    except Unavailable as missing:
+        pytest.skip(str(missing))
 
 
 @dataclass(frozen=True)

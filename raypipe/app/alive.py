@@ -8,39 +8,25 @@ from raypipe.app import notices
 from raypipe.app.assemble import Workshop
 from raypipe.app.outcome import error_json
 from raypipe.engine.records import RunRecord, RunStatus
-from raypipe.errors import Interrupted, StoreError
-
-HOME = "home"
-"""Claimed by each run together with others, and by `clean` alone."""
+from raypipe.errors import Interrupted
+from raypipe.store.artifacts import user_of
+from raypipe.store.uses import Uses
 
 
 @contextmanager
 def under_way(workshop: Workshop, run: str) -> Iterator[None]:
-    """Hold the claims of a run in the body."""
-    shared = workshop.claims.share(HOME)
+    """Hold the claim of a run in the body, and let it note what it needs."""
     own = workshop.claims.claim(_key(run))
+    user = Uses(workshop.paths.uses).begin(user_of(run))
+    user.note(f"run {run}")
+    workshop.noting.user = user
     try:
         yield
     finally:
+        workshop.noting.user = None
+        user.end()
         if own is not None:
             own.release()
-        shared.release()
-
-
-@contextmanager
-def nothing_under_way(workshop: Workshop) -> Iterator[None]:
-    """Keep runs from starting in the body; StoreError while one is under way, moving or not."""
-    claim = workshop.claims.claim(HOME, firm=True)
-    if claim is None:
-        names = [run.id for run in workshop.ledger.running() if is_alive(workshop, run)]
-        raise StoreError(
-            f"{'run ' + names[0] if names else 'a run'} is under way in this home",
-            hint="wait until it has ended: what it needs could not be told from what is left over",
-        )
-    try:
-        yield
-    finally:
-        claim.release()
 
 
 def is_alive(workshop: Workshop, run: RunRecord) -> bool:

@@ -21,8 +21,9 @@ from raypipe.engine.records import Actor, Fingerprint, Result
 from raypipe.engine.step import main_module
 from raypipe.errors import UsageError
 from raypipe.runtime.inline import InlineRuntime
+from raypipe.store.artifacts import ArtifactsPlace, bind, open_artifacts
 from raypipe.store.claims import FileClaims
-from raypipe.store.folder import FolderArtifacts, digest_path
+from raypipe.store.content import digest_path
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import LedgerPlace, ledger_of
 from raypipe.store.owners import LAPSE
@@ -30,11 +31,13 @@ from raypipe.store.paths import HomePaths
 from raypipe.store.postgres_url import PostgresUrl
 from raypipe.store.scratch import FolderScratch
 from raypipe.store.sources import FileSources, code_folders, project_name
+from raypipe.store.uses import Noting
 from raypipe.values.codec import TreeCodec
 
 if TYPE_CHECKING:
     from raypipe.config.store import StoreConfig
     from raypipe.runtime.on_ray import RayOptions
+    from raypipe.store.artifacts import Store
 
 
 LAPSE_VARIABLE = "RAYPIPE_LAPSE"
@@ -51,7 +54,9 @@ class Workshop:
     """Name of the project in the ledger's tables."""
     paths: HomePaths
     ledger: SqlLedger
-    artifacts: FolderArtifacts
+    artifacts: "Store"
+    noting: Noting
+    """Notes what is needed while a run is under way."""
     codec: TreeCodec
     sources: FileSources
     actor: Actor
@@ -93,7 +98,7 @@ class Workshop:
             root=self.root,
             folders=tuple(str(p.relative_to(self.root)) for p in code_folders(self.root)),
             home=self.paths.home,
-            scratch=FolderScratch(self.paths.work),
+            scratch=FolderScratch(self.paths.work, self.noting),
             pause=time.sleep,
             compare=compare,
         )
@@ -114,22 +119,27 @@ def open_workshop(
     `store` is what settings say of the home; `project` and `beside` are given where `root` is a
     copy of the project's code.
     """
+    paths = HomePaths(home)
+    place = None if store is None else ledger_named(store)
+    artifacts_place = None if store is None else artifacts_named(store)
     if write:
         make_home(home)
-    paths = HomePaths(home)
+        bind(paths, artifacts_place)
+    noting = Noting()
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
-    place = ledger_of(paths, None if store is None else ledger_named(store), write=write)
-    ledger = SqlLedger.open(place, create=write)
+    where = ledger_of(paths, place, write=write)
+    ledger = SqlLedger.open(where, create=write)
     return Workshop(
         root=root,
         project=project or _project(ledger, root, write=write),
         paths=paths,
         ledger=ledger,
-        artifacts=FolderArtifacts(paths.artifacts),
+        artifacts=open_artifacts(home, noting, artifacts_place),
+        noting=noting,
         codec=TreeCodec(digest_path, _main()),
         sources=FileSources(root, index, main=_main()),
         actor=who(by),
-        claims=_claims(paths, place, (store and store.lapse) or _lapse()),
+        claims=_claims(paths, where, (store and store.lapse) or _lapse()),
         beside=beside,
     )
 
@@ -140,6 +150,21 @@ def ledger_named(store: "StoreConfig") -> LedgerPlace | None:
         return None
     secret = store.ledger_password
     return LedgerPlace(url=store.ledger, password=None if secret is None else secret.env)
+
+
+def artifacts_named(store: "StoreConfig") -> ArtifactsPlace | None:
+    """Return the place that settings give the artifacts; None: that of the home."""
+    if store.artifacts is None:
+        return None
+    secrets = ("access_key", "secret_key", "session_token")
+    named = {name: one.env for name in secrets if (one := getattr(store, name)) is not None}
+    return ArtifactsPlace(
+        artifacts=store.artifacts,
+        endpoint_override=store.endpoint_override,
+        region=store.region,
+        cache=store.cache,
+        **named,
+    )
 
 
 def _project(ledger: SqlLedger, root: Path, *, write: bool) -> str:

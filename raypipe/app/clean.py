@@ -1,66 +1,155 @@
-"""What no kept run, version or review needs any more: said first, then removed."""
+"""What no kept run, version, review or hold needs any more: said first, then removed."""
 
+import json
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from raypipe.app.alive import nothing_under_way
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import workshop_of
 from raypipe.app.retention import retire
-from raypipe.engine.records import ArtifactStat, Json
+from raypipe.engine.records import Json
 from raypipe.errors import StoreError
 from raypipe.fault_points import fault_point
+from raypipe.store.scratch import noted as noted_scratch
+from raypipe.store.uses import Uses
 
 SHOWN = 20
 """Most things that are listed by name."""
+KEPT_RUNS = 10
+"""Runs of each pipeline, the newest ones, that keep what they made and used."""
+AT_ONCE = 50
+"""Things that are removed in one act; runs that are under way wait so long."""
 
 
-def clean(home: Path | None, *, dry_run: bool = True) -> Json:
-    """Remove artifacts that nothing reaches, and scratch folders of steps that have their result.
+@dataclass(frozen=True, kw_only=True)
+class Thing:
+    """One thing that nothing recorded needs."""
 
-    Kept is what a live result, a review's evidence, a model version or a run's code reaches.
-    StoreError while a run is under way. The ledger is only read, so that it works where the disk is
-    full.
+    name: str
+    """What it is, for people."""
+    noted: str
+    """The name under which a run that is under way notes that it needs it."""
+    size: int
+    remove: Callable[[], object]
+    written: bool = False
+    """A writer left it, or writes it still: it stays while any run is under way."""
+
+
+def clean(home: Path | None, *, dry_run: bool = True, runs: int = KEPT_RUNS) -> Json:
+    """Remove what nothing reaches: artifacts, scratch folders, what crashed writers left.
+
+    Kept is what live results, the newest runs of each pipeline, reviews, model versions and holds
+    reach, and what runs that are under way have noted that they need. Rows of the ledger that have
+    had their time go first; where the disk is too full for that, the rest goes all the same.
     """
     workshop = workshop_of(home, write=False)
+    uses = Uses(workshop.paths.uses)
     if not workshop.paths.home.is_dir():
-        return _told([], [], dry_run=dry_run)
+        return _told([], dry_run=dry_run)
     rows = retire(home, dry_run=dry_run)
     if dry_run:
-        return {**_clean(workshop, remove=False), "ledger": rows}
-    with nothing_under_way(workshop):
-        return {**_clean(workshop, remove=True), "ledger": rows}
+        things = _unneeded(workshop, uses, uses.gone(), runs)
+        return {**_told(things, dry_run=True), "ledger": rows}
+    with uses.cleaning():
+        gone = uses.gone()  # before the ledger is read: what they recorded is in it by now
+        removed = _remove(_unneeded(workshop, uses, gone, runs), uses, gone)
+        uses.forget(gone)
+    return {**_told(removed, dry_run=False), "ledger": rows}
 
 
-def _clean(workshop: Workshop, *, remove: bool) -> Json:
-    needed = reachable(workshop)
-    unneeded = [stat for stat in workshop.artifacts.list() if stat.digest not in needed]
-    folders = [folder for folder in (workshop.paths.work, workshop.paths.code) if folder.is_dir()]
-    scratch = [entry for folder in folders for entry in sorted(folder.iterdir())]
-    said = _told(unneeded, scratch, dry_run=not remove)
-    if remove:
-        for stat in unneeded:
-            workshop.artifacts.remove(stat.digest)
-            fault_point("artifact.removed")
-        for left in scratch:
-            shutil.rmtree(left, ignore_errors=True)
-    return said
+def _unneeded(workshop: Workshop, uses: Uses, gone: frozenset[str], runs: int) -> list[Thing]:
+    """Return what nothing recorded needs, and no run that is under way has noted by now."""
+    things = [*_things(workshop, reachable(workshop, runs))]
+    with uses.removing(gone) as now:
+        return [one for one in things if not now.needs(one.noted, written=one.written)]
 
 
-def _told(unneeded: Sequence[ArtifactStat], scratch: Sequence[Path], *, dry_run: bool) -> Json:
-    shown = [f"artifact {stat.digest[:12]}" for stat in unneeded]
-    shown += [f"scratch {folder.name[:12]}" for folder in scratch]
+def _remove(things: Sequence[Thing], uses: Uses, gone: frozenset[str]) -> list[Thing]:
+    """Remove things, a few at a time, but those that are noted by then; return what was removed."""
+    removed = []
+    for start in range(0, len(things), AT_ONCE):
+        with uses.removing(gone) as now:
+            for one in things[start : start + AT_ONCE]:
+                if not now.needs(one.noted, written=one.written):
+                    one.remove()
+                    fault_point("artifact.removed")
+                    removed.append(one)
+    return removed
+
+
+def _told(things: Sequence[Thing], *, dry_run: bool) -> Json:
     return {
         "dry_run": dry_run,
-        "count": len(shown),
-        "bytes": sum(stat.size for stat in unneeded) + sum(map(_size, scratch)),
-        "shown": shown[:SHOWN],
+        "count": len(things),
+        "bytes": sum(one.size for one in things),
+        "shown": [one.name for one in things[:SHOWN]],
     }
 
 
-def reachable(workshop: Workshop) -> set[str]:
-    """Return the digests of all artifacts that are needed."""
+# --- what there is ------------------------------------------------------------------------------
+
+
+def _things(workshop: Workshop, needed: set[str]) -> Iterator[Thing]:
+    """Yield all that nothing recorded needs."""
+    artifacts = workshop.artifacts
+    for digest in artifacts.list():
+        if digest not in needed:
+            with suppress(OSError):
+                yield Thing(
+                    name=f"artifact {digest[:12]}",
+                    noted=digest,
+                    size=artifacts.stat(digest).size,
+                    remove=partial(artifacts.remove, digest),
+                )
+    for left in artifacts.leftovers(needed):
+        yield Thing(
+            name=f"left over {left.name[:12]}",
+            noted=left.name,
+            size=left.size,
+            remove=partial(artifacts.discard, left),
+            written=left.written,
+        )
+    for folder in _folders(workshop.paths.work):
+        yield _folder(folder, f"scratch {folder.name[:12]}", noted_scratch(folder.name))
+    for folder in _folders(workshop.paths.code):
+        yield replace(_folder(folder, f"code {folder.name[:12]}", folder.name), written=True)
+    known = workshop.ledger.run_ids()
+    for folder in _folders(workshop.paths.runs):
+        if folder.name not in known:
+            yield _folder(folder, f"run {folder.name}", f"run {folder.name}")
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _folder(folder: Path, name: str, noted: str) -> Thing:
+    remove = partial(shutil.rmtree, folder, ignore_errors=True)
+    return Thing(name=name, noted=noted, size=_size(folder), remove=remove)
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for above, _, names in os.walk(folder):  # what goes meanwhile has no size
+        for name in names:
+            with suppress(OSError):
+                total += Path(above, name).stat().st_size
+    return total
+
+
+# --- what is needed -----------------------------------------------------------------------------
+
+
+def reachable(workshop: Workshop, runs: int = KEPT_RUNS) -> set[str]:
+    """Return the digests of all artifacts that something recorded needs.
+
+    Versions are never forgotten, so that aliases, routes and gateways need nothing beside them.
+    """
     ledger = workshop.ledger
     roots = {review.evidence for review in ledger.list_reviews()}
     bundles = set()
@@ -68,31 +157,27 @@ def reachable(workshop: Workshop) -> set[str]:
         for row in ledger.versions(model):
             roots |= {row.value, row.evaluation, row.candidate, row.compared_with or row.value}
             bundles.add(row.bundle)
-    needed = ledger.live_artifacts() | ledger.kept_code() | roots | bundles
+    return {
+        *ledger.kept_artifacts(runs),
+        *ledger.kept_code(runs),
+        *roots,
+        *bundles,
+        *_parts_of(workshop, roots),
+        *_snapshots_of(workshop, bundles),
+    }
+
+
+def _parts_of(workshop: Workshop, roots: Iterable[str]) -> Iterator[str]:
+    """Yield what the manifests of values name; nothing where one is gone, or is no manifest."""
     for root in roots:
-        needed |= _parts_of(workshop, root)
+        with suppress(StoreError):
+            yield from workshop.codec.blobs(workshop.artifacts.read(root))
+
+
+def _snapshots_of(workshop: Workshop, bundles: Iterable[str]) -> Iterator[str]:
+    """Yield the code of bundles; a torn one has none: `raypipe doctor --verify` says so."""
     for bundle in bundles:
-        needed |= _snapshot_of(workshop, bundle)
-    return needed
-
-
-def _parts_of(workshop: Workshop, root: str) -> frozenset[str]:
-    """Return what the manifest of a value names; nothing where it is gone."""
-    try:
-        return workshop.codec.blobs(workshop.artifacts.read(root))
-    except StoreError:
-        return frozenset()
-
-
-def _snapshot_of(workshop: Workshop, bundle: str) -> set[str]:
-    import json
-
-    try:
-        described = json.loads((workshop.artifacts.path(bundle) / "bundle.json").read_text())
-    except (StoreError, OSError, ValueError):  # a torn bundle: `raypipe doctor --verify` says so
-        return set()
-    return {described["code"]} if described.get("code") else set()
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        with suppress(StoreError, OSError, ValueError):
+            described = json.loads((workshop.artifacts.path(bundle) / "bundle.json").read_text())
+            if described.get("code"):
+                yield described["code"]

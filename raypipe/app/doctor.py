@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from raypipe.app.assemble import Workshop
 from raypipe.app.look import look
-from raypipe.errors import RaypipeError
+from raypipe.errors import RaypipeError, StoreError
+from raypipe.store.ledger import SqlLedger
+from raypipe.store.ledger_place import ledger_of
 from raypipe.store.segments import reading as segments
 
 NEEDED = ("ray", "torch", "pyarrow", "pydantic", "safetensors", "altair", "vl-convert-python")
@@ -40,17 +43,40 @@ def doctor(home: Path | None) -> list[Check]:
 
 
 def verify(home: Path | None) -> list[Check]:
-    """Read every artifact of the home and its request log, and say what is not what it was."""
+    """Read every artifact of the home and its request log, and say what is not what it was.
+
+    Results with an artifact that is torn or gone go out of use, so that the next run makes them
+    anew.
+    """
     workshop = look(home)
     artifacts = workshop.artifacts
-    torn = [stat.digest for stat in artifacts.list() if not artifacts.verify(stat.digest)]
+    live = workshop.ledger.live_artifacts()  # before the look: what is recorded later is there
+    found = set(artifacts.list())
+    torn = {digest for digest in found if not artifacts.verify(digest)}
+    gone = live - found
+    lost = [(digest, "torn") for digest in sorted(torn)] + [(d, "gone") for d in sorted(gone)]
     checks = [
-        Check(name=f"artifact {digest[:12]}", ok=False, detail="torn: the next run makes it anew")
-        for digest in sorted(torn)
+        Check(
+            name=f"artifact {digest[:12]}", ok=False, detail=f"{how}: {_give_up(workshop, digest)}"
+        )
+        for digest, how in lost
     ]
-    count = sum(1 for _ in artifacts.list())
-    checks = checks or [Check(name="artifacts", ok=True, detail=f"{count:,}, all whole")]
+    checks = checks or [Check(name="artifacts", ok=True, detail=f"{len(found):,}, all whole")]
     return [*checks, *_request_log(workshop.paths.requests)]
+
+
+def _give_up(workshop: Workshop, digest: str) -> str:
+    """Take the results that an artifact is a part of out of use; return what follows."""
+    keys = workshop.ledger.live_keys(digest)
+    if not keys:
+        return "no live result needs it"
+    try:
+        ledger = SqlLedger.open(ledger_of(workshop.paths, None, write=True))
+        for key in keys:
+            ledger.supersede(key, "lost artifact")
+    except StoreError as error:
+        return f"its result is still in use: {error}"
+    return "the next run makes it anew"
 
 
 def _request_log(folder: Path) -> list[Check]:

@@ -497,5 +497,5 @@ def _is_json(value: Any) -> bool:
 
 
 def _where(value: Any, digest: str, workshop: Workshop) -> Json:
-    path = value if isinstance(value, Path) else workshop.paths.artifacts / digest
+    path = value if isinstance(value, Path) else workshop.artifacts.where(digest)
     return {"type": type(value).__name__, "digest": digest, "path": str(path)}

@@ -1,11 +1,27 @@
 """Where what lasts is kept, and for how long."""
 
+import re
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field
 
 from raypipe.config.base import BaseConfig, Secret
+
+_PLACE = re.compile(r"(s3|gs|file)://[^?#\s]+")
+
+
+def _as_place(text: str) -> str:
+    _without_secrets(text)
+    if not _PLACE.fullmatch(text):
+        raise ValueError(f"{text!r} names no place; write s3://BUCKET/PREFIX")
+    return text.rstrip("/")
+
+
+def _without_secrets(text: str) -> str:
+    if "@" in text:
+        raise ValueError("it holds credentials, and settings are kept; use store.access_key")
+    return text
 
 
 def _as_ledger(text: str) -> str:
@@ -44,7 +60,7 @@ class KeepConfig(BaseConfig):
 
 
 class StoreConfig(BaseConfig):
-    """Settings of the home. A home that was bound to a ledger keeps it."""
+    """Settings of the home. A home that was bound to a ledger or a bucket keeps it."""
 
     ledger: Annotated[str, AfterValidator(_as_ledger)] | None = None
     """URL of a Postgres (15 or later) that several machines share: postgresql://USER@HOST/DATABASE.
@@ -57,6 +73,30 @@ class StoreConfig(BaseConfig):
 
     keep: KeepConfig = KeepConfig()
     """How long what grows is kept."""
+
+    artifacts: Annotated[str, AfterValidator(_as_place)] | None = None
+    """Where artifacts are kept, such as s3://BUCKET/PREFIX; no other home may use that prefix.
+
+    None: what RAYPIPE_ARTIFACTS in the environment says, or a folder in the home.
+    """
+
+    endpoint_override: Annotated[str, AfterValidator(_without_secrets)] | None = None
+    """Address of an S3 service that is not Amazon's, such as http://127.0.0.1:9000."""
+
+    region: str | None = None
+    """Region of the bucket; None: what AWS_REGION says, or the bucket itself."""
+
+    access_key: Secret | None = None
+    """Access key, named by its variable; None: what S3's own clients find (variables, profile)."""
+
+    secret_key: Secret | None = None
+    """Secret key, named by its variable."""
+
+    session_token: Secret | None = None
+    """Session token, named by its variable."""
+
+    cache: int = Field(20 * 2**30, ge=2**20)
+    """Bytes of copies of artifacts in a bucket; the oldest go first, and none that is in use."""
 
     lapse: float | None = Field(None, gt=0, le=86_400)
     """Seconds after which others go on without a process that holds a claim and does not move.

@@ -55,6 +55,10 @@ class Artifacts(Protocol):
         """
         ...
 
+    def returned(self, stat: ArtifactStat) -> bool:
+        """Say whether what `path` gave is still as it was published; else it is taken away."""
+        ...
+
     def stat(self, digest: str) -> ArtifactStat:
         """Return what an artifact looks like now; OSError if it is gone."""
         ...

@@ -238,8 +238,7 @@ class _Handed:
         """Return where a file or folder lies; StoreError if it is not as it was published."""
         path = self._artifacts.path(digest)
         stat = self._known.get(digest) or self._artifacts.stat(digest)
-        if not self._artifacts.intact(stat):
-            self._artifacts.remove(digest)
+        if not self._artifacts.returned(stat):
             raise StoreError(
                 f"{path.name!r} ({digest[:12]}) was changed after it was published",
                 hint="a step wrote into what it was given; run again: it is made anew",
@@ -249,9 +248,8 @@ class _Handed:
 
     def check(self, call: StepCall) -> None:
         """Raise StepFailed if what the call was given has changed, and let nobody else have it."""
-        for digest, (path, before) in self._given.items():
-            if not self._artifacts.intact(before):
-                self._artifacts.remove(digest)
+        for path, before in self._given.values():
+            if not self._artifacts.returned(before):
                 raise StepFailed(
                     f"step {call.step!r} changed {path.name!r}, which it was given",
                     step=call.step,

@@ -1,7 +1,7 @@
 """Files and folders as content: listed, digested, copied durably; modes and links do not count."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from io import BufferedWriter
 from pathlib import Path
@@ -16,9 +16,11 @@ def digest_path(path: Path) -> str:
     """Return the digest of a file's bytes, or of a folder's files by their relative paths."""
     try:
         if not path.is_dir():
-            return _of_file(_digest_file(path))
+            return digest_of_file(digest_file(path))
         files = dict(entries(path))
-        return _of_folder({n: None if f is None else _digest_file(f) for n, f in files.items()})
+        return digest_of_folder(
+            {n: None if f is None else digest_file(f) for n, f in files.items()}
+        )
     except OSError as error:
         raise _unreadable(error) from error
 
@@ -26,7 +28,7 @@ def digest_path(path: Path) -> str:
 def copy_path(source: Path, target: Path) -> str:
     """Copy a file or folder durably; return the digest of what was copied."""
     if not source.is_dir():
-        return _of_file(_copy_file(source, target))
+        return digest_of_file(_copy_file(source, target))
     target.mkdir()
     copied: dict[str, str | None] = {}
     for name, file in entries(source):
@@ -35,7 +37,7 @@ def copy_path(source: Path, target: Path) -> str:
         copied[name] = _copy_file(file, place) if file else None
     for folder, _, _ in os.walk(target):
         sync_folder(Path(folder))
-    return _of_folder(copied)
+    return digest_of_folder(copied)
 
 
 def entries(folder: Path) -> Iterator[tuple[str, Path | None]]:
@@ -77,16 +79,19 @@ def _check_link(path: Path, root: Path, name: str) -> None:
         raise StoreError(f"{name!r} in {root.name!r} is a link to nothing", hint="remove it")
 
 
-def _of_file(digest: str) -> str:
+def digest_of_file(digest: str) -> str:
+    """Return the digest of a file as an artifact, from that of its bytes."""
     return digest_bytes(b"file\n" + digest.encode())
 
 
-def _of_folder(digests: dict[str, str | None]) -> str:
+def digest_of_folder(digests: Mapping[str, str | None]) -> str:
+    """Return the digest of a folder, from those of its files' bytes; None: an empty folder."""
     lines = (os.fsencode(name) + b"\0" + (digests[name] or "").encode() for name in sorted(digests))
     return digest_bytes(b"folder\n" + b"\n".join(lines))
 
 
-def _digest_file(file: Path) -> str:
+def digest_file(file: Path) -> str:
+    """Return the digest of a file's bytes."""
     digest = blake2b(digest_size=32)
     with file.open("rb") as opened:
         while chunk := opened.read(CHUNK):
@@ -100,7 +105,7 @@ def _copy_file(source: Path, target: Path) -> str:
         while chunk := reader.read(CHUNK):
             digest.update(chunk)
             writer.write(chunk)
-        _seal(writer)
+        seal(writer)
     return digest.hexdigest()
 
 
@@ -108,10 +113,11 @@ def write_file(target: Path, data: bytes) -> None:
     """Write a new file durably; it is read-only from then on."""
     with target.open("xb") as writer:
         writer.write(data)
-        _seal(writer)
+        seal(writer)
 
 
-def _seal(writer: BufferedWriter) -> None:
+def seal(writer: BufferedWriter) -> None:
+    """Make a file that was written durable, and read-only from then on."""
     writer.flush()
     os.fchmod(writer.fileno(), 0o444)
     os.fsync(writer.fileno())

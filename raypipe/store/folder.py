@@ -5,8 +5,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING
@@ -16,8 +17,21 @@ from raypipe.engine.ports import Artifacts
 from raypipe.engine.records import ArtifactStat
 from raypipe.errors import StoreError
 from raypipe.fault_points import fault_point
-from raypipe.store.content import copy_path, digest_path, sync_folder, write_file
+from raypipe.store.content import copy_path, digest_file, digest_path, sync_folder, write_file
 from raypipe.store.faults import disk_faults
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """What lies in a store and is no artifact, nor a part of one that is needed."""
+
+    name: str
+    key: str
+    """Where it lies."""
+    size: int
+    written: bool = False
+    """Whether somebody may be writing it, so that it is left over only if nobody writes."""
+
 
 STALE = 3600.0
 """Seconds after which what a writer left aside is taken for abandoned."""
@@ -31,8 +45,10 @@ class FolderArtifacts:
     under a digest of their own are a manifest, whose digest is that of its tree.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, note: Callable[[str], None] = lambda digest: None) -> None:
+        """`note` is told what is needed before it is looked for, so that nobody removes it."""
         self.folder = folder
+        self._note = note
         self._aside = folder / ".tmp"
         self._swept = False
         self._read: set[str] = set()
@@ -41,6 +57,7 @@ class FolderArtifacts:
         """Publish bytes; `digest` where it is that of a manifest's tree."""
         digest = digest or digest_bytes(data)
         target = self._place(digest)
+        self._note(digest)
         if not self.verify(digest):
             with self._faults(digest), self._written_aside() as aside:
                 write_file(aside, data)
@@ -52,37 +69,56 @@ class FolderArtifacts:
         """Publish a copy of a file or folder under its base name; only its content counts."""
         digest = digest_path(path)
         target = self._place(digest)
+        self._note(digest)
         if not self.verify(digest):
             with self._faults(digest), self._written_aside() as aside:
                 aside.mkdir()
-                copied = copy_path(path, aside / _base_name(path))
+                copied = copy_path(path, aside / base_name(path))
                 if copied != digest:
-                    raise _changed(path)
+                    raise changed(path)
                 sync_folder(aside)
                 fault_point("artifact.aside")
                 self._move_folder(aside, digest)
         return _stat_of(digest, target)
 
+    @contextmanager
+    def received(self, digest: str) -> Iterator[Path]:
+        """Publish what the body writes into a folder, one file or folder of that digest.
+
+        The body answers for the digest, and makes the files durable.
+        """
+        with self._faults(digest), self._written_aside() as aside:
+            aside.mkdir()
+            yield aside
+            for folder, _, _ in os.walk(aside):
+                sync_folder(Path(folder))
+            self._move_folder(aside, digest)
+
     def read(self, digest: str) -> bytes:
         """Return the bytes that were published; checked in full when first read."""
+        self._note(digest)
         try:
             data = self._place(digest).read_bytes()
         except OSError as error:
-            raise _lost(digest, error.strerror) from error
+            raise lost(digest, error.strerror) from error
         if digest not in self._read:
-            if not _is_of(data, digest):
-                raise _lost(digest, "its content is not what was published")
+            if not is_of(data, digest):
+                raise lost(digest, "its content is not what was published")
             self._read.add(digest)
         return data
 
     def path(self, digest: str) -> Path:
         """Return the copy of a published file or folder."""
+        self._note(digest)
+        return self._entry(digest)
+
+    def _entry(self, digest: str) -> Path:
         try:
             (entry,) = self._place(digest).iterdir()
         except OSError as error:
-            raise _lost(digest, error.strerror) from error
+            raise lost(digest, error.strerror) from error
         except ValueError as error:
-            raise _lost(digest, "its folder does not hold one entry") from error
+            raise lost(digest, "its folder does not hold one entry") from error
         return entry
 
     def stat(self, digest: str) -> ArtifactStat:
@@ -92,6 +128,7 @@ class FolderArtifacts:
     def intact(self, stat: ArtifactStat) -> bool:
         """Say whether an artifact is whole: its size and time are as recorded, or its digest is."""
         target = self._place(stat.digest)
+        self._note(stat.digest)
         try:
             if _stat_of(stat.digest, target) == stat:
                 return True
@@ -102,23 +139,41 @@ class FolderArtifacts:
             _set_time(target, stat.mtime_ns)
         return whole
 
+    def returned(self, stat: ArtifactStat) -> bool:
+        """Say whether what `path` gave is still as it was published; else it is taken away."""
+        if self.intact(stat):
+            return True
+        self.remove(stat.digest)
+        return False
+
     def verify(self, digest: str) -> bool:
         """Say whether what lies under a digest has that digest; reads all of it."""
         target = self._place(digest)
         try:
             if target.is_dir():
-                return digest_path(self.path(digest)) == digest
-            return _is_of(target.read_bytes(), digest)
+                return digest_path(self._entry(digest)) == digest
+            return digest_file(target) == digest or is_of(target.read_bytes(), digest)
         except (OSError, StoreError):
             return False
 
-    def list(self) -> Iterator[ArtifactStat]:
-        """Yield every artifact, in no order."""
+    def list(self) -> Iterator[str]:
+        """Yield the digest of every artifact, in no order."""
         if self.folder.is_dir():
             for entry in self.folder.iterdir():
                 if not entry.name.startswith("."):
-                    with suppress(FileNotFoundError):
-                        yield _stat_of(entry.name, entry)
+                    yield entry.name
+
+    def leftovers(self, needed: Container[str]) -> Iterator[Leftover]:
+        """Yield what writers have aside."""
+        for entry in self._aside.iterdir() if self._aside.is_dir() else ():
+            with suppress(OSError):
+                fresh = time.time() - _newest(entry) <= STALE
+                size, name = _size_of(entry), entry.name
+                yield Leftover(name=name, key=name, size=size, written=fresh)
+
+    def discard(self, leftover: Leftover) -> None:
+        """Remove what a crashed writer left."""
+        _discard(self._aside / leftover.key)
 
     def remove(self, digest: str) -> None:
         """Remove an artifact; one that is not there is no error."""
@@ -135,6 +190,10 @@ class FolderArtifacts:
         if not digest.isalnum():
             raise StoreError(f"{digest!r} is no digest")
         return self.folder / digest
+
+    def where(self, digest: str) -> str:
+        """Say where an artifact is, for people."""
+        return str(self._place(digest))
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -188,12 +247,13 @@ class FolderArtifacts:
         return disk_faults(f"artifact {digest[:12]} cannot be written in {str(self.folder)!r}")
 
 
-def _base_name(path: Path) -> str:
+def base_name(path: Path) -> str:
     """Return the last part of a path; of `.` and `..`, that of the folder they name."""
     return path.name if path.name not in {"", ".."} else path.resolve().name or "root"
 
 
-def _is_of(data: bytes, digest: str) -> bool:
+def is_of(data: bytes, digest: str) -> bool:
+    """Say whether bytes, perhaps a manifest, have a digest."""
     return digest_bytes(data) == digest or _manifest_digest(data) == digest
 
 
@@ -202,6 +262,11 @@ def _manifest_digest(data: bytes) -> str | None:
         return digest_tree(json.loads(data))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _size_of(path: Path) -> int:
+    inside = (path, *(_entries(path) if path.is_dir() else ()))
+    return sum(entry.stat().st_size for entry in inside if entry.is_file())
 
 
 def _stat_of(digest: str, target: Path) -> ArtifactStat:
@@ -250,14 +315,16 @@ def _discard(aside: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _lost(digest: str, why: str | None) -> StoreError:
+def lost(digest: str, why: str | None) -> StoreError:
+    """Return what is said of an artifact that is not there, or is not what it was."""
     return StoreError(
         f"artifact {digest[:12]} is gone or torn: {why}",
         hint="run again: what is lost is made anew",
     )
 
 
-def _changed(path: Path) -> StoreError:
+def changed(path: Path) -> StoreError:
+    """Return what is said of a file or folder that something writes to while it is copied."""
     return StoreError(
         f"{str(path)!r} changed while it was copied",
         hint="run again when nothing writes to it; a step should return a path of its own",

@@ -222,10 +222,14 @@ class SqlLedger:
                 told = dump({**loads(row["record"]), "code": code})
                 self._db.do("set_run_record", id=run, record=told)
 
-    def kept_code(self) -> set[str]:
-        """Return the digests of all snapshots that runs used."""
-        codes = (loads(row["record"]).get("code") for row in self._db.all("runs_with_code"))
-        return {code for code in codes if code}
+    def kept_code(self, runs: int) -> set[str]:
+        """Return the digests of the snapshots that the newest runs of each pipeline used."""
+        kept = self._db.all("records_of_newest", runs=runs)
+        return {code for row in kept if (code := loads(row["record"]).get("code"))}
+
+    def run_ids(self) -> set[str]:
+        """Return the ids of all runs."""
+        return {row["id"] for row in self._db.all("run_ids")}
 
     def newest_runs(self, each: int) -> list[RunRecord]:
         """Return the newest runs of each pipeline."""
@@ -345,6 +349,14 @@ class SqlLedger:
     def live_artifacts(self) -> set[str]:
         """Return the digests of all artifacts that live results are made of."""
         return {row["digest"] for row in self._db.all("live_artifacts")}
+
+    def kept_artifacts(self, runs: int) -> set[str]:
+        """Return what live results are made of, and what the newest runs of each pipeline used."""
+        return {row["digest"] for row in self._db.all("kept_artifacts", runs=runs)}
+
+    def live_keys(self, digest: str) -> list[str]:
+        """Return the keys whose live results are made of an artifact."""
+        return [row["key"] for row in self._db.all("live_keys", digest=digest)]
 
     def _insert(self, result: Result) -> Result:
         number = self._db.insert(

@@ -26,6 +26,26 @@ class HomePaths:
         return self.home / "artifacts"
 
     @property
+    def bound_artifacts(self) -> Path:
+        """Which bucket the artifacts are in, if it is not this folder."""
+        return self.home / "artifacts.json"
+
+    @property
+    def identity(self) -> Path:
+        """What tells this home from others, for a bucket's prefix belongs to one."""
+        return self.home / "identity"
+
+    @property
+    def cache(self) -> Path:
+        """Copies of artifacts that are in a bucket."""
+        return self.home / "cache"
+
+    @property
+    def uses(self) -> Path:
+        """What runs that are under way need, noted by themselves."""
+        return self.home / "uses"
+
+    @property
     def versions(self) -> Path:
         """Local repositories of versioned data."""
         return self.home / "versions"

@@ -22,8 +22,10 @@ SELECT record FROM runs WHERE id = :id;
 -- set_run_record: more is known of a run
 UPDATE runs SET record = :record WHERE id = :id;
 
--- runs_with_code: every run that used a snapshot of code
-SELECT record FROM runs WHERE record LIKE '%"code":"%';
+-- records_of_newest: the newest runs of each pipeline
+WITH newest AS (
+    SELECT record, row_number() OVER (PARTITION BY project, pipeline ORDER BY created DESC, id DESC) AS place FROM runs
+) SELECT record FROM newest WHERE place <= :runs;
 
 -- list_runs_of: the newest runs of a project
 SELECT * FROM runs WHERE project = :project ORDER BY created DESC, id DESC LIMIT :limit;
@@ -220,6 +222,27 @@ SELECT count(*) AS looks FROM looks WHERE dataset = :dataset;
 
 -- live_artifacts: every artifact that a live result is made of
 SELECT DISTINCT digest FROM result_artifacts JOIN results ON results.id = result WHERE live = 1;
+
+-- run_ids: all runs
+SELECT id FROM runs;
+
+-- kept_artifacts: what live results, and the results that the newest runs of each pipeline made or used, are made of
+WITH newest AS (
+    SELECT id, row_number() OVER (PARTITION BY project, pipeline ORDER BY created DESC, id DESC) AS place FROM runs
+), kept AS (SELECT id FROM newest WHERE place <= :runs)
+SELECT digest FROM result_artifacts JOIN results ON results.id = result WHERE live = 1
+UNION
+SELECT digest FROM kept
+JOIN results ON results.run = kept.id
+JOIN result_artifacts ON result_artifacts.result = results.id
+UNION
+SELECT digest FROM kept
+JOIN run_steps ON run_steps.run = kept.id
+JOIN results ON results.key = run_steps.key AND run_steps.state LIKE '%' || results.root || '%'
+JOIN result_artifacts ON result_artifacts.result = results.id;
+
+-- live_keys: keys whose live results are made of an artifact
+SELECT key FROM results JOIN result_artifacts ON results.id = result WHERE digest = :digest AND live = 1;
 
 -- add_route: how a model's requests are divided from now on
 INSERT INTO routes (model, shares, actor, time) VALUES (:model, :shares, :actor, :time);

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,13 +18,16 @@ EVENTS = "events.jsonl"
 class FolderScratch:
     """Scratch folders in one folder, named by keys."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, note: Callable[[str], None] = lambda name: None) -> None:
+        """`note` is told of a folder before it is made, so that nobody removes it."""
         self._folder = folder
+        self._note = note
 
     def make(self, keys: tuple[str, ...]) -> Path:
         """Make the folder of a key, or of those of a batch; what is in it already stays."""
         name = keys[0] if len(keys) == 1 else digest_bytes(" ".join(keys).encode())
         folder = self._folder / name[:32]
+        self._note(noted(folder.name))
         with disk_faults(f"the scratch folder {str(folder)!r} cannot be made"):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -50,6 +53,11 @@ class FolderScratch:
     def drop(self, folder: Path) -> None:
         """Remove a folder and what is in it."""
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def noted(name: str) -> str:
+    """Return what is noted of a folder that is in use."""
+    return f"scratch {name}"
 
 
 def _parse(text: bytes) -> Iterator[Json]:

@@ -1,35 +1,52 @@
 """What every artifact store promises: whole or not at all, found by content, never changed."""
 
+import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from raypipe.engine.digest import digest_bytes, digest_tree
 from raypipe.engine.records import ArtifactStat
 from raypipe.errors import StoreError
-from raypipe.store.folder import FolderArtifacts, digest_path
+from raypipe.store.content import digest_path
+from tests.shelves import FolderShelf, Shelf, lakefs_objects, local_objects
 
-STORES = {"folder": lambda tmp_path: FolderArtifacts(tmp_path / "artifacts")}
+SHELVES: dict[str, Callable[[Path, Any], Shelf]] = {
+    "folder": lambda place, request: FolderShelf(place),
+    "objects": lambda place, request: local_objects(place),
+    "lakefs": lambda place, request: lakefs_objects(
+        place, request.getfixturevalue("lakefs_server")
+    ),
+}
+ON_DISK = ["folder", "objects"]
 
 LARGE = os.urandom(300_000)
 
 
-@pytest.fixture(params=STORES)
-def open_store(request, tmp_path) -> Callable[[], FolderArtifacts]:
-    """Opens the same store again each time, as another process would."""
-    return lambda: STORES[request.param](tmp_path)
+@pytest.fixture(params=SHELVES)
+def shelf(request, tmp_path) -> Shelf:
+    place = tmp_path / "shelf"
+    place.mkdir()
+    return SHELVES[request.param](place, request)
 
 
 @pytest.fixture
-def store(open_store) -> FolderArtifacts:
+def open_store(shelf) -> Any:
+    """Opens the same store again each time, as another process would."""
+    return shelf.open
+
+
+@pytest.fixture
+def store(open_store) -> Any:
     return open_store()
 
 
@@ -56,7 +73,7 @@ def test_bytes_come_back_as_they_were(store, open_store, data):
 def test_publishing_what_is_there_changes_nothing(store, open_store):
     first = store.put_bytes(LARGE)
     assert open_store().put_bytes(LARGE) == first
-    assert list(store.list()) == [first]
+    assert list(store.list()) == [first.digest]
 
 
 def test_a_manifest_is_published_under_the_digest_of_its_tree(store, open_store):
@@ -176,25 +193,6 @@ def published(store, model) -> list[ArtifactStat]:
     ]
 
 
-def largest_file(store, stat) -> Path:
-    target = store.folder / stat.digest
-    files = [file for file in target.rglob("*") if file.is_file()] or [target]
-    return max(files, key=lambda file: file.stat().st_size)
-
-
-def tear(store, stat, how: str) -> None:
-    file = largest_file(store, stat)
-    file.chmod(0o644)
-    content = bytearray(file.read_bytes())
-    if how == "truncated":
-        file.write_bytes(content[: len(content) // 2])
-    elif how == "flipped":
-        content[0] ^= 0xFF
-        file.write_bytes(content)
-    else:
-        file.unlink()
-
-
 KINDS = ["bytes", "manifest", "file", "folder"]
 TEARS = ["truncated", "flipped", "gone"]
 
@@ -205,17 +203,19 @@ def test_what_was_published_is_intact(store, open_store, model):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", TEARS)
-def test_a_torn_artifact_is_found_out(store, model, kind, how):
+def test_a_torn_artifact_is_found_out(shelf, store, model, kind, how):
     stat = published(store, model)[KINDS.index(kind)]
-    tear(store, stat, how)
+    shelf.tear(stat, how)
     assert not store.intact(stat)
+    assert not shelf.open(elsewhere=True).intact(stat)
+    assert not store.verify(stat.digest)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", TEARS)
-def test_publishing_again_mends_a_torn_artifact(store, open_store, model, kind, how):
+def test_publishing_again_mends_a_torn_artifact(shelf, store, open_store, model, kind, how):
     stat = published(store, model)[KINDS.index(kind)]
-    tear(store, stat, how)
+    shelf.tear(stat, how)
     again = published(open_store(), model)[KINDS.index(kind)]
     assert again.digest == stat.digest
     assert again.size == stat.size
@@ -223,20 +223,23 @@ def test_publishing_again_mends_a_torn_artifact(store, open_store, model, kind, 
 
 
 @pytest.mark.parametrize("how", TEARS)
-def test_torn_bytes_are_an_error_when_they_are_read(store, open_store, how):
+def test_torn_bytes_are_an_error_when_they_are_read(shelf, store, open_store, how):
     stat = store.put_bytes(LARGE)
-    tear(store, stat, how)
+    shelf.tear(stat, how)
     with pytest.raises(StoreError, match="gone or torn"):
         open_store().read(stat.digest)
 
 
-def test_a_whole_artifact_whose_time_differs_is_intact_and_not_read_twice(store, model):
+def test_a_whole_artifact_that_looks_different_is_intact_and_not_read_twice(
+    shelf, store, open_store, model, monkeypatch
+):
     """A home that was copied is read once in full, not at every plan."""
     for stat in published(store, model):
-        file = largest_file(store, stat)
-        os.utime(file, ns=(1, stat.mtime_ns + 5_000_000_000))
+        shelf.touch(stat)
         assert store.intact(stat)
-        assert file.stat().st_mtime_ns == stat.mtime_ns
+        again = open_store()
+        monkeypatch.setattr(again, "verify", lambda digest: pytest.fail("it is read again"))
+        assert again.intact(stat)
 
 
 def test_an_artifact_that_was_removed_is_gone(store, model):
@@ -254,29 +257,36 @@ def test_a_folder_with_what_is_no_file_is_an_error_and_leaves_nothing(store, mod
     assert not list(store.list())
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_with_a_next_step(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match="cannot be written") as failed:
-        FolderArtifacts(tmp_path / "file" / "artifacts").put_bytes(b"x")
+@pytest.mark.parametrize("shelf", ON_DISK, indirect=True)
+def test_a_folder_that_cannot_be_made_is_an_error_with_a_next_step(shelf, store):
+    shutil.rmtree(shelf.place)
+    shelf.place.write_text("in the way")
+    with pytest.raises(StoreError) as failed:
+        store.put_bytes(b"x")
     assert failed.value.hint
 
 
-def test_a_disk_that_is_full_is_an_error_with_a_next_step_and_leaves_nothing(store):
+@contextlib.contextmanager
+def largest_files_of(size: int):
     """A limit on a file's size is what a test can set; the disk says the same by another number."""
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
-        with pytest.raises(StoreError, match="cannot be written") as failed:
-            store.put_bytes(LARGE)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
+
+
+@pytest.mark.parametrize("shelf", ON_DISK, indirect=True)
+@pytest.mark.parametrize("kind", ["bytes", "folder"])
+def test_a_disk_that_is_full_is_an_error_with_a_next_step_and_leaves_nothing(store, model, kind):
+    with largest_files_of(100_000), pytest.raises(StoreError) as failed:
+        store.put_bytes(LARGE) if kind == "bytes" else store.put_path(model)
     assert failed.value.hint
     assert not list(store.list())
-    assert not list((store.folder / ".tmp").iterdir())
+    assert not list(store.leftovers(()))
 
 
 # --- many writers, and dead ones ----------------------------------------------------------------
@@ -284,31 +294,21 @@ def test_a_disk_that_is_full_is_an_error_with_a_next_step_and_leaves_nothing(sto
 WRITER = """
 import sys
 from pathlib import Path
+from pyarrow.fs import LocalFileSystem, S3FileSystem
+from raypipe.store.bucket import Bucket
+from raypipe.store.cache import Cache
 from raypipe.store.folder import FolderArtifacts
-print(FolderArtifacts(Path(sys.argv[1])).put_path(Path(sys.argv[2])).digest)
+from raypipe.store.objects import ObjectArtifacts
 """
 
 
-def start_writer(store, path: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", WRITER, str(store.folder), str(path)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def start_writer(shelf: Shelf, path: Path) -> "subprocess.Popen[str]":
+    code = f"{WRITER}print({shelf.code}.put_path(Path(sys.argv[1])).digest)"
+    return subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True)
 
 
-def test_a_second_writer_leaves_what_the_first_published_where_it_is(
-    store, open_store, model, monkeypatch
-):
-    """Else a reader of the first would look for it in the moment that it is gone."""
-    late = open_store()
-    looked_before = iter([False])
-    monkeypatch.setattr(late, "verify", lambda digest: next(looked_before, True))
-
-    first = store.path(store.put_path(model).digest).stat().st_ino
-
-    assert late.path(late.put_path(model).digest).stat().st_ino == first
-
-
-def test_processes_that_publish_the_same_at_once_all_succeed(store, model):
-    writers = [start_writer(store, model) for _ in range(3)]
+def test_processes_that_publish_the_same_at_once_all_succeed(shelf, store, model):
+    writers = [start_writer(shelf, model) for _ in range(3)]
     said = {writer.communicate()[0].strip() for writer in writers}
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     assert said == {digest_path(model)}
@@ -317,66 +317,74 @@ def test_processes_that_publish_the_same_at_once_all_succeed(store, model):
 
 
 def test_a_writer_that_is_killed_publishes_nothing_and_the_next_one_succeeds(
-    store, open_store, tmp_path
+    shelf, store, open_store, tmp_path, wait_until
 ):
     many = tmp_path / "many"
     many.mkdir()
-    for number in range(400):
-        (many / f"{number}.txt").write_text(str(number))
-    writer = start_writer(store, many)
-    deadline = time.monotonic() + 30
-    while not list(store.folder.glob(".tmp/*/many/*.txt")):
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    for number in range(20):
+        (many / f"{number}.bin").write_bytes(os.urandom(2_000_000))
+    writer = start_writer(shelf, many)
+    wait_until(shelf.is_begun)
     writer.kill()
     writer.communicate()
 
     assert not list(store.list())
     stat = open_store().put_path(many)
     assert store.verify(stat.digest)
-
-
-@pytest.mark.parametrize(("age", "left"), [(7200, False), (60, True)])
-def test_what_a_dead_writer_left_is_removed_after_an_hour(store, open_store, age, left):
-    store.put_bytes(b"x")
-    leftover = store.folder / ".tmp" / "1-dead"
-    leftover.mkdir()
-    (leftover / "half").write_bytes(b"ha")
-    then = time.time() - age
-    for path in (leftover / "half", leftover):
-        os.utime(path, (then, then))
-    open_store().put_bytes(b"y")
-    assert leftover.exists() is left
-
-
-def test_a_long_copy_that_is_still_written_is_not_taken_for_dead(store, open_store):
-    store.put_bytes(b"x")
-    busy = store.folder / ".tmp" / "1-busy"
-    busy.mkdir()
-    (busy / "large").write_bytes(b"half of it")
-    then = time.time() - 7200
-    os.utime(busy, (then, then))
-    open_store().put_bytes(b"y")
-    assert busy.exists()
+    assert digest_path(store.path(stat.digest)) == stat.digest
 
 
 def test_a_source_that_changes_while_it_is_copied_is_an_error(store, model, monkeypatch):
     """The source is digested first, then copied; both must have seen the same."""
-    from raypipe.store import folder
 
-    def copy_of_a_changing_file(source: Path, target: Path) -> str:
-        source.write_text("it changed meanwhile")
-        return copy(source, target)
+    def digest_of_a_changing_file(path: Path) -> str:
+        digest = digest_path(path)
+        path.write_text("it changed meanwhile")
+        return digest
 
-    copy = folder.copy_path
-    monkeypatch.setattr(folder, "copy_path", copy_of_a_changing_file)
+    module = sys.modules[type(store).__module__]
+    monkeypatch.setattr(module, "digest_path", digest_of_a_changing_file)
     with pytest.raises(StoreError, match="changed while it was copied"):
         store.put_path(model / "card.md")
     assert not list(store.list())
 
 
-def test_looking_at_a_store_that_is_not_there_makes_nothing(tmp_path):
-    store = FolderArtifacts(tmp_path / "artifacts")
+@pytest.mark.parametrize("shelf", ON_DISK, indirect=True)
+def test_looking_at_a_store_that_is_not_there_makes_nothing(shelf, store):
     assert not list(store.list())
     assert not store.intact(ArtifactStat(digest="0" * 64, size=1, mtime_ns=1))
-    assert not (tmp_path / "artifacts").exists()
+    assert not list(shelf.place.rglob("*"))
+
+
+# --- large and small files together -------------------------------------------------------------
+
+
+def test_a_folder_of_large_and_small_files_comes_back_as_it_was(shelf, store, tmp_path):
+    """Large files are cut and small ones put together, where they are kept as objects."""
+    folder = tmp_path / "mixed"
+    (folder / "small").mkdir(parents=True)
+    for number in range(300):
+        (folder / "small" / f"{number}.bin").write_bytes(os.urandom(number * 300))
+    (folder / "empty.bin").touch()
+    (folder / "large.bin").write_bytes(os.urandom(20_000_000))
+    shutil.copy(folder / "large.bin", folder / "twin.bin")
+    shutil.copy(folder / "small" / "200.bin", folder / "small" / "twin.bin")
+
+    stat = store.put_path(folder)
+    copy = shelf.open(elsewhere=True).path(stat.digest)
+
+    assert stat.digest == digest_path(folder) == digest_path(copy)
+    files = {file.relative_to(copy): file.read_bytes() for file in copy.rglob("*.bin")}
+    assert files == {f.relative_to(folder): f.read_bytes() for f in folder.rglob("*.bin")}
+    assert stat.size == sum(file.stat().st_size for file in folder.rglob("*.bin"))
+
+
+def test_a_copy_that_was_changed_is_told_and_not_given_again(store, model):
+    stat = store.put_path(model)
+    copy = store.path(stat.digest)
+    assert store.returned(stat)
+    (copy / "card.md").chmod(0o644)
+    (copy / "card.md").write_text("changed by a step")
+    assert not store.returned(stat)
+    store.put_path(model)
+    assert (store.path(stat.digest) / "card.md").read_text() == "a model"

@@ -102,7 +102,7 @@ def unit_tests(folder: str) -> Iterator[Path]:
     return (ROOT / "tests" / "unit" / folder).rglob("test_*.py")
 
 
-COMMANDS = [ROOT / "scripts" / name for name in ("quickstart", "test", "check", "bench")]
+COMMANDS = [ROOT / "scripts" / name for name in ("quickstart", "test", "check", "bench", "lakefs")]
 SHELL = [ROOT / ".ci/run", *COMMANDS]
 DRIVERS = [ROOT / "scripts" / name for name in ("run_cycle.py", "submit_cycle.py")]
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from raypipe.model.bundle import load_bundle
 from raypipe.model.predict import load_predictor
 from raypipe.runtime.imports import importing_from
-from raypipe.store.folder import FolderArtifacts
+from raypipe.store.artifacts import open_artifacts
 from raypipe.values.dataset import Shard
 from raypipe.values.hashing import canonical_text, row_hash
 from raypipe.values.split import SPLITS, split_of
@@ -36,8 +36,8 @@ class Work:
     """Folder of the champion's bundle."""
     groups: tuple[str, ...]
     slices: tuple[str, ...]
-    artifacts: Path | None
-    """Folder of the artifacts, which hold the code that the champion was trained with."""
+    home: Path | None
+    """The home, whose artifacts hold the code that the champion was trained with."""
     paths: tuple[str, ...] = ()
     """Folders that the project's modules are imported from."""
 
@@ -53,8 +53,8 @@ class Scorer:
         self.champion = load_bundle(work.champion, self._code) if work.champion else None
 
     def _code(self, digest: str) -> Path:
-        assert self.work.artifacts is not None
-        return FolderArtifacts(self.work.artifacts).path(digest)
+        assert self.work.home is not None
+        return open_artifacts(self.work.home).path(digest)
 
     def score(self, shard: Shard) -> pa.Table:
         """Return label, scores, group and slice values of the shard's analysis rows."""

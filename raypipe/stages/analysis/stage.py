@@ -37,7 +37,6 @@ def evaluate(
     """
     from raypipe.stages.analysis.evaluating import evaluate_scores
     from raypipe.stages.analysis.scoring import Work, score_here
-    from raypipe.store.paths import HomePaths
     from raypipe.values.split import rule_columns
 
     here = current()
@@ -49,7 +48,7 @@ def evaluate(
         champion=champion.bundle if champion else None,
         groups=settings.groups or rule_columns(rule),
         slices=settings.slices,
-        artifacts=HomePaths(here.home).artifacts if here.home else None,
+        home=here.home,
         paths=here.paths,
     )
     here.progress(0, 2, "scoring")

@@ -69,12 +69,11 @@ def expect(version: ModelVersion, profiles: SplitProfiles) -> Expected:
     """Score a sample of the rows that a version was trained on: what its answers should be like."""
     from raypipe.model.bundle import load_bundle
     from raypipe.stages.feedback.drifting import expected_of
-    from raypipe.store.folder import FolderArtifacts
-    from raypipe.store.paths import HomePaths
+    from raypipe.store.artifacts import artifacts_of_run
 
-    home = current().home
-    assert home is not None
-    loaded = load_bundle(version.bundle, FolderArtifacts(HomePaths(home).artifacts).path)
+    here = current()
+    assert here.home is not None
+    loaded = load_bundle(version.bundle, artifacts_of_run(here.home, here.run).path)
     return expected_of(loaded, profiles.train)
 
 

@@ -127,12 +127,10 @@ def _write_json(file: Path, data: Any) -> None:
 
 def _code_snapshot() -> str | None:
     """Keep the project's code, which rebuilds the module; return its digest. None outside a run."""
-    from raypipe.store.folder import FolderArtifacts
-    from raypipe.store.paths import HomePaths
+    from raypipe.store.artifacts import artifacts_of_run
     from raypipe.store.snapshot import snapshot_project
 
     context = current()
     if context.home is None or context.root is None:
         return None
-    artifacts = FolderArtifacts(HomePaths(context.home).artifacts)
-    return snapshot_project(context.root, artifacts)
+    return snapshot_project(context.root, artifacts_of_run(context.home, context.run))

@@ -407,10 +407,9 @@ class Gateway:
 
 
 def _artifacts(home: Path) -> Callable[[str], Path]:
-    from raypipe.store.folder import FolderArtifacts
-    from raypipe.store.paths import HomePaths
+    from raypipe.store.artifacts import open_artifacts
 
-    return FolderArtifacts(HomePaths(home).artifacts).path
+    return open_artifacts(home).path
 
 
 def _model(

@@ -1,0 +1,172 @@
+"""Cleaning takes what nothing needs, says so first, and is safe beside runs that are under way."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from raypipe.app.clean import clean
+from raypipe.app.doctor import verify
+from raypipe.app.look import look
+from raypipe.store.uses import Uses
+from tests.conftest import Project
+
+FLOW = """\
+import random
+from pathlib import Path
+
+from raypipe import pipeline, step
+from raypipe.engine.context import current
+
+
+@step(cache=False)
+def draw(who: str) -> list[bytes]:
+    return [bytes([random.randrange(4)]) * 5_000 for _ in range(2)]
+
+
+@step(cache=False)
+def write(drawn: list[bytes]) -> Path:
+    folder = current().scratch / "out"
+    folder.mkdir(exist_ok=True)
+    for number, content in enumerate(drawn):
+        (folder / f"{number}.bin").write_bytes(content)
+    return folder
+
+
+@step
+def size(folder: Path, drawn: list[bytes]) -> int:
+    return sum(len(file.read_bytes()) for file in folder.iterdir()) + len(drawn)
+
+
+@pipeline
+def flow(who: str = ""):
+    drawn = draw(who)
+    return {"size": size(write(drawn), drawn)}
+"""
+RUNNER = """
+import sys
+from pathlib import Path
+from raypipe.app.request import RunRequest
+from raypipe.app.run import run
+
+home, who = Path(sys.argv[1]), sys.argv[2]
+for _ in range(25):
+    request = RunRequest(target="flow.py", home=home, sets=(f"who={who}",))
+    outcome = run(request)
+    assert outcome.status == "succeeded", (outcome.failed, outcome.error)
+    assert outcome.values == {"size": 10_002}
+"""
+
+
+@pytest.fixture
+def flow(project: Project) -> Project:
+    project.write("flow.py", FLOW)
+    return project
+
+
+def start(project: Project, home: Path, who: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", RUNNER, home, who],
+        cwd=project.folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("kept", ["folder", "objects"])
+def test_cleaning_beside_runs_takes_nothing_that_they_need(
+    flow: Project, tmp_path, monkeypatch, kept: str
+) -> None:
+    """Each run's results replace those before, so that there is always something to remove.
+
+    What a run publishes is often there already, left by another run and needed by nobody.
+    """
+    home = tmp_path / "home"
+    if kept == "objects":
+        monkeypatch.setenv("RAYPIPE_ARTIFACTS", f"file://{tmp_path}/objects")
+    runners = [start(flow, home, who) for who in ("ann", "bob")]
+    removed = []
+    while any(runner.poll() is None for runner in runners):
+        removed.append(clean(home, dry_run=False, runs=0)["count"]) if home.is_dir() else None
+    for runner in runners:
+        _, err = runner.communicate()
+        assert runner.returncode == 0, err
+
+    assert sum(removed) > 20
+    clean(home, dry_run=False, runs=0)
+    assert all(check.ok for check in verify(home))
+    workshop = look(home)
+    assert set(workshop.artifacts.list()) == workshop.ledger.live_artifacts()
+    assert not list((home / "uses").glob("run-*"))
+    assert not list(workshop.artifacts.leftovers(workshop.ledger.live_artifacts()))
+
+
+@pytest.fixture
+def cleaned(flow: Project) -> Project:
+    """A flow that ran once, in a home where nothing is unneeded."""
+    flow.run("flow.py", "--set", "who=ann")
+    assert flow.raypipe("clean", "--json").result["clean"]["count"] == 0
+    return flow
+
+
+def home_of(project: Project) -> Path:
+    return project.folder / ".raypipe"
+
+
+def test_without_yes_it_is_only_said_what_would_go(cleaned: Project) -> None:
+    stray = look(home_of(cleaned)).artifacts.put_bytes(b"nobody's")
+    said = cleaned.raypipe("clean", "--json").result["clean"]
+    expected = {"count": 1, "bytes": 8, "shown": [f"artifact {stray.digest[:12]}"]}
+    assert said == {"dry_run": True, **expected}
+    assert look(home_of(cleaned)).artifacts.intact(stray)
+
+    assert cleaned.raypipe("clean", "--yes", "--json").result["clean"] == {
+        "dry_run": False,
+        **expected,
+    }
+    assert not look(home_of(cleaned)).artifacts.intact(stray)
+    assert cleaned.raypipe("clean", "--json").result["clean"]["count"] == 0
+
+
+def test_what_crashed_writers_and_runs_left_goes(cleaned: Project) -> None:
+    home = home_of(cleaned)
+    for left in ("artifacts/.tmp/1-dead", "work/0123", "runs/20200101-000000-abcdef"):
+        (home / left).mkdir(parents=True)
+        (home / left / "half").write_text("ha")
+    (home / "uses" / "run-killed").mkdir()
+    assert cleaned.raypipe("clean", "--yes", "--json").result["clean"]["count"] == 3
+    assert not list(home.rglob("half"))
+    assert not (home / "uses" / "run-killed").exists()
+
+
+def test_what_a_writer_has_aside_stays_while_a_run_is_under_way(cleaned: Project) -> None:
+    aside = home_of(cleaned) / "artifacts" / ".tmp" / "1-alive"
+    aside.mkdir()
+    user = Uses(home_of(cleaned) / "uses").begin("run-other")
+    assert clean(home_of(cleaned), dry_run=False)["count"] == 0
+    user.end()
+    assert clean(home_of(cleaned), dry_run=False)["count"] == 1
+
+
+def test_the_newest_runs_keep_what_they_made_though_it_was_made_anew_since(flow: Project) -> None:
+    flow.edit("flow.py", "random.randrange(4)", "1")
+    flow.run("flow.py")
+    home = home_of(flow)
+    first = set(look(home).artifacts.list())
+    flow.edit("flow.py", "bytes([1])", 'Path("turn").read_bytes()')
+    for turn in ("a", "b"):  # what a step reads without saying so counts in no key
+        flow.write("turn", turn)
+        flow.run("flow.py")
+    before = set(look(home).artifacts.list())
+
+    assert clean(home, runs=2)["count"] == 0
+    assert clean(home, dry_run=False, runs=1)["count"] > 0
+    assert first < set(look(home).artifacts.list()) < before
+
+
+def test_two_cleanings_at_once_are_one_too_many(cleaned: Project) -> None:
+    with Uses(home_of(cleaned) / "uses").cleaning():
+        said = cleaned.raypipe("clean", "--yes")
+    assert said.code == 7
+    assert "another process is cleaning" in said.err
