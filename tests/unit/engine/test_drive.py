@@ -7,7 +7,7 @@ import pytest
 
 from raypipe import review, step
 from raypipe.engine.context import append_event
-from raypipe.engine.events import MetricLogged, StepEnded, StepProgress, StepStarted
+from raypipe.engine.events import MetricLogged, StepEnded, StepProgress, StepStarted, Warned
 from raypipe.engine.graph import lookup
 from raypipe.engine.ports import CallOutcome
 from raypipe.engine.records import Actor, RunStatus
@@ -998,6 +998,17 @@ def test_a_forced_item_takes_the_place_of_the_kept_one(world):
     assert [world.value(driven, f"draw[{n}]") for n in range(2)] == ["new", "other"]
     assert world.value(world.run(draw, numbers=[1, 2]), "draw[0]") == "new"
     assert world.ran == []
+
+
+def test_what_a_step_warns_of_is_told_unless_another_run_said_it(world, handing):
+    def say(place):
+        for run in (world.runs[-1], "another"):
+            event = {"event": "warning", "run": run, "text": f"{run} is slow"}
+            append_event(world.running.events, event)
+
+    world.run(handing(say), numbers=[1])
+    told = [e for e in world.events if isinstance(e, Warned)]
+    assert told == [Warned(step="square", text=f"{world.runs[-1]} is slow")]
 
 
 def test_progress_is_told_of_what_is_not_handed_in_yet(world, handing):
