@@ -16,8 +16,10 @@ from raypipe.engine.records import Actor, Json, RunRecord, RunStatus
 from raypipe.errors import Interrupted, RaypipeError, UsageError
 from raypipe.runtime.processes import end, marked, start_time
 
-PATIENCE = 1.8
-"""Seconds that a driver on this machine has to end by itself: it looks every 0.3 s."""
+PATIENCE, CLOSING = 1.8, 15.0
+"""Seconds that a driver on this machine has to heed it (it looks every 0.3 s), and then to close
+what it has open, such as a Ray of its own.
+"""
 
 
 def cancel(name: str, home: Path | None, *, by: str | None = None, note: str = "") -> Json:
@@ -70,6 +72,11 @@ def stopped_in(
     )
 
 
+def let_go(workshop: Workshop, run: str) -> None:
+    """Tell who cancels a run that its driver has come to its end, and only closes."""
+    _driver_file(workshop, run).unlink(missing_ok=True)
+
+
 def _record(workshop: Workshop, run: str, why: str) -> None:
     workshop.ledger.cancel_run(run, error_json(interrupted(why)))
 
@@ -82,24 +89,26 @@ def _see_it_end(workshop: Workshop, run: RunRecord) -> bool:
     """Wait for the driver of a run; on this machine one that does not listen is killed."""
     if run.actor.host != workshop.actor.host:
         return False
-    deadline = time.monotonic() + PATIENCE
-    while is_alive(workshop, run):
-        if time.monotonic() > deadline:
-            _kill_driver(workshop, run.id)
+    begun = time.monotonic()
+    while is_alive(workshop, run) and time.monotonic() - begun < CLOSING:
+        if time.monotonic() - begun > PATIENCE and _kill_driver(workshop, run.id):
             break
         time.sleep(0.05)
     end(lambda: marked(f"{run.id}:"), patience=0)
     return True
 
 
-def _kill_driver(workshop: Workshop, run: str) -> None:
+def _kill_driver(workshop: Workshop, run: str) -> bool:
+    """Kill a driver that has not come to its end; say whether there was one."""
     try:
         told = json.loads(_driver_file(workshop, run).read_text())
     except (OSError, ValueError):
-        return
-    if start_time(told["pid"]) == told["started"] and told["host"] == workshop.actor.host:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(told["pid"], signal.SIGKILL)
+        return False
+    if start_time(told["pid"]) != told["started"] or told["host"] != workshop.actor.host:
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(told["pid"], signal.SIGKILL)
+    return True
 
 
 def _named(actor: Actor) -> str:

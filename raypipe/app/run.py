@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
-from raypipe.app.cancel import interrupted, stopped_in, why_cancelled
+from raypipe.app.cancel import interrupted, let_go, stopped_in, why_cancelled
 from raypipe.app.code import UsedCode
 from raypipe.app.home import find_home
 from raypipe.app.job import as_submitted, job_address, job_folder
@@ -279,6 +279,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
             _stop(workshop, record.id, planner, RunStatus.FAILED, None)
             raise
         finally:
+            let_go(workshop, record.id)
             runtime.close()
         return replace(_end(prepared, record.id, driven, planner), serving=serving)
 

@@ -119,8 +119,15 @@ def assert_goes_on(flow: Project) -> None:
 # --- time ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("how", ["python", "child"])
+@pytest.mark.parametrize(
+    ("how", "runtime"),
+    [
+        ("python", "inline"),
+        ("child", "inline"),
+        pytest.param("python", "ray", marks=[pytest.mark.ray, pytest.mark.long]),
+        pytest.param("child", "ray", marks=[pytest.mark.ray, pytest.mark.slow]),
+    ],
+)
 def test_a_step_over_its_time_fails_and_what_it_started_ends(
     flow: Project, how: str, runtime: str
 ) -> None:
@@ -162,7 +169,7 @@ def test_a_step_that_runs_no_python_takes_its_process_with_it(
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["c", "alone"])
+@pytest.mark.parametrize("how", [pytest.param("c", marks=pytest.mark.long), "alone"])
 def test_a_worker_that_runs_no_python_is_ended_and_the_driver_says_so(
     flow: Project, how: str
 ) -> None:
