@@ -8,6 +8,7 @@ from raypipe.app.assemble import Workshop
 from raypipe.app.outcome import error_json
 from raypipe.engine.records import RunRecord, RunStatus
 from raypipe.errors import Interrupted
+from raypipe.runtime.processes import end, marked
 from raypipe.store.artifacts import user_of
 from raypipe.store.claims import FileClaims
 from raypipe.store.uses import Uses
@@ -37,10 +38,15 @@ def is_alive(workshop: Workshop, run: RunRecord) -> bool:
 
 
 def end_lost_runs(workshop: Workshop) -> None:
-    """Record as failed what says that it is running, and whose process is gone."""
+    """Record as failed what says that it is running, and whose process is gone.
+
+    What its steps started on this machine, and nobody ended, ends.
+    """
     for run in workshop.ledger.running():
         if not is_alive(workshop, run):
             workshop.ledger.end_lost(run.id, error_json(_lost()))
+            if run.actor.host == workshop.actor.host:
+                end(lambda run=run: marked(f"{run.id}:"))  # type: ignore[misc]
 
 
 def as_it_is(workshop: Workshop, run: RunRecord) -> RunRecord:

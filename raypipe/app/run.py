@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
+from raypipe.app.cancel import interrupted, let_go, stopped_in, why_cancelled
 from raypipe.app.code import UsedCode
 from raypipe.app.home import find_home
 from raypipe.app.job import as_submitted, job_address, job_folder
@@ -20,13 +21,14 @@ from raypipe.app.request import RunRequest
 from raypipe.app.targets import Target, import_pipeline, parse_target, read_parameters
 from raypipe.engine.drive import Drive, Driven, Listener
 from raypipe.engine.estimate import LAST, Estimate, estimate
-from raypipe.engine.events import CodeDiffers, Event, StepStarted, Warned
+from raypipe.engine.events import CodeDiffers, Event, StepStarted, StepWaits, Warned
 from raypipe.engine.graph import Graph
 from raypipe.engine.plan import Choices, Planned, Planner
 from raypipe.engine.records import Json, Result, RunRecord, RunStatus, StepState
 from raypipe.engine.step import module_of
-from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
+from raypipe.errors import NotFound, RaypipeError, UsageError
 from raypipe.fault_points import fault_point
+from raypipe.runtime.stop import stopping
 
 if TYPE_CHECKING:
     from raypipe.app.resume import Resumed
@@ -251,33 +253,35 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     workshop.ledger.start_run(record)
     fault_point("run.entered")
     used = UsedCode(workshop, record.id, pinned=record.code)
-    runtime = make_runtime(prepared.runtime, lambda: _ray_options(prepared, used))
-    driver = driver_runtime()
-    drive = Drive(
-        run=record.id,
-        planner=planner,
-        ports=planner.ports,
-        runtime=runtime,
-        driver=driver,
-        where=prepared.runtime,
-        listen=_keeping(used, listen),
-    )
-    try:
-        driven = drive.go()
-        fault_point("run.resting")
-        serving = None if prepared.after is None else prepared.after(driven, planner)
-    except KeyboardInterrupt:
-        error = Interrupted("interrupted", hint="run again: what was recorded is kept")
-        return _cancelled(prepared, record.id, planner, error)
-    except RaypipeError as error:
-        _stop(workshop, record.id, planner, RunStatus.FAILED, error)
-        raise
-    except BaseException:
-        _stop(workshop, record.id, planner, RunStatus.FAILED, None)
-        raise
-    finally:
-        runtime.close()
-    return replace(_end(prepared, record.id, driven, planner), serving=serving)
+    options = lambda: _ray_options(prepared, used, record.id, listen)  # noqa: E731
+    runtime = make_runtime(prepared.runtime, options)
+    with stopping(record.id, *stopped_in(workshop, record.id)) as stop:
+        drive = Drive(
+            run=record.id,
+            planner=planner,
+            ports=planner.ports,
+            runtime=runtime,
+            driver=driver_runtime(),
+            where=prepared.runtime,
+            listen=_keeping(used, listen),
+            stopped=lambda: bool(stop.why),
+        )
+        try:
+            driven = drive.go()
+            fault_point("run.resting")
+            serving = None if prepared.after is None else prepared.after(driven, planner)
+        except KeyboardInterrupt:
+            return _cancelled(prepared, record.id, planner, stop.why or "interrupted")
+        except RaypipeError as error:
+            _stop(workshop, record.id, planner, RunStatus.FAILED, error)
+            raise
+        except BaseException:
+            _stop(workshop, record.id, planner, RunStatus.FAILED, None)
+            raise
+        finally:
+            let_go(workshop, record.id)
+            runtime.close()
+        return replace(_end(prepared, record.id, driven, planner), serving=serving)
 
 
 def _what_differs(prepared: Prepared, resumed: "Resumed", request: RunRequest) -> CodeDiffers:
@@ -371,7 +375,7 @@ def _record(prepared: Prepared) -> RunRecord:
     )
 
 
-def _ray_options(prepared: Prepared, used: UsedCode) -> "RayOptions":
+def _ray_options(prepared: Prepared, used: UsedCode, run: str, listen: Listener) -> "RayOptions":
     """Say which Ray it is, and how the project's code comes to its workers.
 
     A Ray of our own finds it here. Those of a job have the job's working directory. Others are
@@ -385,6 +389,8 @@ def _ray_options(prepared: Prepared, used: UsedCode) -> "RayOptions":
         address=prepared.address or job_address(),
         cpus=prepared.cpus,
         shared=prepared.shared,
+        log=workshop.paths.runs / run / "ray.log",
+        waits=lambda step, what: listen(StepWaits(step=step, what=what)),
     )
     if options.address is None:
         return options
@@ -400,8 +406,10 @@ def _stop(
     workshop.ledger.end_run(run, status, None if error is None else error_json(error))
 
 
-def _cancelled(prepared: Prepared, run: str, planner: Planner, error: Interrupted) -> Outcome:
-    _stop(prepared.workshop, run, planner, RunStatus.CANCELLED, error)
+def _cancelled(prepared: Prepared, run: str, planner: Planner, why: str) -> Outcome:
+    error = interrupted(why)
+    prepared.workshop.ledger.cancel_run(run, error_json(error))
+    prepared.workshop.ledger.save_steps(run, _states(planner))
     return Outcome(
         run=run,
         pipeline=prepared.graph.pipeline,
@@ -424,7 +432,9 @@ def _end(prepared: Prepared, run: str, driven: Driven, planner: Planner) -> Outc
     workshop.sources.save()
     workshop.ledger.save_steps(run, steps)
     fault_point("steps.saved")
-    workshop.ledger.end_run(run, driven.status, error and error_json(error, driven.failed))
+    told = error and error_json(error, driven.failed)
+    if workshop.ledger.end_run(run, driven.status, told) == RunStatus.CANCELLED:
+        return _cancelled(prepared, run, planner, why_cancelled(workshop, run) or "")
     fault_point("run.ended")
     outputs, values = _outputs(prepared, planner) if driven.status == "succeeded" else ({}, {})
     return Outcome(

@@ -127,13 +127,30 @@ class SqlLedger:
             raise StoreError(f"there is a run {run.id} already", hint="run again, for another id")
 
     @_act
-    def end_run(self, run: str, status: RunStatus, error: Json = None) -> None:
-        """Record that a run came to rest; one that was cancelled stays so."""
+    def end_run(self, run: str, status: RunStatus, error: Json = None) -> RunStatus:
+        """Record that a run came to rest; one that was cancelled stays so. Return how it stands."""
         told = None if error is None else dump(error)
         with self._db.writing():
-            ended = self._db.do("end_run", id=run, status=status, ended=self._now(), error=told)
-        if not ended:
-            self.get_run(run)
+            self._db.do("end_run", id=run, status=status, ended=self._now(), error=told)
+        return self.standing(run)[0]
+
+    @_act
+    def cancel_run(self, run: str, error: Json) -> bool:
+        """Record that a run is cancelled, and its attempts; false if it had ended otherwise."""
+        told = dump(error)
+        values = {"status": "cancelled", "ended": self._now(), "error": told}
+        with self._db.writing():
+            if not self._db.do("cancel_run", id=run, **values):
+                return self.standing(run)[0] == RunStatus.CANCELLED
+            self._db.do("end_executions", run=run, **values)
+        return True
+
+    def standing(self, run: str) -> tuple[RunStatus, Json]:
+        """Return where a run stands, and the error that it ended with: cheap, to be asked often."""
+        row = self._db.one("standing", id=run)
+        if row is None:
+            raise NotFound(f"there is no run {run!r}")
+        return RunStatus(row["status"]), None if row["error"] is None else loads(row["error"])
 
     def running(self) -> list[RunRecord]:
         """Return the runs that did not come to rest, oldest first."""

@@ -151,6 +151,28 @@ def test_a_run_that_was_cancelled_stays_cancelled(ledger):
     assert ledger.get_run("20260101-000001-aaaaaa").status is RunStatus.CANCELLED
 
 
+def test_cancelling_wins_over_a_later_end_and_not_over_an_earlier_one(ledger):
+    run_id = "20260101-000001-aaaaaa"
+    attempt = ledger.start_execution(run_id, "f", key="k", host="h")
+    assert ledger.cancel_run(run_id, {"message": "by ann"})
+    assert ledger.cancel_run(run_id, {"message": "by bob"})
+    assert ledger.end_run(run_id, RunStatus.SUCCEEDED) is RunStatus.CANCELLED
+    assert ledger.standing(run_id) == (RunStatus.CANCELLED, {"message": "by ann"})
+    ledger.end_execution(attempt, "succeeded")
+    assert [row.status for row in ledger.executions(run_id)] == ["cancelled"]
+
+    ledger.start_run(run("20260101-000002-bbbbbb"))
+    assert ledger.end_run("20260101-000002-bbbbbb", RunStatus.SUCCEEDED) is RunStatus.SUCCEEDED
+    assert not ledger.cancel_run("20260101-000002-bbbbbb", {"message": "late"})
+    assert ledger.standing("20260101-000002-bbbbbb") == (RunStatus.SUCCEEDED, None)
+
+
+def test_a_run_that_waits_for_a_review_can_be_cancelled(ledger):
+    ledger.end_run("20260101-000001-aaaaaa", RunStatus.WAITING)
+    assert ledger.cancel_run("20260101-000001-aaaaaa", {"message": "by ann"})
+    assert ledger.standing("20260101-000001-aaaaaa")[0] is RunStatus.CANCELLED
+
+
 def test_ending_a_run_that_never_began_is_an_error(ledger):
     with pytest.raises(NotFound, match="no run 'x'"):
         ledger.end_run("x", RunStatus.SUCCEEDED)
