@@ -293,14 +293,14 @@ things = st.builds(
     Thing,
     kind=kinds,
     home=st.integers(0, len(MODULES) - 1),
-    uses=st.lists(st.tuples(numbers, numbers), max_size=3),
+    uses=st.lists(st.tuples(numbers, numbers), min_size=1, max_size=3),
     mark=st.sampled_from(MARKS),
 )
 firsts = st.builds(
     Thing,
     kind=st.just("function"),
     home=st.just(0),
-    uses=st.lists(st.tuples(numbers, numbers), min_size=1, max_size=3),
+    uses=st.lists(st.tuples(numbers, numbers), min_size=4, max_size=8),
     mark=st.just(""),
 )
 
@@ -350,9 +350,10 @@ NEW = (
 @st.composite
 def edits(draw: st.DrawFn, project: Project) -> Project:
     """Change one file: a literal, a name, a module, a statement's place, or which there are."""
-    path = draw(st.sampled_from(sorted(project.blocks)))
+    full = [path for path, blocks in project.blocks.items() if re.search(r"\d\d\d", str(blocks))]
+    path = draw(st.sampled_from(full or [PATHS["flow"]]))
     blocks = [*project.blocks[path]]
-    place = draw(st.integers(1, len(blocks) - 1)) if len(blocks) > 1 else 0
+    place = draw(st.integers(1, len(blocks) - 1))
     match draw(st.sampled_from(["literal", "literal", "name", "module", "swap", "drop", "new"])):
         case "literal":
             blocks[place] = _literal(draw, blocks[place])
@@ -361,7 +362,7 @@ def edits(draw: st.DrawFn, project: Project) -> Project:
         case "module":
             blocks[place] = _other_module(draw, blocks[place])
         case "swap":
-            other = draw(st.integers(1, len(blocks) - 1)) if len(blocks) > 1 else 0
+            other = draw(st.integers(1, len(blocks) - 1))
             blocks[place], blocks[other] = blocks[other], blocks[place]
         case "drop":
             if not blocks[place].startswith("def go"):
