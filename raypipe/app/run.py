@@ -201,7 +201,7 @@ def plan(request: RunRequest) -> Outcome:
     prepared = prepare(request, write=False)
     planner = planner_for(prepared, request)
     planned = planner.plan()
-    prepared.workshop.sources.save()
+    prepared.workshop.save_code()
     return Outcome(
         pipeline=prepared.graph.pipeline,
         steps=tuple(item.state for item in planned),
@@ -429,7 +429,7 @@ def _end(prepared: Prepared, run: str, driven: Driven, planner: Planner) -> Outc
     steps = tuple(item.state for item in driven.planned)
     error = _as_raypipe_error(driven.error)
     workshop = prepared.workshop
-    workshop.sources.save()
+    workshop.save_code()
     workshop.ledger.save_steps(run, steps)
     fault_point("steps.saved")
     told = error and error_json(error, driven.failed)
