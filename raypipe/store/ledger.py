@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import wraps
 from json import loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
 
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.ports import Ledger
@@ -636,7 +636,9 @@ class SqlLedger:
 
     def outbox(self, status: EffectStatus | None = None) -> list[OutboxRow]:
         """Return the effects of a status, or all, in the order in which they were asked for."""
-        return [rows.read_effect(row) for row in self._db.all("outbox", status=status)]
+        wanted = get_args(EffectStatus) if status is None else (status,)
+        found = [row for one in wanted for row in self._db.all("outbox", status=one)]
+        return sorted(map(rows.read_effect, found), key=lambda row: row.id)
 
     def effect(self, key: str) -> OutboxRow:
         """Return one effect; NotFound if there is none under this key."""

@@ -241,8 +241,8 @@ INSERT INTO outbox (key, kind, payload, status, created, due)
 VALUES (:key, :kind, :payload, 'waiting', :created, :created)
 ON CONFLICT DO NOTHING;
 
--- outbox: effects of a status, or all, in the order in which they were asked for
-SELECT * FROM outbox WHERE :status IS NULL OR status = :status ORDER BY id;
+-- outbox: effects of a status, in the order in which they were asked for
+SELECT * FROM outbox WHERE status = :status ORDER BY id;
 
 -- effect: one effect
 SELECT * FROM outbox WHERE key = :key;
