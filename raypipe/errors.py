@@ -11,6 +11,8 @@ RaypipeError                      a fault of raypipe's own (exit code 1)
 ├── StepFailed                    a step raised, or its output cannot be kept (6)
 ├── StoreError                    store, ledger, artifact or disk (7)
 ├── ClusterError                  Ray or a port (8)
+├── EffectFailed                  what is to be done outside the ledger did not work (8)
+│   └── EffectRefused             its target will not have it, however often it is asked
 ├── NotFound                      the thing asked for does not exist (9)
 └── Interrupted                   stopped by a signal (130)
 
@@ -122,6 +124,16 @@ class ClusterError(RaypipeError):
     """Ray or a port is not to be had."""
 
     exit_code = 8
+
+
+class EffectFailed(RaypipeError):
+    """What is to be done outside the ledger did not work."""
+
+    exit_code = 8
+
+
+class EffectRefused(EffectFailed):
+    """The target of an effect will not have it, however often it is asked."""
 
 
 class NotFound(RaypipeError):

@@ -16,7 +16,7 @@ from raypipe.app.job import job_folder
 from raypipe.engine.difference import ABSENT
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint import Tracer
-from raypipe.engine.ports import Ports, Runtime
+from raypipe.engine.ports import Claims, Ports, Runtime
 from raypipe.engine.records import Actor, Fingerprint, Result
 from raypipe.engine.step import main_module
 from raypipe.errors import UsageError
@@ -26,6 +26,7 @@ from raypipe.store.claims import FileClaims
 from raypipe.store.content import digest_path
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import LedgerPlace, ledger_of
+from raypipe.store.owners import LAPSE
 from raypipe.store.paths import HomePaths
 from raypipe.store.scratch import FolderScratch
 from raypipe.store.sources import FileSources, code_folders, project_name
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from raypipe.config.store import StoreConfig
     from raypipe.runtime.on_ray import RayOptions
     from raypipe.store.artifacts import Store
+
+
+LAPSE_VARIABLE = "RAYPIPE_LAPSE"
+FOREVER = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +60,8 @@ class Workshop:
     sources: FileSources
     tracer: Tracer
     actor: Actor
+    claims: Claims
+    """One object, so that what it saw of holders who do not move counts for all who ask it."""
     beside: Path | None = None
     """The project's own root, where `root` is a copy of its code that a run goes on with."""
 
@@ -89,7 +96,7 @@ class Workshop:
             reread=reread,
             environment=lambda names: declared_environment(names, self.root, self.beside),
             lookups=lookups or {},  # type: ignore[arg-type]
-            claim=FileClaims(self.paths.claims).claim,
+            claim=self.claims.claim,
             now=time.time,
             actor=self.actor,
             project=self.project,
@@ -138,6 +145,7 @@ def open_workshop(
         sources=sources,
         tracer=Tracer(sources, sources),
         actor=who(by),
+        claims=FileClaims(paths.claims, (store and store.lapse) or _lapse()),
         beside=beside,
     )
 
@@ -168,6 +176,21 @@ def artifacts_named(store: "StoreConfig") -> ArtifactsPlace | None:
 def _project(ledger: SqlLedger, root: Path, *, write: bool) -> str:
     name = _name_of(root)
     return _renamed(ledger, root, name) if write else _known(ledger, root, name)
+
+
+def _lapse() -> float:
+    """Return what the environment says, where no settings do: all who share a home should agree."""
+    asked = os.environ.get(LAPSE_VARIABLE, str(LAPSE))
+    try:
+        lapse = float(asked)
+    except ValueError:
+        lapse = 0.0
+    if not 0 < lapse < FOREVER:
+        raise UsageError(
+            f"{LAPSE_VARIABLE} is {asked!r}, which is no number of seconds",
+            hint=f"such as {LAPSE:g}; it says when a process that does not move is gone on without",
+        )
+    return lapse
 
 
 def _name_of(root: Path) -> str:

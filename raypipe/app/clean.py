@@ -14,6 +14,7 @@ from raypipe.app.look import workshop_of
 from raypipe.app.retention import retire
 from raypipe.engine.records import Json
 from raypipe.errors import StoreError
+from raypipe.fault_points import fault_point
 from raypipe.store.scratch import noted as noted_scratch
 from raypipe.store.uses import Uses
 
@@ -80,6 +81,7 @@ def _remove(things: Sequence[Thing], uses: Uses, gone: frozenset[str]) -> list[T
             for one in things[start : start + AT_ONCE]:
                 if not now.needs(one.noted, written=one.written):
                     one.remove()
+                    fault_point("artifact.removed")
                     removed.append(one)
     return removed
 

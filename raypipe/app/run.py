@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from raypipe.app import notices, outbox
 from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
 from raypipe.app.cancel import interrupted, let_go, stopped_in, why_cancelled
@@ -241,7 +243,15 @@ def run_prepared(
     workshop = prepared.workshop
     journal = Journal(journal_file(workshop.paths, record.id), listen)
     with under_way(workshop, record.id), closing(journal):
-        return _run(prepared, record, request, journal)
+        try:
+            outcome = _run(prepared, record, request, journal)
+        except RaypipeError:
+            outbox.deliver_due(workshop)
+            raise
+        if outcome.status == RunStatus.CANCELLED:
+            return outcome
+        left = outbox.deliver_due(workshop)
+    return replace(outcome, outbox=outbox.told(left))
 
 
 def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Listener) -> Outcome:
@@ -271,17 +281,17 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
             fault_point("run.resting")
             serving = None if prepared.after is None else prepared.after(driven, planner)
         except KeyboardInterrupt:
-            return _cancelled(prepared, record.id, planner, stop.why or "interrupted")
+            return _cancelled(prepared, record, planner, stop.why or "interrupted")
         except RaypipeError as error:
-            _stop(workshop, record.id, planner, RunStatus.FAILED, error)
+            _stop(workshop, record, planner, RunStatus.FAILED, error)
             raise
         except BaseException:
-            _stop(workshop, record.id, planner, RunStatus.FAILED, None)
+            _stop(workshop, record, planner, RunStatus.FAILED, None)
             raise
         finally:
             let_go(workshop, record.id)
             runtime.close()
-        return replace(_end(prepared, record.id, driven, planner), serving=serving)
+        return replace(_end(prepared, record, driven, planner), serving=serving)
 
 
 def _what_differs(prepared: Prepared, resumed: "Resumed", request: RunRequest) -> CodeDiffers:
@@ -328,7 +338,10 @@ def planner_for(prepared: Prepared, request: RunRequest) -> Planner:
     made.append(
         Planner(
             graph=prepared.graph,
-            ports=prepared.workshop.ports(lookups, prepared.imported, prepared.compare),
+            ports=replace(
+                prepared.workshop.ports(lookups, prepared.imported, prepared.compare),
+                effects_of=partial(notices.of_review, prepared.settings),
+            ),
             choices=Choices(force=force),
         )
     )
@@ -400,18 +413,34 @@ def _ray_options(prepared: Prepared, used: UsedCode, run: str, listen: Listener)
 
 
 def _stop(
-    workshop: Workshop, run: str, planner: Planner, status: RunStatus, error: RaypipeError | None
+    workshop: Workshop,
+    run: RunRecord,
+    planner: Planner,
+    status: RunStatus,
+    error: RaypipeError | None,
 ) -> None:
-    workshop.ledger.save_steps(run, _states(planner))
-    workshop.ledger.end_run(run, status, None if error is None else error_json(error))
+    workshop.ledger.save_steps(run.id, _states(planner))
+    _come_to_rest(workshop, run, status, None if error is None else error_json(error))
 
 
-def _cancelled(prepared: Prepared, run: str, planner: Planner, why: str) -> Outcome:
+def _come_to_rest(workshop: Workshop, run: RunRecord, status: RunStatus, error: Json) -> RunStatus:
+    """Record the end of a run, and in the same act whom that is to be told."""
+    with workshop.ledger.act():
+        rested = workshop.ledger.end_run(run.id, status, error)
+        if rested == status:
+            workshop.ledger.ask_for(notices.of_run(run, status, error))
+    return rested
+
+
+def _cancelled(prepared: Prepared, run: RunRecord, planner: Planner, why: str) -> Outcome:
     error = interrupted(why)
-    prepared.workshop.ledger.cancel_run(run, error_json(error))
-    prepared.workshop.ledger.save_steps(run, _states(planner))
+    ledger = prepared.workshop.ledger
+    with ledger.act():
+        ledger.cancel_run(run.id, error_json(error))
+        ledger.ask_for(notices.of_run(run, RunStatus.CANCELLED, error_json(error)))
+    ledger.save_steps(run.id, _states(planner))
     return Outcome(
-        run=run,
+        run=run.id,
         pipeline=prepared.graph.pipeline,
         status=RunStatus.CANCELLED,
         steps=_states(planner),
@@ -425,20 +454,21 @@ def _states(planner: Planner) -> tuple[StepState, ...]:
     return tuple(item.state for item in decided if item.node.kind != "lookup")
 
 
-def _end(prepared: Prepared, run: str, driven: Driven, planner: Planner) -> Outcome:
+def _end(prepared: Prepared, run: RunRecord, driven: Driven, planner: Planner) -> Outcome:
     steps = tuple(item.state for item in driven.planned)
     error = _as_raypipe_error(driven.error)
     workshop = prepared.workshop
     workshop.save_code()
-    workshop.ledger.save_steps(run, steps)
+    workshop.ledger.save_steps(run.id, steps)
     fault_point("steps.saved")
     told = error and error_json(error, driven.failed)
-    if workshop.ledger.end_run(run, driven.status, told) == RunStatus.CANCELLED:
-        return _cancelled(prepared, run, planner, why_cancelled(workshop, run) or "")
+    if _come_to_rest(workshop, run, driven.status, told) == RunStatus.CANCELLED:
+        return _cancelled(prepared, run, planner, why_cancelled(workshop, run.id) or "")
     fault_point("run.ended")
+    end_lost_runs(workshop)
     outputs, values = _outputs(prepared, planner) if driven.status == "succeeded" else ({}, {})
     return Outcome(
-        run=run,
+        run=run.id,
         pipeline=prepared.graph.pipeline,
         status=driven.status,
         steps=steps,

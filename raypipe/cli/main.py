@@ -16,6 +16,7 @@ from raypipe.cli import (
     commands_data,
     commands_feedback,
     commands_models,
+    commands_outbox,
     commands_requests,
     commands_runs,
     commands_serving,
@@ -44,6 +45,7 @@ commands_data.register(app)
 commands_requests.register(app)
 commands_feedback.register(app)
 commands_config.register(app)
+commands_outbox.register(app)
 
 
 def _version(asked: bool) -> None:

@@ -322,7 +322,8 @@ class Drive:
                 evidence=planned.key,
                 status="open",
                 created=self.ports.now(),
-            )
+            ),
+            self.ports.effects_of,
         )
         fault_point("review.opened")
         if review.status != "open":  # decided since it was looked for

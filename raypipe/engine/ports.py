@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from raypipe.engine.records import (
     Actor,
     ArtifactStat,
+    Effect,
     Fingerprint,
     Json,
     Metric,
@@ -182,8 +183,13 @@ class Ledger(Protocol):
     def find_review(
         self, project: str, pipeline: str, step: str, evidence: str
     ) -> Review | None: ...
-    def open_review(self, review: Review) -> Review:
-        """Ask for a decision; an open one on the same evidence is returned as it is."""
+    def open_review(
+        self, review: Review, effects: Callable[[Review], Sequence[Effect]] = lambda review: ()
+    ) -> Review:
+        """Ask for a decision; an open one on the same evidence is returned as it is.
+
+        `effects` says what a new one asks for, which is entered in the same act.
+        """
         ...
 
 
@@ -293,6 +299,38 @@ class Claim(Protocol):
     def release(self) -> None: ...
 
 
+class Claims(Protocol):
+    """Who makes what, among processes that may end or be stopped at any moment."""
+
+    def claim(self, key: str, *, firm: bool = False) -> Claim | None:
+        """Return a claim on a key; None while somebody holds it.
+
+        A holder who has not moved for long loses it, but for a `firm` one: that is the holder's for
+        as long as his process is there.
+        """
+        ...
+
+    def share(self, key: str) -> Claim:
+        """Return a claim that others may hold too, once nobody has it for himself."""
+        ...
+
+    def is_held(self, key: str) -> bool:
+        """Say whether a process holds a claim, moving or not; nothing is made."""
+        ...
+
+    def standing(self, key: str) -> Literal["free", "held", "still", "lapsed"]:
+        """Say how a claim stands; nothing is made.
+
+        `still`: at a glance its holder seems not to move. `lapsed`: this object has seen for long
+        that he does not.
+        """
+        ...
+
+    def sweep(self) -> None:
+        """Remove what processes left behind that are gone."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     """The world, as the engine is given it."""
@@ -331,3 +369,5 @@ class Ports:
     """How a value differs from what an earlier result was given, where the world knows more of it
     than its texts say: which shards of a dataset are new. None: it does not.
     """
+    effects_of: Callable[[Review], Sequence[Effect]] = lambda review: ()
+    """What a review that opens asks for outside the ledger: that somebody is told."""

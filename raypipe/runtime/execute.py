@@ -1,5 +1,6 @@
 """One call of a step, wherever it runs: read what it is given, run it, publish what it gives."""
 
+import errno
 import importlib
 import os
 import sys
@@ -25,6 +26,7 @@ from raypipe.runtime.processes import leaving_none
 from raypipe.runtime.stop import finishing, interruptible
 
 ENGINE = Path(__file__).parent.parent
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def execute(
@@ -260,6 +262,12 @@ def _publish(call: StepCall, value: Any, codec: Codec, artifacts: Artifacts) -> 
 def _as_failure(call: StepCall, raised: BaseException) -> Exception:
     if isinstance(raised, RaypipeError):
         return raised
+    if isinstance(raised, OSError) and raised.errno in FULL:
+        where = f" at {raised.filename!r}" if raised.filename else ""
+        return StoreError(
+            f"step {call.step!r} cannot write{where}: {raised.strerror}",
+            hint="free some space, then run again: what was recorded is kept",
+        )
     return StepFailed(
         f"step {call.step!r} raised {type(raised).__name__}: {_said(raised)}",
         step=call.step,

@@ -178,3 +178,17 @@ CREATE TABLE claims (               -- of several hosts; those of a folder are f
     beat INTEGER NOT NULL,          -- moves while the owner lives
     PRIMARY KEY (key, owner)
 ) WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,       -- idempotency key of an effect
+    kind TEXT NOT NULL,
+    payload TEXT NOT NULL,          -- as JSON
+    status TEXT NOT NULL,           -- waiting, delivered, given up or dropped
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    due REAL NOT NULL,              -- not tried again before
+    ended REAL,
+    error TEXT                      -- what the last attempt came to, if to nothing
+);
+CREATE INDEX outbox_by_status ON outbox (status, id);

@@ -1752,8 +1752,8 @@ def test_a_review_that_is_decided_while_it_is_asked_for_goes_on(world, monkeypat
 
     asking = world.ledger.open_review
 
-    def decided_meanwhile(asked):
-        opened = asking(asked)
+    def decided_meanwhile(asked, *effects):
+        opened = asking(asked, *effects)
         return world.ledger.decide_review(opened.id, "approved", BOB, "")
 
     monkeypatch.setattr(world.ledger, "open_review", decided_meanwhile)
