@@ -20,6 +20,13 @@ A message names the thing, the value, the bound and the next step. Catch the bas
 the leaves.
 """
 
+from typing import Literal
+
+Cause = Literal["raised", "timeout", "lost", "node", "said"]
+"""What failed of a step: its own code, its time, its worker (out of memory, say), the node under
+it; or raypipe says on purpose what another attempt would not change.
+"""
+
 
 class RaypipeError(Exception):
     """Something went wrong inside raypipe."""
@@ -90,6 +97,8 @@ class StepFailed(RaypipeError):
         step: str = "",
         kind: str = "",
         frames: str = "",
+        cause: Cause = "said",
+        classes: tuple[str, ...] = (),
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
@@ -97,6 +106,10 @@ class StepFailed(RaypipeError):
         """Name of the step in the run."""
         self.kind = kind
         """Class of the exception that the step raised."""
+        self.cause = cause
+        """What failed: whether another attempt may go better follows from it."""
+        self.classes = classes
+        """Names of that class and of those above it, with their modules and without."""
         self.frames = frames
         """The traceback's frames in the step's own code, the engine's left out."""
 

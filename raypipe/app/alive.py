@@ -9,6 +9,7 @@ from raypipe.app.assemble import Workshop
 from raypipe.app.outcome import error_json
 from raypipe.engine.records import RunRecord, RunStatus
 from raypipe.errors import Interrupted
+from raypipe.runtime.processes import end, marked
 from raypipe.store.artifacts import user_of
 from raypipe.store.uses import Uses
 
@@ -37,13 +38,16 @@ def is_alive(workshop: Workshop, run: RunRecord) -> bool:
 def end_lost_runs(workshop: Workshop) -> None:
     """Record as failed what says that it is running, and whose process is gone or stands still.
 
-    That one stands still is known to who waited for it. Should it go on after all, and come to its
-    end, then that end is recorded.
+    What the steps of one that is gone started on this machine, and nobody ended, ends. That one
+    stands still is known to who waited for it. Should it go on after all, and come to its end, then
+    that end is recorded.
     """
     for run in workshop.ledger.running():
         match workshop.claims.standing(_key(run.id)):
             case "free":
                 _end(workshop, run, _lost())
+                if run.actor.host == workshop.actor.host:
+                    end(lambda run=run: marked(f"{run.id}:"))  # type: ignore[misc]
             case "lapsed":
                 _end(workshop, run, _stopped())
     workshop.claims.sweep()

@@ -15,7 +15,7 @@ from raypipe.app.home import make_home
 from raypipe.app.job import job_folder
 from raypipe.engine.difference import ABSENT
 from raypipe.engine.digest import digest_bytes
-from raypipe.engine.fingerprint import fingerprint
+from raypipe.engine.fingerprint import Tracer
 from raypipe.engine.ports import Claims, Ports, Runtime
 from raypipe.engine.records import Actor, Fingerprint, Result
 from raypipe.engine.step import main_module
@@ -59,11 +59,17 @@ class Workshop:
     """Notes what is needed while a run is under way."""
     codec: TreeCodec
     sources: FileSources
+    tracer: Tracer
     actor: Actor
     claims: Claims
     """One object, so that what it saw of holders who do not move counts for all who ask it."""
     beside: Path | None = None
     """The project's own root, where `root` is a copy of its code that a run goes on with."""
+
+    def save_code(self) -> None:
+        """Let the next process know what was found of the code."""
+        self.tracer.save()
+        self.sources.save()
 
     def ports(
         self,
@@ -75,13 +81,13 @@ class Workshop:
 
         @cache
         def of(target: str, also: tuple[str, ...]) -> Fingerprint:
-            return fingerprint(target, self.sources, also=also, imported=imported)
+            return self.tracer.fingerprint(target, also=also, imported=imported)
 
         def reread(target: str, also: tuple[str, ...]) -> Fingerprint:
             if not self.sources.is_stale():
                 return of(target, also)
-            fresh = FileSources(self.root, None, main=_main())
-            return fingerprint(target, fresh, also=also, imported=imported)
+            fresh = Tracer(FileSources(self.root, self.paths.index, main=_main()))
+            return fresh.fingerprint(target, also=also, imported=imported)
 
         return Ports(
             ledger=self.ledger,
@@ -129,6 +135,7 @@ def open_workshop(
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
     where = ledger_of(paths, place, write=write)
     ledger = SqlLedger.open(where, create=write)
+    sources = FileSources(root, index, main=_main())
     return Workshop(
         root=root,
         project=project or _project(ledger, root, write=write),
@@ -137,7 +144,8 @@ def open_workshop(
         artifacts=open_artifacts(home, noting, artifacts_place),
         noting=noting,
         codec=TreeCodec(digest_path, _main()),
-        sources=FileSources(root, index, main=_main()),
+        sources=sources,
+        tracer=Tracer(sources, sources),
         actor=who(by),
         claims=_claims(paths, where, (store and store.lapse) or _lapse()),
         beside=beside,

@@ -44,22 +44,26 @@ def clean(home: Path | None, *, dry_run: bool = True, runs: int = KEPT_RUNS) -> 
     """Remove what nothing reaches: artifacts, scratch folders, what crashed writers left.
 
     Kept is what live results, the newest runs of each pipeline, reviews, model versions and holds
-    reach, and what runs that are under way have noted that they need. Rows of the ledger that have
-    had their time go first; where the disk is too full for that, the rest goes all the same.
+    reach, and what runs that are under way have noted that they need. Rows of the ledger that no
+    rule keeps go first.
     """
     workshop = workshop_of(home, write=False)
-    uses = Uses(workshop.paths.uses)
     if not workshop.paths.home.is_dir():
         return _told([], dry_run=dry_run)
-    rows = retire(home, dry_run=dry_run)
+    uses = Uses(workshop.paths.uses)
     if dry_run:
-        things = _unneeded(workshop, uses, uses.gone(), runs)
-        return {**_told(things, dry_run=True), "ledger": rows}
+        rows = retire(home, dry_run=True)
+        return {**_told(_unneeded(workshop, uses, uses.gone(), runs), dry_run=True), "ledger": rows}
+    rows = retire(home, dry_run=False)
+    return {**_clean(workshop, uses, runs), "ledger": rows}
+
+
+def _clean(workshop: Workshop, uses: Uses, runs: int) -> Json:
     with uses.cleaning():
         gone = uses.gone()  # before the ledger is read: what they recorded is in it by now
         removed = _remove(_unneeded(workshop, uses, gone, runs), uses, gone)
         uses.forget(gone)
-    return {**_told(removed, dry_run=False), "ledger": rows}
+    return _told(removed, dry_run=False)
 
 
 def _unneeded(workshop: Workshop, uses: Uses, gone: frozenset[str], runs: int) -> list[Thing]:

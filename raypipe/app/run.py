@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from raypipe.app import notices, outbox
 from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
+from raypipe.app.cancel import interrupted, let_go, stopped_in, why_cancelled
 from raypipe.app.code import UsedCode
 from raypipe.app.home import find_home
 from raypipe.app.job import as_submitted, job_address, job_folder
@@ -22,13 +23,14 @@ from raypipe.app.request import RunRequest
 from raypipe.app.targets import Target, import_pipeline, parse_target, read_parameters
 from raypipe.engine.drive import Drive, Driven, Listener
 from raypipe.engine.estimate import LAST, Estimate, estimate
-from raypipe.engine.events import CodeDiffers, Event, StepStarted, Warned
+from raypipe.engine.events import CodeDiffers, Event, StepStarted, StepWaits, Warned
 from raypipe.engine.graph import Graph
 from raypipe.engine.plan import Choices, Planned, Planner
 from raypipe.engine.records import Json, Result, RunRecord, RunStatus, StepState
 from raypipe.engine.step import module_of
-from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
+from raypipe.errors import NotFound, RaypipeError, UsageError
 from raypipe.fault_points import fault_point
+from raypipe.runtime.stop import stopping
 
 if TYPE_CHECKING:
     from raypipe.app.resume import Resumed
@@ -201,7 +203,7 @@ def plan(request: RunRequest) -> Outcome:
     prepared = prepare(request, write=False)
     planner = planner_for(prepared, request)
     planned = planner.plan()
-    prepared.workshop.sources.save()
+    prepared.workshop.save_code()
     return Outcome(
         pipeline=prepared.graph.pipeline,
         steps=tuple(item.state for item in planned),
@@ -261,33 +263,35 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     workshop.ledger.start_run(record)
     fault_point("run.entered")
     used = UsedCode(workshop, record.id, pinned=record.code)
-    runtime = make_runtime(prepared.runtime, lambda: _ray_options(prepared, used))
-    driver = driver_runtime()
-    drive = Drive(
-        run=record.id,
-        planner=planner,
-        ports=planner.ports,
-        runtime=runtime,
-        driver=driver,
-        where=prepared.runtime,
-        listen=_keeping(used, listen),
-    )
-    try:
-        driven = drive.go()
-        fault_point("run.resting")
-        serving = None if prepared.after is None else prepared.after(driven, planner)
-    except KeyboardInterrupt:
-        error = Interrupted("interrupted", hint="run again: what was recorded is kept")
-        return _cancelled(prepared, record, planner, error)
-    except RaypipeError as error:
-        _stop(workshop, record, planner, RunStatus.FAILED, error)
-        raise
-    except BaseException:
-        _stop(workshop, record, planner, RunStatus.FAILED, None)
-        raise
-    finally:
-        runtime.close()
-    return replace(_end(prepared, record, driven, planner), serving=serving)
+    options = lambda: _ray_options(prepared, used, record.id, listen)  # noqa: E731
+    runtime = make_runtime(prepared.runtime, options)
+    with stopping(record.id, *stopped_in(workshop, record.id)) as stop:
+        drive = Drive(
+            run=record.id,
+            planner=planner,
+            ports=planner.ports,
+            runtime=runtime,
+            driver=driver_runtime(),
+            where=prepared.runtime,
+            listen=_keeping(used, listen),
+            stopped=lambda: bool(stop.why),
+        )
+        try:
+            driven = drive.go()
+            fault_point("run.resting")
+            serving = None if prepared.after is None else prepared.after(driven, planner)
+        except KeyboardInterrupt:
+            return _cancelled(prepared, record, planner, stop.why or "interrupted")
+        except RaypipeError as error:
+            _stop(workshop, record, planner, RunStatus.FAILED, error)
+            raise
+        except BaseException:
+            _stop(workshop, record, planner, RunStatus.FAILED, None)
+            raise
+        finally:
+            let_go(workshop, record.id)
+            runtime.close()
+        return replace(_end(prepared, record, driven, planner), serving=serving)
 
 
 def _what_differs(prepared: Prepared, resumed: "Resumed", request: RunRequest) -> CodeDiffers:
@@ -384,7 +388,7 @@ def _record(prepared: Prepared) -> RunRecord:
     )
 
 
-def _ray_options(prepared: Prepared, used: UsedCode) -> "RayOptions":
+def _ray_options(prepared: Prepared, used: UsedCode, run: str, listen: Listener) -> "RayOptions":
     """Say which Ray it is, and how the project's code comes to its workers.
 
     A Ray of our own finds it here. Those of a job have the job's working directory. Others are
@@ -398,6 +402,8 @@ def _ray_options(prepared: Prepared, used: UsedCode) -> "RayOptions":
         address=prepared.address or job_address(),
         cpus=prepared.cpus,
         shared=prepared.shared,
+        log=workshop.paths.runs / run / "ray.log",
+        waits=lambda step, what: listen(StepWaits(step=step, what=what)),
     )
     if options.address is None:
         return options
@@ -417,15 +423,22 @@ def _stop(
     _come_to_rest(workshop, run, status, None if error is None else error_json(error))
 
 
-def _come_to_rest(workshop: Workshop, run: RunRecord, status: RunStatus, error: Json) -> None:
+def _come_to_rest(workshop: Workshop, run: RunRecord, status: RunStatus, error: Json) -> RunStatus:
     """Record the end of a run, and in the same act whom that is to be told."""
     with workshop.ledger.act():
-        workshop.ledger.end_run(run.id, status, error)
-        workshop.ledger.ask_for(notices.of_run(run, status, error))
+        rested = workshop.ledger.end_run(run.id, status, error)
+        if rested == status:
+            workshop.ledger.ask_for(notices.of_run(run, status, error))
+    return rested
 
 
-def _cancelled(prepared: Prepared, run: RunRecord, planner: Planner, error: Interrupted) -> Outcome:
-    _stop(prepared.workshop, run, planner, RunStatus.CANCELLED, error)
+def _cancelled(prepared: Prepared, run: RunRecord, planner: Planner, why: str) -> Outcome:
+    error = interrupted(why)
+    ledger = prepared.workshop.ledger
+    with ledger.act():
+        ledger.cancel_run(run.id, error_json(error))
+        ledger.ask_for(notices.of_run(run, RunStatus.CANCELLED, error_json(error)))
+    ledger.save_steps(run.id, _states(planner))
     return Outcome(
         run=run.id,
         pipeline=prepared.graph.pipeline,
@@ -445,10 +458,12 @@ def _end(prepared: Prepared, run: RunRecord, driven: Driven, planner: Planner) -
     steps = tuple(item.state for item in driven.planned)
     error = _as_raypipe_error(driven.error)
     workshop = prepared.workshop
-    workshop.sources.save()
+    workshop.save_code()
     workshop.ledger.save_steps(run.id, steps)
     fault_point("steps.saved")
-    _come_to_rest(workshop, run, driven.status, error and error_json(error, driven.failed))
+    told = error and error_json(error, driven.failed)
+    if _come_to_rest(workshop, run, driven.status, told) == RunStatus.CANCELLED:
+        return _cancelled(prepared, run, planner, why_cancelled(workshop, run.id) or "")
     fault_point("run.ended")
     end_lost_runs(workshop)
     outputs, values = _outputs(prepared, planner) if driven.status == "succeeded" else ({}, {})

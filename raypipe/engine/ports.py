@@ -129,7 +129,10 @@ class Ledger(Protocol):
         ...
 
     def start_run(self, run: RunRecord) -> None: ...
-    def end_run(self, run: str, status: RunStatus, error: Json = None) -> None: ...
+    def end_run(self, run: str, status: RunStatus, error: Json = None) -> RunStatus:
+        """Record that a run came to rest; return how it stands: a cancelled one stays so."""
+        ...
+
     def save_steps(self, run: str, steps: Iterable[StepState]) -> None:
         """Upsert what became of steps of a run."""
         ...
@@ -216,7 +219,6 @@ class StepCall:
     """
     resources: Mapping[str, float]
     """num_cpus, num_gpus, memory and custom resources."""
-    retries: int
     timeout: float | None
     scratch: Path
     """A folder of this key's own.
@@ -227,12 +229,16 @@ class StepCall:
     """JSON lines of progress and metrics that the step appends to."""
     run: str
     home: Path
+    attempt: int = 1
+    """Which try in this run it is, from 1."""
     stats: Mapping[str, ArtifactStat] = field(default_factory=dict)
     """What the artifacts that it is given looked like when they were published, by digest."""
     function: Callable[..., Any] | None = field(default=None, compare=False)
     """The function itself, for a runtime in this process."""
     listen: Callable[[], None] | None = field(default=None, compare=False)
     """Looks at the events at once, for a runtime in this process: its driver stands still."""
+    give_up: Callable[[Exception], None] | None = field(default=None, compare=False)
+    """Records that the call cannot be ended, for a runtime in this process, which ends then."""
 
 
 @dataclass(frozen=True, kw_only=True)

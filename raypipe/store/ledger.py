@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import wraps
 from json import loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
 
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.ports import Ledger
@@ -131,13 +131,30 @@ class SqlLedger:
             raise StoreError(f"there is a run {run.id} already", hint="run again, for another id")
 
     @_act
-    def end_run(self, run: str, status: RunStatus, error: Json = None) -> None:
-        """Record that a run came to rest; one that was cancelled stays so."""
+    def end_run(self, run: str, status: RunStatus, error: Json = None) -> RunStatus:
+        """Record that a run came to rest; one that was cancelled stays so. Return how it stands."""
         told = None if error is None else dump(error)
         with self._db.writing():
-            ended = self._db.do("end_run", id=run, status=status, ended=self._now(), error=told)
-        if not ended:
-            self.get_run(run)
+            self._db.do("end_run", id=run, status=status, ended=self._now(), error=told)
+        return self.standing(run)[0]
+
+    @_act
+    def cancel_run(self, run: str, error: Json) -> bool:
+        """Record that a run is cancelled, and its attempts; false if it had ended otherwise."""
+        told = dump(error)
+        values = {"status": "cancelled", "ended": self._now(), "error": told}
+        with self._db.writing():
+            if not self._db.do("cancel_run", id=run, **values):
+                return self.standing(run)[0] == RunStatus.CANCELLED
+            self._db.do("end_executions", run=run, **values)
+        return True
+
+    def standing(self, run: str) -> tuple[RunStatus, Json]:
+        """Return where a run stands, and the error that it ended with: cheap, to be asked often."""
+        row = self._db.one("standing", id=run)
+        if row is None:
+            raise NotFound(f"there is no run {run!r}")
+        return RunStatus(row["status"]), None if row["error"] is None else loads(row["error"])
 
     def running(self) -> list[RunRecord]:
         """Return the runs that did not come to rest, oldest first."""
@@ -656,11 +673,9 @@ class SqlLedger:
 
     def outbox(self, status: EffectStatus | None = None) -> list[OutboxRow]:
         """Return the effects of a status, or all, in the order in which they were asked for."""
-        if status is None:
-            found = self._db.all("outbox")
-        else:
-            found = self._db.all("outbox_of", status=status)
-        return [rows.read_effect(row) for row in found]
+        wanted = get_args(EffectStatus) if status is None else (status,)
+        found = [row for one in wanted for row in self._db.all("outbox", status=one)]
+        return sorted(map(rows.read_effect, found), key=lambda row: row.id)
 
     def effect(self, key: str) -> OutboxRow:
         """Return one effect; NotFound if there is none under this key."""

@@ -7,6 +7,12 @@ VALUES (:id, :project, :pipeline, :status, :created, :record, :backwards) ON CON
 -- end_run: a run comes to rest; a cancelled one stays so
 UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status != 'cancelled';
 
+-- cancel_run: a run that is under way, or waits, is cancelled
+UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status IN ('running', 'waiting');
+
+-- standing: where a run stands
+SELECT status, error FROM runs WHERE id = :id;
+
 -- list_runs: the newest runs
 SELECT * FROM runs ORDER BY created DESC, id DESC LIMIT :limit;
 
@@ -327,10 +333,7 @@ INSERT INTO outbox (key, kind, payload, status, created, due)
 VALUES (:key, :kind, :payload, 'waiting', :created, :created)
 ON CONFLICT DO NOTHING;
 
--- outbox: all effects, in the order in which they were asked for
-SELECT * FROM outbox ORDER BY id;
-
--- outbox_of: effects of a status, in the order in which they were asked for
+-- outbox: effects of a status, in the order in which they were asked for
 SELECT * FROM outbox WHERE status = :status ORDER BY id;
 
 -- old_effects: effects that came to their end before a time

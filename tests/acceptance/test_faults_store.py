@@ -254,8 +254,8 @@ def test_a_ledger_that_is_held_for_too_long_is_told_and_nothing_is_lost(
     hasty = (
         "import sys\n"
         "from raypipe.cli.main import execute\n"
-        "from raypipe.store.ledger import SqliteLedger\n"
-        "SqliteLedger.open.__func__.__kwdefaults__['busy'] = 0.3\n"
+        "from raypipe.store.ledger import SqlLedger\n"
+        "SqlLedger.open.__func__.__kwdefaults__['busy'] = 0.3\n"
         "sys.exit(execute(sys.argv[1:]))\n"
     )
     with closing(sqlite3.connect(flow.folder / ".raypipe" / "ledger.db")) as holder:
