@@ -132,7 +132,7 @@ def ledger_named(store: "StoreConfig") -> LedgerPlace | None:
 
 
 def artifacts_named(store: "StoreConfig") -> ArtifactsPlace | None:
-    """Return the place that settings give the artifacts; None: that of the home, whichever it is."""
+    """Return the place of artifacts that settings name; None: that of the home."""
     if store.artifacts is None:
         return None
     secrets = ("access_key", "secret_key", "session_token")

@@ -145,6 +145,7 @@ def reachable(workshop: Workshop, runs: int = KEPT_RUNS) -> set[str]:
     """
     ledger = workshop.ledger
     roots = {review.evidence for review in ledger.list_reviews()}
+    roots |= {one.name for one in ledger.holds() if one.kind == "artifact"}
     bundles = set()
     for model in ledger.models():
         for row in ledger.versions(model):

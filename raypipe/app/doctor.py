@@ -13,7 +13,8 @@ from pathlib import Path
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import look
 from raypipe.errors import RaypipeError, StoreError
-from raypipe.store.ledger import SqliteLedger
+from raypipe.store.ledger import SqlLedger
+from raypipe.store.ledger_place import ledger_of
 from raypipe.store.segments import reading as segments
 
 NEEDED = ("ray", "torch", "pyarrow", "pydantic", "safetensors", "altair", "vl-convert-python")
@@ -70,7 +71,7 @@ def _give_up(workshop: Workshop, digest: str) -> str:
     if not keys:
         return "no live result needs it"
     try:
-        ledger = SqliteLedger.open(workshop.paths.ledger)
+        ledger = SqlLedger.open(ledger_of(workshop.paths, None, write=False))
         for key in keys:
             ledger.supersede(key, "lost artifact")
     except StoreError as error:

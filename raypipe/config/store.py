@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Field
 
 from raypipe.config.base import BaseConfig, Secret
 
-
 _PLACE = re.compile(r"(s3|gs|file)://[^?#\s]+")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from raypipe.errors import StoreError
 
-SCHEMA = 5
+SCHEMA = 6
 """Number of the schema that this code writes: that of the newest migration."""
 
 _IN_POSTGRES = (

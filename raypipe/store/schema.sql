@@ -178,3 +178,12 @@ CREATE TABLE claims (               -- of several hosts; those of a folder are f
     beat INTEGER NOT NULL,          -- moves while the owner lives
     PRIMARY KEY (key, owner)
 ) WITHOUT ROWID;
+
+CREATE TABLE holds (                -- what a person keeps from being removed
+    kind TEXT NOT NULL,             -- run, artifact, version
+    name TEXT NOT NULL,             -- a run's id, a digest, MODEL@VERSION
+    note TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    time REAL NOT NULL,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;

@@ -1,5 +1,6 @@
 """Cleaning takes what nothing needs, says so first, and is safe beside runs that are under way."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,19 @@ def size(folder: Path, drawn: list[bytes]) -> int:
 def flow(who: str = ""):
     drawn = draw(who)
     return {"size": size(write(drawn), drawn)}
+"""
+LARGE = """\
+from raypipe import pipeline, step
+
+
+@step
+def make() -> bytes:
+    return b"x" * 900_000
+
+
+@pipeline
+def flow():
+    return {"made": make()}
 """
 RUNNER = """
 import sys
@@ -165,8 +179,64 @@ def test_the_newest_runs_keep_what_they_made_though_it_was_made_anew_since(flow:
     assert first < set(look(home).artifacts.list()) < before
 
 
+def test_what_a_person_holds_stays(flow: Project) -> None:
+    flow.edit("flow.py", "random.randrange(4)", "1")
+    flow.edit("flow.py", "bytes([1])", 'Path("turn").read_bytes()')
+    flow.write("turn", "a")
+    second = flow.run("flow.py").result["run"]
+    flow.write("turn", "b")
+    flow.run("flow.py")
+    home = home_of(flow)
+    stray = look(home).artifacts.put_bytes(b"nobody's").digest
+    unneeded = clean(home, runs=1)["count"]
+
+    flow.raypipe("hold", "add", second, "--note", "for the audit", "--by", "Ann")
+    assert clean(home, runs=1)["count"] == 1
+    held = flow.raypipe("hold", "add", stray[:12], "--json").result["hold"]
+    assert (held["kind"], held["name"]) == ("artifact", stray)
+    assert clean(home, runs=1)["count"] == 0
+    listed = flow.raypipe("hold", "list", "--json").result["holds"]
+    assert [(one["kind"], one["name"], one["note"]) for one in listed] == [
+        ("artifact", stray, ""),
+        ("run", second, "for the audit"),
+    ]
+
+    flow.raypipe("hold", "remove", second)
+    flow.raypipe("hold", "remove", stray)
+    assert clean(home, runs=1)["count"] == unneeded
+    assert flow.raypipe("hold", "remove", second).code == 9
+    assert flow.raypipe("hold", "add", "nonesuch").code == 9
+
+
 def test_two_cleanings_at_once_are_one_too_many(cleaned: Project) -> None:
     with Uses(home_of(cleaned) / "uses").cleaning():
         said = cleaned.raypipe("clean", "--yes")
     assert said.code == 7
     assert "another process is cleaning" in said.err
+
+
+@pytest.mark.parametrize("kept", ["folder", "objects"])
+def test_what_is_torn_though_it_looks_whole_is_found_by_doctor_and_made_anew(
+    project: Project, monkeypatch, kept: str
+) -> None:
+    if kept == "objects":
+        monkeypatch.setenv("RAYPIPE_ARTIFACTS", f"file://{project.folder}/objects")
+    project.write("flow.py", LARGE)
+    project.run("flow.py")
+    folder = home_of(project) / "artifacts" if kept == "folder" else project.folder / "objects"
+    (file,) = (one for one in folder.rglob("*") if one.is_file() and one.stat().st_size == 900_000)
+    before = file.stat()
+    file.chmod(0o644)
+    file.write_bytes(b"y" * 900_000)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert project.raypipe("plan", "flow.py", "--json").executed == []
+
+    said = project.raypipe("doctor", "--verify", "--json")
+    assert said.code == 7
+    (torn,) = [one["detail"] for one in said.result["checks"] if one["name"][:9] == "artifact "]
+    assert torn == "torn: the next run makes it anew"
+
+    assert project.run("flow.py").executed == ["make"]
+    checks = project.raypipe("doctor", "--verify", "--json").result["checks"]
+    assert not [one for one in checks if one["name"].startswith("artifact ")]
+    assert project.run("flow.py").executed == []
