@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from raypipe.engine.context import current
+from raypipe.engine.context import current, log_metric, progress
 from raypipe.engine.graph import review
 from raypipe.engine.pipeline import Pipeline
 from raypipe.engine.step import step
@@ -29,16 +29,6 @@ def load(path: str | Path, *sets: str) -> "Cycle":
     from raypipe.app.load import Cycle
 
     return Cycle(path=Path(path), sets=sets)
-
-
-def progress(done: float, total: float, what: str = "") -> None:
-    """Say how far the running step is: `done` of `total`."""
-    current().progress(done, total, what)
-
-
-def log_metric(name: str, value: float, step: int) -> None:
-    """Add a point to a curve of the running step: `value` at `step` (an epoch, a batch)."""
-    current().log_metric(name, value, step)
 
 
 def _run(

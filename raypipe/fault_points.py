@@ -14,6 +14,7 @@ VARIABLE = "RAYPIPE_FAULT"
 FAULT_POINTS = {
     "run.entered": "the run is in the ledger, and nothing was decided",
     "claim.taken": "a step's key is claimed, and its attempt is not in the ledger",
+    "code.kept": "the run names its snapshot of the code, and the first step was not handed over",
     "literals.published": "what a step is given is published, and its attempt is not in the ledger",
     "attempt.entered": "an attempt is in the ledger, and was not begun",
     "artifact.aside": "an artifact is written aside, whole, and not in its place",

@@ -8,15 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raypipe.app import worker
 from raypipe.app.home import make_home
 from raypipe.app.job import job_folder
+from raypipe.engine.difference import ABSENT
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint import fingerprint
 from raypipe.engine.ports import Ports, Runtime
-from raypipe.engine.records import Actor, Fingerprint
+from raypipe.engine.records import Actor, Fingerprint, Result
 from raypipe.engine.step import main_module
 from raypipe.errors import UsageError
 from raypipe.runtime.inline import InlineRuntime
@@ -53,9 +54,14 @@ class Workshop:
     codec: TreeCodec
     sources: FileSources
     actor: Actor
+    beside: Path | None = None
+    """The project's own root, where `root` is a copy of its code that a run goes on with."""
 
     def ports(
-        self, lookups: Mapping[str, object] | None = None, imported: tuple[str, ...] = ()
+        self,
+        lookups: Mapping[str, object] | None = None,
+        imported: tuple[str, ...] = (),
+        compare: Callable[[Any, Result], str | None] = lambda value, before: None,
     ) -> Ports:
         """Return the world as the engine is given it; `imported` as of `fingerprint`."""
 
@@ -75,7 +81,7 @@ class Workshop:
             codec=self.codec,
             fingerprint=of,
             reread=reread,
-            environment=lambda names: declared_environment(names, self.root),
+            environment=lambda names: declared_environment(names, self.root, self.beside),
             lookups=lookups or {},  # type: ignore[arg-type]
             claim=FileClaims(self.paths.claims).claim,
             now=time.time,
@@ -86,6 +92,7 @@ class Workshop:
             home=self.paths.home,
             scratch=FolderScratch(self.paths.work, self.noting),
             pause=time.sleep,
+            compare=compare,
         )
 
 
@@ -95,24 +102,27 @@ def open_workshop(
     *,
     write: bool,
     by: str | None = None,
-    ledger_place: LedgerPlace | None = None,
-    artifacts_place: ArtifactsPlace | None = None,
+    store: "StoreConfig | None" = None,
+    project: str | None = None,
+    beside: Path | None = None,
 ) -> Workshop:
     """Open a home's parts; with `write` false nothing is made, so that a look leaves no trace.
 
-    `ledger_place` and `artifacts_place` are where the settings say that these are.
+    `store` is what settings say of the home; `project` and `beside` are given where `root` is a
+    copy of the project's code.
     """
     paths = HomePaths(home)
+    place = None if store is None else ledger_named(store)
+    artifacts_place = None if store is None else artifacts_named(store)
     if write:
         make_home(home)
         bind(paths, artifacts_place)
     noting = Noting()
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
-    name = _name_of(root)
-    ledger = SqlLedger.open(ledger_of(paths, ledger_place, write=write), create=write)
+    ledger = SqlLedger.open(ledger_of(paths, place, write=write), create=write)
     return Workshop(
         root=root,
-        project=_renamed(ledger, root, name) if write else _known(ledger, root, name),
+        project=project or _project(ledger, root, write=write),
         paths=paths,
         ledger=ledger,
         artifacts=open_artifacts(home, noting, artifacts_place),
@@ -120,6 +130,7 @@ def open_workshop(
         codec=TreeCodec(digest_path, _main()),
         sources=FileSources(root, index, main=_main()),
         actor=who(by),
+        beside=beside,
     )
 
 
@@ -132,7 +143,7 @@ def ledger_named(store: "StoreConfig") -> LedgerPlace | None:
 
 
 def artifacts_named(store: "StoreConfig") -> ArtifactsPlace | None:
-    """Return the place of artifacts that settings name; None: that of the home."""
+    """Return the place that settings give the artifacts; None: that of the home."""
     if store.artifacts is None:
         return None
     secrets = ("access_key", "secret_key", "session_token")
@@ -144,6 +155,11 @@ def artifacts_named(store: "StoreConfig") -> ArtifactsPlace | None:
         cache=store.cache,
         **named,
     )
+
+
+def _project(ledger: SqlLedger, root: Path, *, write: bool) -> str:
+    name = _name_of(root)
+    return _renamed(ledger, root, name) if write else _known(ledger, root, name)
 
 
 def _name_of(root: Path) -> str:
@@ -189,24 +205,40 @@ def who(by: str | None = None) -> Actor:
     return Actor(user=user, host=socket.gethostname(), name=by)
 
 
-def declared_environment(names: tuple[str, ...], root: Path) -> dict[str, str]:
+def declared_environment(
+    names: tuple[str, ...], root: Path, beside: Path | None = None
+) -> dict[str, str]:
     """Return the digest of each declared file and variable.
 
-    An absent one has a digest of its own.
+    An absent one has a digest of its own. `beside` is the project's own root where `root` is a
+    copy of its code: what is not in the copy is read there. UsageError for a file that differs
+    between the two, since nobody knows which of them a step would open.
     """
-    return {name: _digest_of(name, root) for name in names}
+    return {name: _digest_of(name, root, beside) for name in names}
 
 
-def _digest_of(declared: str, root: Path) -> str:
+def _digest_of(declared: str, root: Path, beside: Path | None) -> str:
     kind, _, name = declared.partition(":")
     if kind == "env":
         value = os.environ.get(name)
         return digest_bytes(b"unset" if value is None else b"set " + value.encode())
-    path = root / name
+    found = _digest_of_file(name, root)
+    if beside is None:
+        return found
+    own = _digest_of_file(name, beside)
+    if found not in {own, ABSENT}:
+        raise UsageError(
+            f"{name!r}, which a step depends on, is not what it was when the run began",
+            hint="put it back, or go on with what there is now: --code now",
+        )
+    return own
+
+
+def _digest_of_file(name: str, root: Path) -> str:
     try:
-        return digest_bytes(path.read_bytes())
+        return digest_bytes((root / name).read_bytes())
     except FileNotFoundError:
-        return digest_bytes(b"absent")
+        return ABSENT
     except OSError as error:
         raise UsageError(f"depends_on file {name!r} cannot be read: {error.strerror}") from error
 

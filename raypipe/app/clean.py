@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -111,6 +111,8 @@ def _things(workshop: Workshop, needed: set[str]) -> Iterator[Thing]:
         )
     for folder in _folders(workshop.paths.work):
         yield _folder(folder, f"scratch {folder.name[:12]}", noted_scratch(folder.name))
+    for folder in _folders(workshop.paths.code):
+        yield replace(_folder(folder, f"code {folder.name[:12]}", folder.name), written=True)
     known = workshop.ledger.run_ids()
     for folder in _folders(workshop.paths.runs):
         if folder.name not in known:
@@ -153,6 +155,7 @@ def reachable(workshop: Workshop, runs: int = KEPT_RUNS) -> set[str]:
             bundles.add(row.bundle)
     return {
         *ledger.kept_artifacts(runs),
+        *ledger.kept_code(runs),
         *roots,
         *bundles,
         *_parts_of(workshop, roots),

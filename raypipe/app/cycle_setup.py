@@ -7,17 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from raypipe.app.assemble import Workshop, artifacts_named, ledger_named, open_workshop
+from raypipe.app.assemble import Workshop
 from raypipe.app.cycle import cycle
 from raypipe.app.home import check_home
 from raypipe.app.models import CHAMPION
 from raypipe.app.request import RunRequest
+from raypipe.app.resume import Resumed
 from raypipe.app.routes import serving_now
-from raypipe.app.run import Prepared
+from raypipe.app.run import Prepared, workshop_for
 from raypipe.app.schema_file import read_schema, schema_path, write_schema
+from raypipe.app.shards import comparing
 from raypipe.app.targets import Target
 from raypipe.config.cycle import CycleConfig
-from raypipe.config.load import load, to_json
+from raypipe.config.load import from_json, load, to_json
 from raypipe.engine.drive import Driven
 from raypipe.engine.graph import build
 from raypipe.engine.plan import Planner
@@ -30,22 +32,22 @@ from raypipe.values.dataset import Dataset
 from raypipe.values.uri import parse_uri
 
 
-def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) -> Prepared:
-    """Build a cycle's graph from its settings, its dataset and what the ledger knows."""
-    config = load(target.path, request.sets)
+def prepare_cycle(
+    request: RunRequest, target: Target, home: Path, write: bool, resumed: Resumed | None = None
+) -> Prepared:
+    """Build a cycle's graph from its settings, its dataset and what the ledger knows.
+
+    Of a run that is gone on from, settings and commit are as they were.
+    """
+    config = load(target.path, request.sets) if resumed is None else from_json(resumed.run.settings)
     if write:
         check_home(home)
-    uri = parse_uri(config.data.dataset)
-    dataset = dataset_at(config.data.dataset, open_store(uri, home))
-    workshop = open_workshop(
-        target.root,
-        home,
-        write=write,
-        by=request.by,
-        ledger_place=ledger_named(config.store),
-        artifacts_place=artifacts_named(config.store),
-    )
+    dataset = _dataset(config.data.dataset, home, resumed)
+    workshop = workshop_for(target, home, write, request, resumed, config.store)
     schema_file = schema_path(config, target.path, workshop)
+    if resumed is not None and resumed.beside is not None and not schema_file.exists():
+        own = resumed.beside / target.path.relative_to(target.root)
+        schema_file = schema_path(config, own, workshop)
     schema = read_schema(schema_file)
     accepted = last_accepted(workshop, config.name, dataset)
     known = frozenset(shard.object_id for shard in accepted.dataset.shards) if accepted else None
@@ -65,6 +67,7 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
             **_lookups(workshop, model, accepted, planner, write=write),
             "last_sweep": lambda _: last_sweep(workshop, config.name),
         },
+        compare=comparing(workshop, dataset),
         settings=settings,
         commits={config.data.dataset: dataset.commit},
         target=str(target),
@@ -74,6 +77,16 @@ def prepare_cycle(request: RunRequest, target: Target, home: Path, write: bool) 
         cpus=config.runtime.cpus,
         after=_after(workshop, config, dataset, schema_file),
     )
+
+
+def _dataset(uri: str, home: Path, resumed: Resumed | None) -> Dataset:
+    """Return the dataset at the commit that its reference names, or named then."""
+    named = parse_uri(uri)
+    store = open_store(named, home)
+    if resumed is None or uri not in resumed.run.commits:
+        return dataset_at(uri, store)
+    at = replace(named, ref=resumed.run.commits[uri])
+    return replace(dataset_at(str(at), store), uri=uri)
 
 
 NOT_RECIPE = ("trials", "concurrent", "when")

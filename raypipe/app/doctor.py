@@ -71,7 +71,7 @@ def _give_up(workshop: Workshop, digest: str) -> str:
     if not keys:
         return "no live result needs it"
     try:
-        ledger = SqlLedger.open(ledger_of(workshop.paths, None, write=False))
+        ledger = SqlLedger.open(ledger_of(workshop.paths, None, write=True))
         for key in keys:
             ledger.supersede(key, "lost artifact")
     except StoreError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from raypipe.app.assemble import Workshop, ledger_named, open_workshop
+from raypipe.app.assemble import Workshop, open_workshop
 from raypipe.app.feedback import Asked, feedback
 from raypipe.app.home import check_home, find_home
 from raypipe.app.look import look, workshop_of
@@ -296,8 +296,7 @@ def join(
     config = load(target.path, sets)
     found = find_home(home, target.root)
     check_home(found)
-    place = ledger_named(config.store)
-    workshop = open_workshop(target.root, found, write=True, by=by, ledger_place=place)
+    workshop = open_workshop(target.root, found, write=True, by=by, store=config.store)
     published = tuple(publish_accepted(workshop, config, target.path, listen))
     prepared = _prepare(workshop, config, target.path, sets, home)
     outcome = run_prepared(prepared, RunRequest(), listen)

@@ -1,6 +1,7 @@
 """Runs and lineage as read-only records: what the terminal and scripts show."""
 
 import math
+import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 
 from raypipe.app.alive import as_it_is
 from raypipe.app.assemble import Workshop
+from raypipe.app.journal import at_work, journal_file
 from raypipe.app.look import look
 from raypipe.app.models import find_version
+from raypipe.app.moments import read_since
 from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
-from raypipe.errors import StoreError
+from raypipe.errors import NotFound, StoreError
 from raypipe.values.tuning import Trial, Tuned
 
 MANY = 1000
@@ -20,11 +23,35 @@ CHOOSING = ("choose", "recall")
 """Steps that say which settings training goes on with."""
 
 
-def runs(home: Path | None, last: int = 20) -> list[Json]:
+def runs(
+    home: Path | None,
+    last: int = 20,
+    *,
+    status: str | None = None,
+    pipeline: str | None = None,
+    since: str | None = None,
+) -> list[Json]:
     """Return the newest runs, newest first, with the reviews that each waits for."""
     workshop = look(home)
-    found = [as_it_is(workshop, run) for run in workshop.ledger.list_runs(limit=last)]
+    after = None if since is None else read_since(since, time.time())
+    found = _runs(workshop, last, status, pipeline, after)
     return [{**asdict(run), "reviews": _reviews(workshop, run, found)} for run in found]
+
+
+def _runs(
+    workshop: Workshop, last: int, status: str | None, pipeline: str | None, since: float | None
+) -> list[RunRecord]:
+    """Return runs as they are: a lost one has failed, though the ledger has it as running."""
+
+    def of(status: str | None) -> list[RunRecord]:
+        found = workshop.ledger.list_runs(limit=last, pipeline=pipeline, status=status, since=since)
+        return [as_it_is(workshop, run) for run in found]
+
+    found = of(status)
+    if status == RunStatus.FAILED:
+        found += of(RunStatus.RUNNING)
+        found.sort(key=lambda run: (run.created, run.id), reverse=True)
+    return [run for run in found if status is None or run.status == status][:last]
 
 
 def _reviews(workshop: Workshop, run: RunRecord, runs: Iterable[RunRecord]) -> list[Json]:
@@ -58,13 +85,17 @@ def run(name: str, home: Path | None) -> Json:
     ledger = workshop.ledger
     record = as_it_is(workshop, ledger.get_run(name))
     steps = ledger.run_steps(record.id)
-    names = dict.fromkeys(state.name.partition("[")[0] for state in steps)  # not of each trial
+    now = at_work(journal_file(workshop.paths, record.id))
+    known = [*(state.name for state in steps), *(row.step for row in ledger.executions(record.id))]
+    names = dict.fromkeys(name.partition("[")[0] for name in known)  # not of each trial
     points = [metric for step in names for metric in ledger.metrics(record.id, step)]
     since = ledger.list_runs(record.project, limit=MANY)
     return {
         **asdict(record),
         "reviews": _reviews(workshop, record, since),
-        "steps": [state.to_json() for state in steps],
+        "steps": [state.to_json() for state in steps] or now.ended,
+        "at_work": list(now.at_work.values()) if record.status == RunStatus.RUNNING else [],
+        "to_come": now.to_come if record.status == RunStatus.RUNNING else 0,
         "executions": [asdict(row) for row in ledger.executions(record.id)],
         "metrics": {metric.name: metric.value for metric in points},
         "trials": _trials(workshop, steps),
@@ -89,20 +120,27 @@ def _kept(workshop: Workshop, state: StepState) -> Any:
         return None
 
 
-def logs(name: str, home: Path | None) -> Json:
-    """Return what the steps of a run printed, by step, and the curves that they logged."""
+def code(name: str, home: Path | None, out: Path | None) -> Json:
+    """Return the files of the code that a run used; with `out` they are written there."""
+    from raypipe.app.code import packed_code, write_out
+    from raypipe.store.snapshot import contents
+
     workshop = look(home)
     record = workshop.ledger.get_run(name)
-    folder = workshop.paths.runs / record.id
-    printed = {file.stem: file.read_text().splitlines() for file in sorted(folder.glob("*.log"))}
-    steps = dict.fromkeys(state.name for state in workshop.ledger.run_steps(record.id))
-    bases = dict.fromkeys(name.partition("[")[0] for name in steps)
-    curves = {
-        f"metrics of {step}": [f"{m.name} {m.step}: {m.value:.6g}" for m in points]
-        for step in {**bases, **steps}
-        if (points := workshop.ledger.metrics(record.id, step))
+    if not record.code:
+        raise NotFound(
+            f"run {record.id} kept no code",
+            hint="code is kept once a run executes something; this one executed nothing",
+        )
+    packed = packed_code(workshop, record.code)
+    if out is not None:
+        write_out(packed, out)
+    return {
+        "run": record.id,
+        "code": record.code,
+        "out": None if out is None else str(out),
+        "files": {name: len(content) for name, content in sorted(contents(packed).items())},
     }
-    return {**printed, **curves}
 
 
 def lineage(model: str, home: Path | None) -> Json:

@@ -41,7 +41,8 @@ def run_pipeline(
     from raypipe.app.assemble import open_workshop
     from raypipe.app.home import find_home
     from raypipe.app.job import as_submitted
-    from raypipe.app.run import Prepared, run_prepared, shown
+    from raypipe.app.resume import write_given
+    from raypipe.app.run import Prepared, in_words, run_prepared, shown
     from raypipe.engine.step import main_module, module_of
     from raypipe.store.sources import module_name, project_root
 
@@ -50,10 +51,13 @@ def run_pipeline(
     root = project_root(file)
     if made.function.__module__ == "__main__":
         main_module[:] = [module_name(file, root)]
+    workshop = open_workshop(root, find_home(request.home, root), write=True, by=request.by)
     prepared = Prepared(
         graph=made.build(parameters),
-        workshop=open_workshop(root, find_home(request.home, root), write=True, by=request.by),
-        parameters={name: repr(value) for name, value in parameters.items()},
+        workshop=workshop,
+        given=write_given(made.bind(parameters), workshop),
+        place=str(file.relative_to(root)),
+        parameters=in_words(made.bind(parameters)),
         target=f"{as_submitted(file)}:{made.name}",
         command=request.command or f"python {shown(file)}",
         imported=(module_of(made.function),),

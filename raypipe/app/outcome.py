@@ -25,6 +25,10 @@ class Outcome:
     error: RaypipeError | None = None
     failed: str | None = None
     """The step that failed."""
+    estimate: Json = None
+    """Of a plan: how long it takes, by how long its steps took before."""
+    stale: tuple[Json, ...] = ()
+    """Of a plan: the deployed versions that it leaves behind, each with the step that would run."""
     serving: Json = None
     """Whether a gateway serves the version that the run has: `served` and where, or why not.
 
@@ -57,6 +61,8 @@ class Outcome:
             ],
             "error": None if self.error is None else error_json(self.error, self.failed),
         }
+        if self.run is None:
+            result |= {"estimate": self.estimate, "stale": list(self.stale)}
         if self.serving is not None:
             result |= {"serving": self.serving}
         return result

@@ -20,6 +20,10 @@ class RunRequest:
     shared: bool = False
     """The home is on a file system that each node of the cluster sees, whatever settings say."""
     force: tuple[str, ...] = ()
+    resume: str | None = None
+    """The run to go on from: with its code, parameters, settings and commits."""
+    code: Literal["kept", "now"] | None = None
+    """With `resume`: the code that was kept with that run, or that of now; None: what was kept."""
     by: str | None = None
     command: str | None = None
     """What a person types to run it again; None: `raypipe run` with these words."""

@@ -1,31 +1,40 @@
-"""Plan a target, run it, and say why a step would run."""
+"""Plan a target, and run it."""
 
 import os
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
+from raypipe.app.code import UsedCode
 from raypipe.app.home import find_home
 from raypipe.app.job import as_submitted, job_address, job_folder
+from raypipe.app.journal import Journal, journal_file
 from raypipe.app.outcome import Outcome, error_json
 from raypipe.app.request import RunRequest
 from raypipe.app.targets import Target, import_pipeline, parse_target, read_parameters
 from raypipe.engine.drive import Drive, Driven, Listener
+from raypipe.engine.estimate import LAST, Estimate, estimate
+from raypipe.engine.events import CodeDiffers, Event, StepStarted, Warned
 from raypipe.engine.graph import Graph
-from raypipe.engine.plan import Choices, Planner
-from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
+from raypipe.engine.plan import Choices, Planned, Planner
+from raypipe.engine.records import Json, Result, RunRecord, RunStatus, StepState
 from raypipe.engine.step import module_of
 from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
 from raypipe.fault_points import fault_point
 
 if TYPE_CHECKING:
+    from raypipe.app.resume import Resumed
+    from raypipe.config.store import StoreConfig
     from raypipe.runtime.on_ray import RayOptions
 
+LONG = 200
+"""Letters of a parameter that are kept for people."""
 AfterRun = Callable[[Driven, Planner], Json]
 
 
@@ -37,10 +46,18 @@ class Prepared:
     workshop: Workshop
     lookups: Callable[[Callable[[], Planner]], Mapping[str, Any]] = lambda planner: {}
     """Facts of the ledger; given a way to the planner, for facts about the run itself."""
+    compare: Callable[[Any, Result], str | None] = lambda value, before: None
+    """Says how a value differs from what an earlier result was given."""
     parameters: Json = None
     settings: Json = None
     commits: Mapping[str, str] = field(default_factory=dict)
+    given: Json = None
+    """The pipeline's parameters, as a run that goes on from this one reads them back."""
     target: str = ""
+    place: str = ""
+    """The target's file, relative to the project's root."""
+    resumed: "Resumed | None" = None
+    """The run that this one goes on from."""
     command: str = ""
     """What a person types to run it again."""
     imported: tuple[str, ...] = ()
@@ -58,16 +75,39 @@ class Prepared:
 
 def prepare(request: RunRequest, *, write: bool) -> Prepared:
     """Read the target and build its graph; nothing is run."""
-    target = _target_of(request)
-    home = find_home(request.home, target.root)
+    resumed = None
+    if request.resume is not None:
+        from raypipe.app.resume import find_resumed
+
+        resumed = find_resumed(request)
+        request = _as_then(request, resumed.run)
+    target = _target_of(request) if resumed is None else resumed.target
+    home = find_home(request.home, target.root) if resumed is None else resumed.home
     if target.is_script:
-        prepared = _prepare_script(request, target, home, write)
+        prepared = _prepare_script(request, target, home, write, resumed)
     else:
         from raypipe.app.cycle_setup import prepare_cycle
 
-        prepared = prepare_cycle(request, target, home, write)
+        prepared = prepare_cycle(request, target, home, write, resumed)
+    prepared = replace(prepared, resumed=resumed, place=str(target.path.relative_to(target.root)))
+    if resumed is not None:
+        was = resumed.run.parameters["target"]
+        return replace(prepared, target=was, command=resumed.command)
     named = replace(target, path=as_submitted(target.path))
     return replace(prepared, target=str(named), command=_command(request, target))
+
+
+def _as_then(request: RunRequest, run: RunRecord) -> RunRequest:
+    """Return a request with what it does not say taken from the run that it goes on from."""
+    where = run.where or {}
+    runtime = request.runtime or (None if request.address else where.get("runtime"))
+    address = request.address or (None if request.runtime == "inline" else where.get("address"))
+    return replace(
+        request,
+        runtime=runtime,
+        address=address,
+        shared=request.shared or bool(where.get("shared")),
+    )
 
 
 def _command(request: RunRequest, target: Target) -> str:
@@ -85,20 +125,56 @@ def shown(file: Path) -> str:
     return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
-def _prepare_script(request: RunRequest, target: Target, home: Path, write: bool) -> Prepared:
+def _prepare_script(
+    request: RunRequest, target: Target, home: Path, write: bool, resumed: "Resumed | None"
+) -> Prepared:
+    from raypipe.app.resume import read_given, write_given
+
     made = import_pipeline(target)
-    parameters = read_parameters(made, request.sets)
+    workshop = workshop_for(target, home, write, request, resumed)
+    if resumed is None:
+        parameters = read_parameters(made, request.sets)
+    else:
+        parameters = read_given(resumed.run, workshop)
     graph = made.build(parameters)
-    workshop = open_workshop(target.root, home, write=write, by=request.by)
     return Prepared(
         graph=graph,
         workshop=workshop,
-        parameters={name: repr(value) for name, value in parameters.items()},
+        parameters=in_words(made.bind(parameters)),
+        given=write_given(made.bind(parameters), workshop) if write else None,
         target=str(target),
         imported=(module_of(made.function),),
         runtime=request.runtime or ("ray" if request.address else "inline"),
         address=request.address,
         shared=request.shared,
+    )
+
+
+def in_words(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameters as short texts for people."""
+    texts = {name: repr(value) for name, value in parameters.items()}
+    return {name: text if len(text) <= LONG else f"{text[:LONG]}…" for name, text in texts.items()}
+
+
+def workshop_for(
+    target: Target,
+    home: Path,
+    write: bool,
+    request: RunRequest,
+    resumed: "Resumed | None",
+    store: "StoreConfig | None" = None,
+) -> Workshop:
+    """Open the home for a target; for one in a copy of the code, in the project's name."""
+    if resumed is None:
+        return open_workshop(target.root, home, write=write, by=request.by, store=store)
+    return open_workshop(
+        target.root,
+        home,
+        write=write,
+        by=request.by,
+        store=store,
+        project=resumed.run.project,
+        beside=resumed.beside,
     )
 
 
@@ -121,14 +197,33 @@ def _target_of(request: RunRequest) -> Target:
 def plan(request: RunRequest) -> Outcome:
     """Say for each step whether it is kept, would run, waits, or is open; Ray is not imported."""
     prepared = prepare(request, write=False)
-    planner = _planner(prepared, request)
+    planner = planner_for(prepared, request)
     planned = planner.plan()
     prepared.workshop.sources.save()
     return Outcome(
         pipeline=prepared.graph.pipeline,
         steps=tuple(item.state for item in planned),
         reviews=tuple(p.review for p in planned if p.action == "wait" and p.review is not None),
+        estimate=_estimate(prepared, planned).to_json(),
+        stale=_stale(prepared, planned),
     )
+
+
+def _estimate(prepared: Prepared, planned: Sequence[Planned]) -> Estimate:
+    workshop, pipeline = prepared.workshop, prepared.graph.pipeline
+
+    def took(step: str) -> tuple[float, ...]:
+        return workshop.ledger.step_seconds(workshop.project, pipeline, step, LAST)
+
+    return estimate(planned, took, parallel=prepared.runtime == "ray")
+
+
+def _stale(prepared: Prepared, planned: Sequence[Planned]) -> tuple[Json, ...]:
+    if prepared.settings is None:  # only a cycle makes models
+        return ()
+    from raypipe.app.deployed import left_behind
+
+    return left_behind(prepared.workshop, prepared.graph, planned)
 
 
 def run(request: RunRequest, listen: Listener = lambda event: None) -> Outcome:
@@ -141,17 +236,22 @@ def run_prepared(
 ) -> Outcome:
     """Run a graph, keep what became of it in the ledger, and return it."""
     record = _record(prepared)
-    with under_way(prepared.workshop, record.id):
-        return _run(prepared, record, request, listen)
+    workshop = prepared.workshop
+    journal = Journal(journal_file(workshop.paths, record.id), listen)
+    with under_way(workshop, record.id), closing(journal):
+        return _run(prepared, record, request, journal)
 
 
 def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Listener) -> Outcome:
     workshop = prepared.workshop
-    planner = _planner(prepared, request)
+    planner = planner_for(prepared, request)
     end_lost_runs(workshop)
+    if prepared.resumed is not None and prepared.resumed.differs:
+        listen(_what_differs(prepared, prepared.resumed, request))
     workshop.ledger.start_run(record)
     fault_point("run.entered")
-    runtime = make_runtime(prepared.runtime, lambda: _ray_options(prepared))
+    used = UsedCode(workshop, record.id, pinned=record.code)
+    runtime = make_runtime(prepared.runtime, lambda: _ray_options(prepared, used))
     driver = driver_runtime()
     drive = Drive(
         run=record.id,
@@ -160,7 +260,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
         runtime=runtime,
         driver=driver,
         where=prepared.runtime,
-        listen=listen,
+        listen=_keeping(used, listen),
     )
     try:
         driven = drive.go()
@@ -180,17 +280,51 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     return replace(_end(prepared, record.id, driven, planner), serving=serving)
 
 
-def _planner(prepared: Prepared, request: RunRequest) -> Planner:
+def _what_differs(prepared: Prepared, resumed: "Resumed", request: RunRequest) -> CodeDiffers:
+    from raypipe.app.resume import what_differs
+
+    planned: tuple[Planned, ...] = ()
+    known: dict[str, str | None] = {}
+    if resumed.uses == "now":
+        ledger = prepared.workshop.ledger
+        planned = planner_for(prepared, request).plan()
+        known |= {row.step: row.key for row in ledger.executions(resumed.run.id)}
+        known |= {state.name: state.key for state in ledger.run_steps(resumed.run.id)}
+    return what_differs(resumed, prepared.graph, planned, known)
+
+
+def _keeping(used: UsedCode, listen: Listener) -> Listener:
+    """Return a listener that keeps the project's code before the first step is executed.
+
+    A project with too much in it is run all the same, where no worker has to be given its code.
+    """
+    tried = False
+
+    def keep(event: Event) -> None:
+        nonlocal tried
+        if isinstance(event, StepStarted) and not tried:
+            tried = True
+            try:
+                used.keep()
+            except UsageError as error:
+                listen(Warned(step="", text=f"the code of this run is not kept: {error}"))
+        listen(event)
+
+    return keep
+
+
+def planner_for(prepared: Prepared, request: RunRequest) -> Planner:
+    """Return what decides the steps; NotFound for a step that is to be forced and is not there."""
     force = frozenset(request.force)
     known = {name for node in prepared.graph.nodes.values() for name in (node.name, node.group)}
     if unknown := sorted(force - known):
-        raise _no_step(unknown[0], prepared.graph)
+        raise no_step(unknown[0], prepared.graph)
     made: list[Planner] = []
     lookups = prepared.lookups(lambda: made[0])
     made.append(
         Planner(
             graph=prepared.graph,
-            ports=prepared.workshop.ports(lookups, prepared.imported),
+            ports=prepared.workshop.ports(lookups, prepared.imported, prepared.compare),
             choices=Choices(force=force),
         )
     )
@@ -198,7 +332,8 @@ def _planner(prepared: Prepared, request: RunRequest) -> Planner:
     return made[0]
 
 
-def _no_step(name: str, graph: Graph) -> NotFound:
+def no_step(name: str, graph: Graph) -> NotFound:
+    """Return the error of a step that is not there, with those that are."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, graph.nodes, n=1)
@@ -209,6 +344,7 @@ def _no_step(name: str, graph: Graph) -> NotFound:
 def _record(prepared: Prepared) -> RunRecord:
     now = time.time()
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+    resumed = prepared.resumed
     return RunRecord(
         id=f"{stamp}-{os.urandom(3).hex()}",
         project=prepared.workshop.project,
@@ -223,10 +359,19 @@ def _record(prepared: Prepared) -> RunRecord:
         },
         settings=prepared.settings,
         commits=prepared.commits,
+        given=prepared.given,
+        code=resumed.run.code if resumed is not None and resumed.uses == "kept" else "",
+        where={
+            "runtime": prepared.runtime,
+            "address": prepared.address,
+            "shared": prepared.shared,
+        },
+        place=prepared.place,
+        resumes="" if resumed is None else resumed.run.id,
     )
 
 
-def _ray_options(prepared: Prepared) -> "RayOptions":
+def _ray_options(prepared: Prepared, used: UsedCode) -> "RayOptions":
     """Say which Ray it is, and how the project's code comes to its workers.
 
     A Ray of our own finds it here. Those of a job have the job's working directory. Others are
@@ -245,18 +390,7 @@ def _ray_options(prepared: Prepared) -> "RayOptions":
         return options
     if copy := job_folder(workshop.root):
         return replace(options, root=workshop.root.relative_to(copy))
-    return replace(options, root=Path(), snapshot=_snapshot(workshop))
-
-
-def _snapshot(workshop: Workshop) -> Callable[[], Path]:
-    """Return what makes the copy of the code that workers of a cluster are given."""
-
-    def make() -> Path:
-        from raypipe.store.snapshot import snapshot_project
-
-        return workshop.artifacts.path(snapshot_project(workshop.root, workshop.artifacts))
-
-    return make
+    return replace(options, root=Path(), snapshot=used.folder)
 
 
 def _stop(
@@ -340,66 +474,3 @@ def _is_json(value: Any) -> bool:
 def _where(value: Any, digest: str, workshop: Workshop) -> Json:
     path = value if isinstance(value, Path) else workshop.artifacts.where(digest)
     return {"type": type(value).__name__, "digest": digest, "path": str(path)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Why:
-    """Why a step would run, and the lines of code that differ."""
-
-    state: StepState
-    lines: tuple[str, ...] = ()
-    """A unified diff of the sources that differ, symbol by symbol."""
-    widened: tuple[str, ...] = ()
-    """What could not be told from the code, so that more of it counts."""
-
-    def to_json(self) -> Json:
-        """The step's state, the lines, and what was widened."""
-        return {
-            "event": "why",
-            **self.state.to_json(),
-            "lines": list(self.lines),
-            "widened": list(self.widened),
-        }
-
-
-def why(request: RunRequest, step: str) -> Why:
-    """Say why a step is what it is in the plan, with the source lines that differ."""
-    prepared = prepare(request, write=False)
-    planner = _planner(prepared, request)
-    planned = {item.node.name: item for item in planner.plan()}
-    if step not in planned:
-        raise _no_step(step, prepared.graph)
-    item = planned[step]
-    lines: tuple[str, ...] = ()
-    if item.reason.kind == "code" and item.fingerprint is not None:
-        lines = _code_lines(prepared, item.node.name, item.fingerprint)
-    widened = () if item.fingerprint is None else item.fingerprint.widened
-    return Why(state=item.state, lines=lines, widened=widened)
-
-
-def _code_lines(prepared: Prepared, step: str, now: Any) -> tuple[str, ...]:
-    from difflib import unified_diff
-
-    ledger = prepared.workshop.ledger
-    before = ledger.latest_result(prepared.workshop.project, prepared.graph.pipeline, step)
-    known = before and ledger.fingerprint(before.explanation.fingerprint)
-    if not known:
-        return ()
-    lines: list[str] = []
-    for name in sorted({*known.symbols, *now.symbols}):
-        old, new = known.symbols.get(name), now.symbols.get(name)
-        if old == new:
-            continue
-        old_text = (ledger.symbol_source(old) or "") if old else ""
-        new_text = now.sources.get(new, "") if new else ""
-        lines += unified_diff(
-            old_text.splitlines(),
-            new_text.splitlines(),
-            f"{name} (kept)",
-            f"{name} (now)",
-            "",
-            "",
-            2,
-            "",
-        )
-    return tuple(lines)

@@ -22,6 +22,8 @@ class Target:
     path: Path
     name: str | None
     """The pipeline in it, where the target says which."""
+    within: Path | None = None
+    """The folder that is its project, where that is a copy; None: found above it."""
 
     @property
     def is_script(self) -> bool:
@@ -31,7 +33,7 @@ class Target:
     @property
     def root(self) -> Path:
         """The project that it belongs to."""
-        return project_root(self.path)
+        return self.within or project_root(self.path)
 
     def __str__(self) -> str:
         return f"{self.path}:{self.name}" if self.name else str(self.path)

@@ -26,16 +26,21 @@ def run(
     address: options.Address = None,
     shared: options.Shared = False,
     force: options.Force = None,
+    resume: options.Resume = None,
+    code: options.Code = None,
     require_done: options.RequireDone = False,
     as_json: options.AsJson = False,
     by: options.By = None,
 ) -> int:
     """Run a pipeline. What is kept is reused, what is missing is executed."""
+    from dataclasses import replace
+
     from raypipe.app.run import run as run_pipeline
     from raypipe.cli.live import listening
     from raypipe.cli.outcome import conclude
 
     request = _request(target, sets, home, runtime, address, force, by, shared)
+    request = replace(request, resume=resume, code=code)
     with listening(as_json=as_json) as listen:
         outcome = run_pipeline(request, listen)
     return conclude(outcome, as_json=as_json, require_done=require_done)
@@ -68,7 +73,7 @@ def why(
     as_json: options.AsJson = False,
 ) -> None:
     """Say why a step would run or not. Names the code, parameter or input that differs."""
-    from raypipe.app.run import why as ask
+    from raypipe.app.why import why as ask
     from raypipe.cli import render
 
     request = _request(target, sets, home, None, None, None, None)

@@ -1,5 +1,6 @@
 """Commands about runs, and about the reviews that they wait for."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from raypipe.cli import options
 from raypipe.cli.face import show
 
+Status = Literal["running", "succeeded", "waiting", "failed", "rejected", "cancelled"]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
 ReviewName = Annotated[
     str, typer.Argument(metavar="REVIEW", help="A review's id, or the start of it.")
@@ -19,7 +21,9 @@ def register(app: typer.Typer) -> None:
     of_runs = typer.Typer(help="What was run.", no_args_is_help=True, rich_markup_mode=None)
     of_runs.command("list")(list_runs)
     of_runs.command("show")(show_run)
+    of_runs.command("compare")(compare)
     of_runs.command("logs")(logs)
+    of_runs.command("code")(code)
     app.add_typer(of_runs, name="runs")
     of_reviews = typer.Typer(
         help="What waits for a person's decision.", no_args_is_help=True, rich_markup_mode=None
@@ -33,14 +37,42 @@ def register(app: typer.Typer) -> None:
 
 def list_runs(
     home: options.Home = None,
-    last: Annotated[int, typer.Option("--last", min=1, help="How many, newest first.")] = 20,
+    status: Annotated[
+        Status | None, typer.Option("--status", help="Only those that are so.")
+    ] = None,
+    pipeline: Annotated[
+        str | None, typer.Option("--pipeline", metavar="NAME", help="Only those of this pipeline.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only those since: 2h, 3d or 2026-01-31."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "--last", min=1, help="How many, newest first.")
+    ] = 20,
     as_json: options.AsJson = False,
 ) -> None:
     """List runs, newest first."""
     from raypipe.app.inspect import runs
     from raypipe.cli import render
 
-    show("runs", runs(home, last), as_json=as_json, text=render.runs)
+    found = runs(home, limit, status=status, pipeline=pipeline, since=since)
+    asked = status or pipeline or since
+    text = render.runs if found or not asked else lambda data: "No run is so."
+    show("runs", found, as_json=as_json, text=text)
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="RUN")],
+    second: Annotated[str, typer.Argument(metavar="OTHER")],
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Compare two runs. Settings, data, code, packages, what came of their steps, metrics."""
+    from raypipe.app.compare import compare as compare_runs
+    from raypipe.cli.render_compare import comparison
+
+    show("comparison", compare_runs(first, second, home), as_json=as_json, text=comparison)
 
 
 def show_run(run: RunName, home: options.Home = None, as_json: options.AsJson = False) -> None:
@@ -51,12 +83,42 @@ def show_run(run: RunName, home: options.Home = None, as_json: options.AsJson = 
     show("run", inspect.run(run, home), as_json=as_json, text=render.run)
 
 
-def logs(run: RunName, home: options.Home = None, as_json: options.AsJson = False) -> None:
-    """Print what the steps of a run printed, and the curves that they logged."""
+def logs(
+    run: RunName,
+    step: Annotated[str | None, typer.Argument(metavar="[STEP]", help="Of this step only.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")
+    ] = False,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print what the steps of a run said. Each line has its time, step and level."""
+    from raypipe.app import logs as of_runs
+    from raypipe.cli import render
+    from raypipe.cli.face import conclude_json, dump, write
+
+    found = (of_runs.follow if follow else of_runs.logs)(run, home, step)
+    count = 0
+    for count, line in enumerate(found.lines, 1):  # noqa: B007 - it is told below
+        write(dump({"event": "log", **line}) if as_json else render.log_line(line))
+    if as_json:
+        told = {"run": found.run.id, "lines": count}
+        conclude_json({"event": "result", "logs": told, "error": None})
+
+
+def code(
+    run: RunName,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Write the files there.")
+    ] = None,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the files of the project's code that a run used, or write them to a folder."""
     from raypipe.app import inspect
     from raypipe.cli import render
 
-    show("logs", inspect.logs(run, home), as_json=as_json, text=render.lines)
+    show("code", inspect.code(run, home, out), as_json=as_json, text=render.code)
 
 
 def list_reviews(home: options.Home = None, as_json: options.AsJson = False) -> None:

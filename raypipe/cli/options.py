@@ -61,6 +61,24 @@ Force = Annotated[
     typer.Option("--force", metavar="STEP", help="Execute this step whatever is kept; repeatable."),
 ]
 
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="Go on from this run, with its target, parameters, settings, data and code.",
+    ),
+]
+
+Code = Annotated[
+    Literal["kept", "now"] | None,
+    typer.Option(
+        "--code",
+        help="With --resume: the code that was kept with the run (so it is where there is any), "
+        "or that of now.",
+    ),
+]
+
 RequireDone = Annotated[
     bool, typer.Option("--require-done", help="Exit with 3 if the run waits for a review.")
 ]

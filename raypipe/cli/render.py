@@ -125,7 +125,33 @@ def plan(data: Json) -> str:
         for (base, action, why), names in rows.items()
     ]
     shown = table(("step", "action", "reason"), body)
-    return f"{shown}\n\n{data['pipeline']}: {_count(data['steps'])}"
+    summed = f"{data['pipeline']}: {_count(data['steps'])}{_estimated(data.get('estimate'))}"
+    return "\n".join([shown, "", summed, *map(_left_behind, data.get("stale", ()))])
+
+
+def _estimated(estimate: Json) -> str:
+    """Return how long it takes, as far as that is known from earlier runs."""
+    if not estimate or not (estimate["steps"] or estimate["unknown"]):
+        return ""
+    sure, most = estimate["seconds"], estimate["most"]
+    known = [f"about {duration(sure)}"] if sure or most == sure else []
+    if most > sure:
+        known.append(f"up to {duration(most)} if what is open is executed")
+    if unknown := estimate["unknown"]:
+        of = unknown[0] if len(unknown) == 1 else f"{len(unknown)} steps"
+        known.append(f"nothing is known of {of}")
+    if not estimate["steps"]:
+        known = known[-1:]
+    return f"; {', '.join(known)}"
+
+
+def _left_behind(one: Mapping[str, Any]) -> str:
+    """Return which deployed version falls behind, and by the making of what."""
+    name = f"{one['model']} {one['version']} ({', '.join(one['roles'])})"
+    why = reason(one["reason"])
+    if one["certain"]:
+        return f"{name} was made by {one['step']}, which would be executed ({why})"
+    return f"{name} may fall behind: it came from {one['step']}, which would be executed ({why})"
 
 
 _ACTIONS = {
@@ -184,9 +210,18 @@ def _asked(review: Mapping[str, Any]) -> Iterable[str]:
         yield f"  raypipe review approve {name} --by NAME --note TEXT   (or reject)"
 
 
+MOST_CHANGES = 40
+
+
 def why(data: Json) -> str:
     """Return what is to be done about a step, the reason, and the lines of code that differ."""
     parts = [f"{data['name']}: {data['action']}", f"  {reason(data['reason'])}"]
+    if len(data["changes"]) > 1:
+        parts.append("  all that differs:")
+        told = [(one["kind"], one["what"], one["how"]) for one in data["changes"][:MOST_CHANGES]]
+        parts += [f"    {': '.join(one)}" for one in told]
+        if (more := len(data["changes"]) - len(told)) > 0:
+            parts.append(f"    … and {more} more; --json has all")
     parts += [f"    {line}" for line in data["lines"]]
     if data["widened"]:
         parts.append("  more code counts than is named, since that cannot be told from it:")
@@ -216,6 +251,8 @@ def run(data: Json) -> str:
         "by": _who(data),
         **(data["parameters"] or {}),
         "commits": data["commits"],
+        "code": data["code"][:12],
+        "goes on from": data["resumes"],
     }
     steps = [
         (one["name"], one["action"], reason(one["reason"]), duration(one["seconds"]))
@@ -228,13 +265,45 @@ def run(data: Json) -> str:
     ]
     parts = [
         lines({key: value for key, value in about.items() if value}),
-        table(("step", "action", "reason", "took"), steps),
+        table(("step", "action", "reason", "took"), steps) if steps else "",
+        _at_work(data),
         table(("step", "attempt", "status", "error"), troubled) if troubled else "",
         trials(data["trials"]) if data.get("trials") else "",
         lines({"metrics": data["metrics"]}) if data["metrics"] else "",
         f"error: {data['error']['message']}" if data["error"] else "",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _at_work(data: Json) -> str:
+    """Return the steps that are at work in a run that is under way, and how many are to come."""
+    now = datetime.now().timestamp()
+    rows = []
+    for one in data["at_work"]:
+        took = now - one["since"]
+        done, total = one.get("done", 0), one.get("total", 0)
+        left = duration(took * (total - done) / done) if done and total else "-"
+        far = f"{done:g}/{total:g} {one['what']}".rstrip() if total else "-"
+        rows.append((one["step"], far, duration(took), left, one["reason"]))
+    more = f"{several(data['to_come'], 'step')} to come" if data["to_come"] else ""
+    shown = table(("at work", "progress", "for", "left", "reason"), rows) if rows else ""
+    return "\n".join(part for part in (shown, more) if part)
+
+
+def code(data: Json) -> str:
+    """Return the files of a run's code, or where they were written."""
+    files = data["files"]
+    if data["out"]:
+        return f"{several(len(files), 'file')} of run {data['run']} written to {data['out']}"
+    return table(("file", "size"), [(name, size(count)) for name, count in files.items()])
+
+
+def log_line(data: Json) -> str:
+    """Return a line of a log: when, which step, which attempt where it is not the first, what."""
+    attempt = f" try {data['attempt']}" if (data["attempt"] or 1) > 1 else ""
+    level = "" if data["level"] == "info" else f"{data['level'].upper()} "
+    clock = datetime.fromtimestamp(data["time"]).astimezone().strftime("%H:%M:%S")
+    return f"{clock} {data['step']}{attempt} | {level}{data['text']}"
 
 
 def trials(data: Json) -> str:

@@ -31,7 +31,7 @@ class ServingConfig(BaseConfig):
     memory: nothing; process: the end of any process; disk: a power failure too.
     """
 
-    seal_after: float = Field(60, gt=0)
+    seal_after: float = Field(60.0, gt=0)
     """Seconds after which a segment of the request log is sealed to Parquet."""
 
     seal_bytes: int = Field(64 * 2**20, ge=2**16)

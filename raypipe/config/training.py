@@ -50,7 +50,7 @@ class WorkersConfig(BaseConfig):
     gpu: bool = False
     """Give each worker a GPU."""
 
-    cpus: float = Field(1, gt=0)
+    cpus: float = Field(1.0, gt=0)
     """CPUs for each worker."""
 
 

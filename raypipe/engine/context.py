@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 RuntimeKind = Literal["inline", "ray", "plain"]
+OFTEN = 0.1
+"""Seconds between two looks that a driver in this process takes at what its step says."""
 
 
 def append_event(path: Path, event: dict[str, Any]) -> None:
@@ -67,19 +69,60 @@ class StepContext:
             make(item, value)
 
     def _emit(self, event: dict[str, Any]) -> None:
-        if self.events is not None:
-            append_event(self.events, {**event, "time": time.time()})
+        if self.events is None:
+            return
+        now = time.time()
+        append_event(self.events, {**event, "time": now})
+        tell = _telling.get()
+        if tell is not None and not 0 <= now - tell.told < OFTEN:
+            tell.told = now
+            tell.driver()
+
+
+@dataclass
+class _Telling:
+    """A driver in this process, which stands still while its step runs unless it is told."""
+
+    driver: Callable[[], None]
+    told: float = 0.0
 
 
 _current: ContextVar[StepContext | None] = ContextVar("raypipe_step", default=None)
 _making: ContextVar[Callable[[int, Any], None] | None] = ContextVar("raypipe_making", default=None)
 """What becomes of an item that is handed in; no part of a context, which workers are sent."""
+_telling: ContextVar[_Telling | None] = ContextVar("raypipe_telling", default=None)
+_entered: list[StepContext] = []
+"""The contexts of the steps that run in this process now."""
 _plain: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def current() -> StepContext:
     """Return the context of the step that runs here; outside a run, one that reports to nobody."""
-    return _current.get() or _plain_context()
+    return _here() or _plain_context()
+
+
+def progress(done: float, total: float, what: str = "") -> None:
+    """Say how far the running step is: `done` of `total`; outside a run nothing happens."""
+    if (context := _here()) is not None:
+        context.progress(done, total, what)
+
+
+def log_metric(name: str, value: float, step: int = 0) -> None:
+    """Add a point to a curve of the running step; outside a run nothing happens."""
+    if (context := _here()) is not None:
+        context.log_metric(name, value, step)
+
+
+def _here() -> StepContext | None:
+    """Return the context of the calling code; a thread of a step's own is in that step.
+
+    Where several steps run in this process, such a thread must be given its context
+    (`contextvars.copy_context().run`), since nobody knows whose it is.
+    """
+    found = _current.get()
+    if found is None and len(_entered) == 1:
+        return _entered[0]
+    return found
 
 
 def _plain_context() -> StepContext:
@@ -99,12 +142,21 @@ def _plain_context() -> StepContext:
 
 @contextmanager
 def within(
-    context: StepContext, make: Callable[[int, Any], None] | None = None
+    context: StepContext,
+    make: Callable[[int, Any], None] | None = None,
+    tell: Callable[[], None] | None = None,
 ) -> Iterator[StepContext]:
-    """Make `context` the current one for the body; `make` is given what it hands in."""
+    """Make `context` the current one for the body; `make` is given what it hands in.
+
+    `tell` lets a driver in this process look at what the body says.
+    """
     token, making = _current.set(context), _making.set(make)
+    telling = _telling.set(None if tell is None else _Telling(tell))
+    _entered.append(context)
     try:
         yield context
     finally:
+        _entered.remove(context)
+        _telling.reset(telling)
         _making.reset(making)
         _current.reset(token)

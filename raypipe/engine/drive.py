@@ -18,6 +18,7 @@ from raypipe.engine.events import (
     StepExpanded,
     StepProgress,
     StepStarted,
+    Warned,
 )
 from raypipe.engine.graph import Graph, Node, Ref, node_of, nodes_in, path_of
 from raypipe.engine.plan import Planned, Planner
@@ -452,6 +453,8 @@ class Drive:
                     self._tell_progress(running, event)
                 case "retry" if event["run"] == self.run:
                     self._start_again(running, event["why"])
+                case "warning" if event["run"] == self.run:
+                    self.listen(Warned(step=running.call.step, text=event["text"]))
                 case "metric":
                     step = _curve_of(running, event)
                     metrics.setdefault(step, []).append(self._metric(step, event))
@@ -461,9 +464,9 @@ class Drive:
             self.ports.ledger.record_metrics(self.run, step, points)
 
     def _tell_progress(self, running: _Running, event: Json) -> None:
-        done, total, what = event["done"], event["total"], event["what"]
-        for planned, _ in running.left:
-            self.listen(StepProgress(step=planned.node.name, done=done, total=total, what=what))
+        if running.left:  # one word for a whole batch, however many items it has
+            done, total, what = event["done"], event["total"], event["what"]
+            self.listen(StepProgress(step=running.call.step, done=done, total=total, what=what))
 
     def _start_again(self, running: _Running, why: str) -> None:
         self._end_attempts(running, "failed", {"message": why})

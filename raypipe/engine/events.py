@@ -88,3 +88,33 @@ class RunEnded(Event):
     event = "run_ended"
     run: str
     status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeDiffers(Event):
+    """A run goes on from another one, and the project's code is not what that one used."""
+
+    event = "code_differs"
+    resumes: str
+    """The run that it goes on from."""
+    uses: Literal["kept", "now"]
+    """The code that was kept with that run, or the project's of now."""
+    files: tuple[str, ...]
+    """What differs."""
+    steps: tuple[StepState, ...] = ()
+    """With the code of now: the steps that are executed or open since, each with the reason."""
+
+    def to_json(self) -> Json:
+        """One object with the steps' states."""
+        steps = [state.to_json() for state in self.steps]
+        return {"event": self.event, **asdict(self), "steps": steps}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warned(Event):
+    """Something that a person should know, and that stops nothing."""
+
+    event = "warning"
+    step: str
+    """The step that it is about; "" where it is about the run."""
+    text: str

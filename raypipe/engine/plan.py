@@ -347,7 +347,7 @@ class Planner:
             return Planned(
                 node=node,
                 action="hit",
-                reason=SAME,
+                reason=SAME if result.expires is None else self._until(result.expires),
                 digest=result.root,
                 key=key,
                 explanation=explanation,
@@ -367,11 +367,16 @@ class Planner:
             result=result,
         )
 
+    def _until(self, expires: float) -> Reason:
+        return Reason(kind="same", detail=f"expires in {in_time(expires - self.ports.now())}")
+
     def _why_not(
         self, node: Node, cache: bool, result: Result | None, whole: bool
     ) -> Reason | None:
         if self.is_forced(node):
-            return Reason(kind="forced", what=node.name)
+            named = (node.name, node.group, node.mapped)
+            forced = next(one for one in named if one in self.choices.force)
+            return Reason(kind="forced", what=forced or "")
         if not cache:
             return Reason(kind="uncached", detail="declared with cache=False")
         if result is None:
@@ -404,7 +409,17 @@ class Planner:
         known = ledger.fingerprint(before.explanation.fingerprint)
         if known is not None and not _is_of(node, known):
             return Reason(kind="new", detail="the step of this name was another")
-        return difference(before.explanation, explanation, known, fingerprint)
+        reason = difference(before.explanation, explanation, known, fingerprint, given_to(node))
+        return self._of_input(node, before, reason)
+
+    def _of_input(self, node: Node, before: Result, reason: Reason) -> Reason:
+        """Say more of a literal that is an input: of a dataset, which shards differ."""
+        if reason.kind != "parameter":
+            return reason
+        name = next(iter(reason.what.partition(".")[0].split("[")))
+        value = node.arguments.get(name)
+        told = self.ports.compare(value.value, before) if isinstance(value, Literal_) else None
+        return reason if told is None else Reason(kind="input", what=name, detail=told)
 
     def _while_open(self, node: Node) -> str:
         """Say what is known of an open step: what it is given by itself is new, or as before."""
@@ -425,8 +440,10 @@ class Planner:
         known = self.ports.ledger.fingerprint(before.explanation.fingerprint)
         if known is not None and not _is_of(node, known):
             return "new"
-        if known is None or _has_other_code(known, self._fingerprint(node)):
+        if known is None:
             return "its code changed"
+        if other := _other_code(known, self._fingerprint(node)):
+            return f"its code changed ({other})"
         if dict(self.ports.environment(options.depends_on)) != before.explanation.environment:
             return "its environment changed"
         for name, value in node.arguments.items():
@@ -434,7 +451,8 @@ class Planner:
             if digest is None or not isinstance(value, Literal_):
                 continue
             if self._encode(value, _place(node, name)).digest != digest:
-                return f"{name} changed"
+                how = self.ports.compare(value.value, before)
+                return f"{name} changed" if how is None else f"{name}: {how}"
         return ""
 
     # --- reviews and lookups --------------------------------------------------------------------
@@ -633,6 +651,24 @@ def _place(node: Node, parameter: str) -> str:
     return f"{kind} {node.name!r}, parameter {parameter!r}"
 
 
+def given_to(node: Node) -> dict[str, str]:
+    """Return which output each input of a node is: place to reference."""
+    return {
+        place: str(part)
+        for name, value in node.arguments.items()
+        for place, part in leaves(name, value)
+        if isinstance(part, Ref)
+    }
+
+
+def in_time(seconds: float) -> str:
+    """Return a time to come in the unit that suits it, whole."""
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{max(0, seconds):.0f} s"
+
+
 def _is_of(node: Node, fingerprint: Fingerprint) -> bool:
     """Say whether a fingerprint is of a node's function, rather than of one of the same name."""
     assert node.step is not None
@@ -641,11 +677,14 @@ def _is_of(node: Node, fingerprint: Fingerprint) -> bool:
     return bool({target, f"{module}:{qualname.partition('.')[0]}"} & fingerprint.symbols.keys())
 
 
-def _has_other_code(before: Fingerprint, now: Fingerprint) -> bool:
-    """Say whether code differs that is reached now; what an unknown input adds is left out."""
-    return any(before.symbols.get(name) != digest for name, digest in now.symbols.items()) or any(
-        before.packages.get(name) != version for name, version in now.packages.items()
-    )
+def _other_code(before: Fingerprint, now: Fingerprint) -> str:
+    """Return the first code that differs of what is reached now; "" where none does.
+
+    What an unknown input adds is left out.
+    """
+    symbols = (name for name, digest in now.symbols.items() if before.symbols.get(name) != digest)
+    packages = (name for name, v in now.packages.items() if before.packages.get(name) != v)
+    return next(symbols, None) or next(packages, "")
 
 
 def key_of(explanation: Explanation) -> str:

@@ -321,3 +321,7 @@ class Ports:
     scratch: Scratch
     pause: Callable[[float], None]
     """Wait for some seconds."""
+    compare: Callable[[Any, Result], str | None] = lambda value, before: None
+    """How a value differs from what an earlier result was given, where the world knows more of it
+    than its texts say: which shards of a dataset are new. None: it does not.
+    """

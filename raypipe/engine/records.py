@@ -25,6 +25,7 @@ ReasonKind = Literal[
     "same",  # hit
     "new",
     "code",
+    "package",
     "parameter",
     "input",
     "environment",
@@ -46,7 +47,7 @@ class Reason:
 
     kind: ReasonKind
     what: str = ""
-    """The symbol, parameter, input or variable that differs, by name."""
+    """The symbol, package, parameter, input or variable that differs, by name."""
     detail: str = ""
     """How it differs, in a few words."""
 
@@ -174,6 +175,16 @@ class RunRecord:
     commits: Mapping[str, str] = field(default_factory=dict)
     """Dataset reference to the commit that it was resolved to."""
     error: Json = None
+    given: Json = None
+    """The pipeline's parameters as they are read back when the run is resumed."""
+    code: str = ""
+    """Digest of the snapshot of the project's code that it used; "" where it executed nothing."""
+    where: Json = None
+    """The runtime, and the address of its cluster."""
+    place: str = ""
+    """The target's file, relative to the project's root; "" where it cannot be resumed."""
+    resumes: str = ""
+    """The run that this one goes on from, as it was asked to."""
 
 
 @dataclass(frozen=True, kw_only=True)

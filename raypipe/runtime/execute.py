@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def execute(
         if call.retries:
             append_event(call.events, {"event": "attempt", "run": call.run})
         try:
-            outputs = _attempt(call, codec, artifacts, runtime)
+            outputs = _attempt(call, codec, artifacts, runtime, attempt + 1)
             return CallOutcome(id=call.id, outputs=outputs, seconds=time.perf_counter() - started)
         except KeyboardInterrupt:
             raise
@@ -90,7 +90,7 @@ def _events_in(text: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _attempt(
-    call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind
+    call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind, attempt: int
 ) -> tuple[Published, ...]:
     handed = _Handed(artifacts, call.stats)
     context = StepContext(
@@ -110,8 +110,16 @@ def _attempt(
         }
         printed = log_file(call.home, call.run, call.step)
         with (
-            within(context, _taking(call, codec, artifacts)),
-            printing_to(printed, aloud=runtime == "inline"),
+            within(context, _taking(call, codec, artifacts), _telling(call)),
+            printing_to(
+                printed,
+                aloud=runtime == "inline",
+                step=call.step,
+                attempt=attempt,
+                warn=lambda text: append_event(
+                    call.events, {"event": "warning", "run": call.run, "text": text}
+                ),
+            ),
             _time_limit(call),
         ):
             try:
@@ -131,7 +139,7 @@ def _taking(
     if call.batch is None:
         return None
     count = len(call.arguments[call.batch])
-    thread, drivers = threading.get_ident(), sys.stdout
+    tell = _telling(call)
     since = time.perf_counter()
 
     def take(item: int, value: Any) -> None:
@@ -146,11 +154,24 @@ def _taking(
         since = now
         append_event(call.events, {**made, **asdict(published)})
         fault_point("item.told")
-        if call.listen is not None and thread == threading.get_ident():
-            with redirect_stdout(drivers):
-                call.listen()
+        tell()
 
     return take
+
+
+def _telling(call: StepCall) -> Callable[[], None]:
+    """Return what lets a driver in this process look at once, where the step itself runs.
+
+    It prints where it did before the step began.
+    """
+    thread, out, err = threading.get_ident(), sys.stdout, sys.stderr
+
+    def tell() -> None:
+        if call.listen is not None and thread == threading.get_ident():
+            with redirect_stdout(out), redirect_stderr(err):
+                call.listen()
+
+    return tell
 
 
 @contextmanager

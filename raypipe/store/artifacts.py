@@ -77,7 +77,8 @@ def bound(paths: HomePaths) -> ArtifactsPlace | None:
         return None
     except (OSError, ValueError, TypeError) as error:
         raise StoreError(
-            f"{str(paths.bound_artifacts)!r} says where artifacts are, and is unreadable: {error}",
+            f"{str(paths.bound_artifacts)!r}, which says where the artifacts are, cannot be read: "
+            f"{error}",
             hint="restore it from a copy",
         ) from error
 

@@ -188,13 +188,38 @@ class SqlLedger:
                 told = dump({**record, "project": new})
                 self._db.do("rename_review", id=row["id"], new=new, record=told)
 
-    def list_runs(self, project: str | None = None, limit: int = 20) -> list[RunRecord]:
+    def list_runs(
+        self,
+        project: str | None = None,
+        limit: int = 20,
+        *,
+        pipeline: str | None = None,
+        status: str | None = None,
+        since: float | None = None,
+    ) -> list[RunRecord]:
         """Return the newest runs, newest first."""
-        if project is None:
+        if pipeline or status or since:
+            of = {"project": project or "", "pipeline": pipeline or "", "status": status or ""}
+            found = self._db.all("list_runs_where", **of, since=since or 0.0, limit=limit)
+        elif project is None:
             found = self._db.all("list_runs", limit=limit)
         else:
             found = self._db.all("list_runs_of", project=project, limit=limit)
         return [rows.read_run(row) for row in found]
+
+    @_act
+    def keep_code(self, run: str, code: str) -> None:
+        """Record which snapshot of the project's code a run uses."""
+        with self._db.writing(f"run {run}"):
+            row = self._db.one("run_record", id=run)
+            if row is not None:
+                told = dump({**loads(row["record"]), "code": code})
+                self._db.do("set_run_record", id=run, record=told)
+
+    def kept_code(self, runs: int) -> set[str]:
+        """Return the digests of the snapshots that the newest runs of each pipeline used."""
+        kept = self._db.all("records_of_newest", runs=runs)
+        return {code for row in kept if (code := loads(row["record"]).get("code"))}
 
     def run_ids(self) -> set[str]:
         """Return the ids of all runs."""
@@ -270,6 +295,19 @@ class SqlLedger:
             (result, str(row["used_by"]))
             for result, row in zip(self._results(found), found, strict=True)
         ]
+
+    def step_seconds(
+        self, project: str, pipeline: str, step: str, limit: int = 5
+    ) -> tuple[float, ...]:
+        """Return how long a step took when its last results were made, the newest first."""
+        values = {"project": project, "pipeline": pipeline, "step": step}
+        found = self._db.all("step_seconds", **values, limit=limit)
+        return tuple(row["seconds"] for row in found)
+
+    def result_of(self, key: str) -> Result | None:
+        """Return the result of a key, whether or not it is still in use."""
+        row = self._db.one("result_of", key=key)
+        return None if row is None else self._result(row)
 
     @_act
     def record(

@@ -144,6 +144,7 @@ class ObjectArtifacts:
 
     def stat(self, digest: str) -> ArtifactStat:
         """Return what an artifact looks like now; OSError if it is gone."""
+        self._note(digest)
         found = self._find(digest)
         if found is None:
             raise FileNotFoundError(f"there is no artifact {digest}")

@@ -85,6 +85,11 @@ class HomePaths:
         return self.home / "requests"
 
     @property
+    def code(self) -> Path:
+        """Code of runs, unpacked for those that go on with it and for workers."""
+        return self.home / "code"
+
+    @property
     def index(self) -> Path:
         """The index of the project's source files."""
         return self.home / "index"

@@ -10,6 +10,23 @@ UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id 
 -- list_runs: the newest runs
 SELECT * FROM runs ORDER BY created DESC, id DESC LIMIT :limit;
 
+-- list_runs_where: the newest runs that are so; an empty text asks for nothing
+SELECT * FROM runs
+WHERE (:project = '' OR project = :project) AND (:pipeline = '' OR pipeline = :pipeline)
+AND (:status = '' OR status = :status) AND created >= :since
+ORDER BY created DESC, id DESC LIMIT :limit;
+
+-- run_record: a run as it was entered
+SELECT record FROM runs WHERE id = :id;
+
+-- set_run_record: more is known of a run
+UPDATE runs SET record = :record WHERE id = :id;
+
+-- records_of_newest: the newest runs of each pipeline, and held ones
+WITH newest AS (
+    SELECT id, record, row_number() OVER (PARTITION BY project, pipeline ORDER BY created DESC, id DESC) AS place FROM runs
+) SELECT record FROM newest WHERE place <= :runs OR id IN (SELECT name FROM holds WHERE kind = 'run');
+
 -- list_runs_of: the newest runs of a project
 SELECT * FROM runs WHERE project = :project ORDER BY created DESC, id DESC LIMIT :limit;
 
@@ -112,6 +129,13 @@ WHERE result IN (SELECT value FROM json_each(:results)) ORDER BY result, positio
 INSERT INTO results (key, project, pipeline, step, root, explanation, run, seconds, created, expires)
 SELECT :key, coalesce(max(project), ''), coalesce(max(pipeline), ''), :step, :root, :explanation, :run, :seconds, :created, :expires
 FROM runs WHERE id = :run;
+
+-- step_seconds: how long a step took when its last results were made
+SELECT seconds FROM results WHERE project = :project AND pipeline = :pipeline AND step = :step
+ORDER BY id DESC LIMIT :limit;
+
+-- result_of: a result of a key, the live one first
+SELECT * FROM results WHERE key = :key ORDER BY live DESC, id DESC LIMIT 1;
 
 -- add_result_artifact: one artifact of a result
 INSERT INTO result_artifacts (result, position, digest, size, mtime_ns) VALUES (:result, :position, :digest, :size, :mtime_ns);

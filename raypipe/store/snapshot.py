@@ -1,17 +1,25 @@
-"""A project's code as an artifact.
+"""A project's code as an artifact: one file for a run, a folder for a bundle.
 
-What workers elsewhere run, and what rebuilds a model's module.
+What a run goes on with, what workers elsewhere run, and what rebuilds a model's module.
 """
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISLNK, S_ISREG
 
+from raypipe.engine.digest import digest_bytes
 from raypipe.engine.ports import Artifacts
-from raypipe.errors import UsageError
+from raypipe.engine.records import Json
+from raypipe.errors import StoreError, UsageError
+from raypipe.store.faults import disk_faults
 
 LEFT_OUT = frozenset({"venv", "node_modules", "__pycache__"})
 """Folders that hold no code of the project's; nor does what is hidden, which may hold secrets."""
@@ -19,6 +27,172 @@ LARGEST_FILE = 10 * 2**20
 """Bytes; a larger file is data, not code."""
 LARGEST = 200 * 2**20
 """Bytes of a whole snapshot."""
+WRITTEN = (".py", ".yaml", ".yml", ".toml")
+"""What files of code and settings end with; others may well be data."""
+YOUNG = 2_000_000_000
+"""Nanoseconds: a file that changed later than this before it was copied may change again unseen."""
+TRIES = 3
+"""Times that a project is copied which is written to meanwhile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A project's code as it was kept."""
+
+    digest: str
+    seals: Mapping[str, list[int]]
+    """File, relative to the root, to the times, inode and size that it had when it was copied."""
+
+
+class Snapshots:
+    """Snapshots of one project; a project that did not change costs a look at its files' states."""
+
+    def __init__(self, root: Path, artifacts: Artifacts, index: Path) -> None:
+        """`index` is the folder where the states of files are kept between runs."""
+        self._root = root
+        self._artifacts = artifacts
+        self._index = index / f"code-{digest_bytes(str(root).encode())[:12]}.json"
+
+    def take(self) -> Snapshot:
+        """Keep the project's code as it is now, whole; UsageError where it cannot be copied."""
+        for _ in range(TRIES):
+            seals = seals_of(self._root)
+            if (known := self._known(seals)) is not None:
+                return known
+            began = time.time_ns()
+            digest = self._artifacts.put_bytes(_pack(self._root, seals)).digest
+            if seals_of(self._root) == seals:
+                self._note(digest, seals, began)
+                return Snapshot(digest=digest, seals=seals)
+        raise UsageError(
+            f"the project {str(self._root)!r} changes while its code is copied",
+            hint="run again when nothing writes to it, or name what is no code in .gitignore",
+        )
+
+    def _known(self, seals: Mapping[str, list[int]]) -> Snapshot | None:
+        """Return the snapshot of these states; None where there is none, or it is gone."""
+        try:
+            noted: Json = json.loads(self._index.read_text())
+            if noted["seals"] != seals:
+                return None
+            self._artifacts.stat(noted["digest"])
+        except (OSError, ValueError, KeyError, TypeError, StoreError):
+            return None
+        return Snapshot(digest=noted["digest"], seals=seals)
+
+    def _note(self, digest: str, seals: Mapping[str, list[int]], began: int) -> None:
+        if any(began - max(seal[:2]) < YOUNG for seal in seals.values()):
+            return
+        with disk_faults(f"the index {str(self._index)!r} cannot be written"):
+            self._index.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, aside = tempfile.mkstemp(dir=self._index.parent)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump({"digest": digest, "seals": seals}, file, separators=(",", ":"))
+            Path(aside).rename(self._index)
+
+
+def seals_of(root: Path) -> dict[str, list[int]]:
+    """Return what tells that a file of a project was written, by its path."""
+    return {
+        name: [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_size]
+        for name, stat in sorted(_found(root))
+    }
+
+
+def _pack(root: Path, names: Iterable[str]) -> bytes:
+    """Return the files of a project as the bytes of a zip file, the same for the same content."""
+    from io import BytesIO
+    from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+    packed = BytesIO()
+    total = 0
+    with ZipFile(packed, "w", ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in names:
+            content = _read(root / name)
+            total += len(content)
+            if total > LARGEST:
+                raise _too_large(root)
+            info = ZipInfo(_as_utf8(name))
+            info.compress_type = ZIP_DEFLATED
+            archive.writestr(info, content)
+    return packed.getvalue()
+
+
+def unpack(packed: bytes, folder: Path) -> Path:
+    """Make a folder hold the files of a snapshot, and no others but what Python compiled."""
+    files = contents(packed)
+    there = {name for name, _ in _found(folder)} if folder.is_dir() else set()
+    with disk_faults(f"the code of a run cannot be written to {str(folder)!r}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in there - files.keys():
+            (folder / name).unlink()
+        for name, content in files.items():
+            _write(folder / name, content)
+    return folder
+
+
+def contents(packed: bytes) -> dict[str, bytes]:
+    """Return the files of a snapshot, by their paths."""
+    from io import BytesIO
+    from zipfile import ZipFile
+
+    with ZipFile(BytesIO(packed)) as archive:
+        found = {_from_utf8(name): archive.read(name) for name in archive.namelist()}
+    for name in found:
+        if not name or name.startswith("/") or ".." in name.split("/"):
+            raise StoreError(f"a snapshot of code holds {name!r}, which is no file of a project")
+    return found
+
+
+def differing_files(root: Path, packed: bytes) -> list[str]:
+    """Return the code and settings whose content is not that of a snapshot, by their paths."""
+    then = {n: content for n, content in contents(packed).items() if n.endswith(WRITTEN)}
+    now = {name for name, _ in _found(root) if name.endswith(WRITTEN)}
+    return sorted(n for n in {*now, *then} if n not in now or _read(root / n) != then.get(n))
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file aside and move it into place, unless it is there as it should be."""
+    if file.is_file() and file.read_bytes() == content:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, aside = tempfile.mkstemp(dir=file.parent)
+    with os.fdopen(descriptor, "wb") as opened:
+        opened.write(content)
+    Path(aside).replace(file)
+
+
+def _as_utf8(name: str) -> str:
+    """Return a file's name as a zip file takes it: any bytes, those that are no text escaped."""
+    return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+
+
+def _from_utf8(name: str) -> str:
+    def letter(found: re.Match[str]) -> str:
+        return "\\" if found[1] == "\\" else os.fsdecode(bytes.fromhex(found[2]))
+
+    return re.sub(r"\\(\\|x([0-9a-f]{2}))", letter, name)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"the project's file {str(file)!r} cannot be read: {error.strerror}",
+        hint="make it readable, or name it in .gitignore",
+    )
+
+
+def _too_large(root: Path) -> UsageError:
+    return UsageError(
+        f"the project {str(root)!r} has more than {LARGEST >> 20} MiB of code",
+        hint="keep data out of the project's folder, or name it in .gitignore",
+    )
 
 
 def snapshot_project(root: Path, artifacts: Artifacts) -> str:
@@ -27,22 +201,16 @@ def snapshot_project(root: Path, artifacts: Artifacts) -> str:
         folder = Path(temporary, "code")
         folder.mkdir()
         total = 0
-        for file in sorted(code_files(root)):
-            total += file.stat().st_size
+        for name, stat in sorted(_found(root)):
+            total += stat.st_size
             if total > LARGEST:
-                raise UsageError(
-                    f"the project {str(root)!r} has more than {LARGEST >> 20} MiB of code",
-                    hint="keep data out of the project's folder, or name it in .gitignore",
-                )
-            copy = folder / file.relative_to(root)
+                raise _too_large(root)
+            copy = folder / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
-                shutil.copyfile(file, copy)
+                shutil.copyfile(root / name, copy)
             except OSError as error:
-                raise UsageError(
-                    f"the project's file {str(file)!r} cannot be read: {error.strerror}",
-                    hint="make it readable, or name it in .gitignore",
-                ) from error
+                raise _unreadable(root / name, error) from error
         return artifacts.put_path(folder).digest
 
 
@@ -51,30 +219,41 @@ def code_files(root: Path) -> Iterator[Path]:
 
     What git knows or does not ignore, else all of them; a link counts as the file it leads to.
     """
+    for name, _ in _found(root):
+        yield root / name
+
+
+def _found(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the files that may be code, by their paths from the root, with their states."""
     listed = _listed_by_git(root)
-    for file in _walk(root) if listed is None else listed:
-        if _is_code(file) and _belongs(file, root):
-            yield file
+    for name in _walk(root, "") if listed is None else listed:
+        try:
+            stat = os.lstat(f"{root}/{name}")
+            if S_ISLNK(stat.st_mode):
+                stat = os.stat(f"{root}/{name}")  # noqa: PTH116 - many files, and Path is slow
+                belongs = _leads_inside(root / name, root)
+            else:
+                belongs = not any(map(_left_out, name.split("/")))
+        except OSError:  # it went while this looked, or leads nowhere
+            continue
+        if belongs and S_ISREG(stat.st_mode) and stat.st_size <= LARGEST_FILE:
+            yield name, stat
 
 
-def _belongs(file: Path, root: Path) -> bool:
-    if any(map(_left_out, file.relative_to(root).parts)):
+def _leads_inside(link: Path, root: Path) -> bool:
+    """Say whether a link, and what it leads to, belong to the project."""
+    target, inside = link.resolve(), root.resolve()
+    if not target.is_relative_to(inside):
         return False
-    if not file.is_symlink():
-        return True
-    target, inside = file.resolve(), root.resolve()
-    return target.is_relative_to(inside) and _belongs(target, inside)
+    parts = (*link.relative_to(root).parts, *target.relative_to(inside).parts)
+    return not any(map(_left_out, parts))
 
 
 def _left_out(name: str) -> bool:
     return name in LEFT_OUT or name.startswith(".")
 
 
-def _is_code(file: Path) -> bool:
-    return file.is_file() and file.stat().st_size <= LARGEST_FILE
-
-
-def _listed_by_git(root: Path) -> list[Path] | None:
+def _listed_by_git(root: Path) -> list[str] | None:
     if not (root / ".git").exists():
         return None
     command = ["git", "-C", str(root), "ls-files", "-coz", "--exclude-standard"]
@@ -82,15 +261,15 @@ def _listed_by_git(root: Path) -> list[Path] | None:
         output = subprocess.run(command, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    return [root / name for name in os.fsdecode(output).split("\0") if name]
+    return [name for name in os.fsdecode(output).split("\0") if name]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for entry in sorted(folder.iterdir()):
-        if _left_out(entry.name):
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            if not (entry / "pyvenv.cfg").exists():
-                yield from _walk(entry)
-        else:
-            yield entry
+def _walk(root: Path, prefix: str) -> Iterator[str]:
+    with os.scandir(f"{root}/{prefix}") as entries:
+        found = [entry for entry in entries if not _left_out(entry.name)]
+    for entry in found:
+        name = f"{prefix}{entry.name}"
+        if not entry.is_dir(follow_symlinks=False):
+            yield name
+        elif not os.path.exists(f"{root}/{name}/pyvenv.cfg"):  # noqa: PTH110 - see above
+            yield from _walk(root, f"{name}/")

@@ -120,6 +120,11 @@ class FileSources:
         """Say whether a file that was read has changed since, or is gone."""
         return any(_seal(file) != seal for file, seal in self._seals.items())
 
+    def seals(self) -> dict[str, list[int]]:
+        """Return the states of the project's files that were read, as they were then, by path."""
+        ours = (file for file in self._seals if file.is_relative_to(self._root))
+        return {str(file.relative_to(self._root)): self._seals[file] for file in ours}
+
     def save(self) -> None:
         """Write what was parsed to the index; another process' index is replaced whole."""
         if not self._fresh or self._index is None:

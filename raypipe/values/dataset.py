@@ -61,3 +61,28 @@ class TransformedShard:
 
     train: TensorFile
     validation: TensorFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardChanges:
+    """How the shards of one dataset differ from those of another, by path and content."""
+
+    of: int
+    """Shards that there are now."""
+    new: tuple[Shard, ...] = ()
+    changed: tuple[tuple[Shard, Shard], ...] = ()
+    """As it was and as it is."""
+    gone: tuple[Shard, ...] = ()
+
+
+def shard_changes(before: Dataset, now: Dataset) -> ShardChanges:
+    """Return which shards are new, changed and gone."""
+    old = {shard.path: shard for shard in before.shards}
+    new = {shard.path: shard for shard in now.shards}
+    both = ((old[path], shard) for path, shard in new.items() if path in old)
+    return ShardChanges(
+        of=len(new),
+        new=tuple(shard for path, shard in new.items() if path not in old),
+        changed=tuple(pair for pair in both if pair[0].object_id != pair[1].object_id),
+        gone=tuple(shard for path, shard in old.items() if path not in new),
+    )

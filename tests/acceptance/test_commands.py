@@ -98,7 +98,7 @@ def test_the_result_is_one_object_with_what_the_design_lists(flow: Project) -> N
     assert Path(result["outputs"]["table"]["path"]).exists()
 
     plan = flow.raypipe("plan", "flow.py", "--json").result
-    assert list(plan) == [key for key in result if key != "run"]
+    assert list(plan) == [*(key for key in result if key != "run"), "estimate", "stale"]
 
 
 def test_every_line_of_json_is_an_event(flow: Project) -> None:

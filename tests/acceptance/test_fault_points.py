@@ -66,7 +66,7 @@ def flow():
 """
 STEPS = ("numbers", "squares[0]", "squares[1]", "squares[2]", "page", "total")
 OF_VERSIONS = "version.entered"
-ONCE = {"run.entered", "run.resting", "steps.saved", "run.ended", "review.opened"}
+ONCE = {"run.entered", "code.kept", "run.resting", "steps.saved", "run.ended", "review.opened"}
 """Points that a process comes to once."""
 OFTEN = {"artifact.aside", "artifact.placed", "output.published", "result.recorded"}
 """Points that the first run comes to four times at least."""

@@ -118,7 +118,7 @@ def closing_of(step: str) -> str:
     progress.take(began(step))
     stage = progress.take(ended(step))
     assert stage is not None
-    return closing(stage, 100.0)
+    return closing(stage)
 
 
 def test_json_is_one_object_a_line(capsys):

@@ -47,6 +47,7 @@ def test_a_plan_counts_what_is_open_and_runs_in_any_case_as_to_execute():
 def test_why_says_what_more_counts_since_it_cannot_be_told():
     asked = {
         **step("train", "execute", "new"),
+        "changes": [],
         "lines": ["-a"],
         "widened": ["flow: a name is computed at run time"],
     }

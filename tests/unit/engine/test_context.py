@@ -64,19 +64,25 @@ def test_outside_a_run_the_folder_to_work_in_stays_the_same():
     assert current().scratch == current().scratch
 
 
-def test_another_thread_has_the_context_that_it_is_given(context):
+def test_a_thread_of_a_step_is_in_that_step_unless_several_run_here(context):
     found = []
 
     def look():
         found.append(current().step)
 
-    with within(context):
+    def in_threads():
         given = copy_context()
         for target in (look, lambda: given.run(look)):
             thread = threading.Thread(target=target)
             thread.start()
             thread.join()
-    assert found == ["", "train"]
+
+    with within(context):
+        in_threads()
+        with within(replace(context, step="another")):
+            in_threads()
+    in_threads()
+    assert found == ["train", "train", "", "another", "", ""]
 
 
 # --- what it says -------------------------------------------------------------------------------
@@ -148,3 +154,20 @@ def test_lines_of_several_threads_do_not_mix(tmp_path):
     assert len(events) == 200
     for who in range(4):
         assert [e["number"] for e in events if e["who"] == who] == list(range(50))
+
+
+def test_outside_a_run_progress_and_metrics_are_nothing_and_leave_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("raypipe.engine.context._plain", [])
+    raypipe.progress(1, 2)
+    raypipe.log_metric("loss", 0.5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_driver_in_this_process_looks_now_and_then_at_what_is_said(context):
+    looks = []
+    with within(context, tell=lambda: looks.append(len(told(context)))):
+        for done in range(100):
+            raypipe.progress(done, 100)
+    assert looks[0] == 1
+    assert 1 <= len(looks) < 50

@@ -310,6 +310,10 @@ def test_a_driver_in_this_process_does_not_look_from_another_thread(batch, codec
     assert len(made(call)) == 1
 
 
+def texts(log: Path) -> list[str]:
+    return [json.loads(line)["text"] for line in log.read_text().splitlines()]
+
+
 def test_what_the_driver_says_meanwhile_is_no_print_of_the_step(
     batch, codec, artifacts, tmp_path, capsys
 ):
@@ -321,7 +325,7 @@ def test_what_the_driver_says_meanwhile_is_no_print_of_the_step(
 
     call = batch(load, _listen=lambda: print("the driver"))  # noqa: T201
     execute(call, codec, artifacts, "inline")
-    assert log_file(tmp_path / "home", "r1", "load").read_text() == "the step\nagain\n"
+    assert texts(log_file(tmp_path / "home", "r1", "load")) == ["the step", "again"]
     said = capsys.readouterr()
     assert (said.out, said.err) == ("the driver\n", "the step\nagain\n")
 
@@ -436,7 +440,9 @@ def test_attempts_share_their_scratch_folder_and_their_log(run, codec, artifacts
         return mark.read_text()
 
     assert value(run(goes_on, _retries=1), codec, artifacts) == "was here"
-    assert log_file(tmp_path / "home", "r1", "goes_on").read_text() == "attempt\nattempt\n"
+    log = log_file(tmp_path / "home", "r1", "goes_on")
+    assert texts(log) == ["attempt", "attempt"]
+    assert [json.loads(line)["attempt"] for line in log.read_text().splitlines()] == [1, 2]
 
 
 # --- time ---------------------------------------------------------------------------------------

@@ -1,16 +1,25 @@
 """A snapshot holds the project's code, all of it, and nothing that is not code."""
 
+import io
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from raypipe.errors import UsageError
+from raypipe.errors import StoreError, UsageError
 from raypipe.store import snapshot
 from raypipe.store.folder import FolderArtifacts
-from raypipe.store.snapshot import code_files, snapshot_project
+from raypipe.store.snapshot import (
+    Snapshots,
+    code_files,
+    differing_files,
+    seals_of,
+    snapshot_project,
+    unpack,
+)
 
 CODE = ["flow.py", "pkg/__init__.py", "pkg/deep/model.py", "configs/a.yaml", "README"]
 
@@ -195,3 +204,139 @@ def test_a_link_to_a_file_of_the_project_is_kept_as_a_copy_of_it(root, artifacts
     copy = artifacts.path(snapshot_project(root, artifacts))
     assert (copy / "link.py").read_text() == "text"
     assert not (copy / "link.py").is_symlink()
+
+
+# --- the code of a run --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def snapshots(root, artifacts, tmp_path) -> Snapshots:
+    """Those of the project, whose files are a while old."""
+    age(root)
+    return Snapshots(root, artifacts, tmp_path / "index")
+
+
+def age(root: Path) -> None:
+    """Give each file a time that nobody takes for unfinished; that of its state stays now."""
+    for file in root.rglob("*"):
+        if file.is_file():
+            os.utime(file, (1_000, 1_000))
+
+
+def aged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "YOUNG", 0)
+
+
+def test_what_was_packed_is_unpacked_as_it_was(root, artifacts, snapshots, tmp_path):
+    names = ["two words.py", "new\nline.py", "ü.py", "back\\slash.py", os.fsdecode(b"\xff.txt")]
+    for name in names:
+        write(root / name).write_bytes(os.fsencode(name))
+    packed = artifacts.read(snapshots.take().digest)
+    out = unpack(packed, tmp_path / "out")
+    files = {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()}
+    assert files == {*CODE, *names}
+    assert all((out / name).read_bytes() == os.fsencode(name) for name in names)
+    assert differing_files(root, packed) == []
+
+
+def test_unpacking_again_mends_what_was_changed_and_drops_what_came_in(
+    artifacts, snapshots, tmp_path
+):
+    packed = artifacts.read(snapshots.take().digest)
+    out = unpack(packed, tmp_path / "out")
+    write(out / "flow.py", "edited")
+    write(out / "more.py", "more")
+    (out / "pkg" / "deep" / "model.py").unlink()
+    unpack(packed, out)
+    assert (out / "flow.py").read_text() == "text"
+    assert not (out / "more.py").exists()
+    assert (out / "pkg" / "deep" / "model.py").exists()
+
+
+def test_a_project_that_did_not_change_is_not_copied_again(snapshots, monkeypatch):
+    aged(monkeypatch)
+    first = snapshots.take()
+    monkeypatch.setattr(snapshot, "_pack", None)
+    assert snapshots.take() == first
+
+
+def test_a_file_that_was_just_written_is_read_again(root, snapshots):
+    snapshots.take()
+    before = snapshots.take().digest
+    stat = (root / "flow.py").stat()
+    write(root / "flow.py", "tixt")  # of the same size
+    os.utime(root / "flow.py", ns=(stat.st_mtime_ns, stat.st_mtime_ns))
+    assert snapshots.take().digest != before
+
+
+@pytest.mark.parametrize("how", ["edited", "added", "removed"])
+def test_a_change_is_seen_though_the_index_knows_the_project(root, snapshots, monkeypatch, how):
+    aged(monkeypatch)
+    before = snapshots.take().digest
+    if how == "edited":
+        write(root / "flow.py", "tixt")
+    elif how == "added":
+        write(root / "new.py")
+    else:
+        (root / "flow.py").unlink()
+    assert snapshots.take().digest != before
+
+
+def test_a_snapshot_that_was_lost_is_made_again(artifacts, snapshots, monkeypatch):
+    aged(monkeypatch)
+    before = snapshots.take().digest
+    artifacts.remove(before)
+    assert snapshots.take().digest == before
+    assert artifacts.verify(before)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"seals": {}}', "[]"])
+def test_an_index_that_is_damaged_is_made_anew(snapshots, tmp_path, monkeypatch, text):
+    aged(monkeypatch)
+    before = snapshots.take().digest
+    (index,) = (tmp_path / "index").iterdir()
+    index.write_text(text)
+    assert snapshots.take().digest == before
+    assert before in index.read_text()
+
+
+def test_a_project_that_changes_meanwhile_is_copied_again_or_refused(root, snapshots, monkeypatch):
+    pack, times = snapshot._pack, iter(range(100))
+
+    def meanwhile(of, names):
+        packed = pack(of, names)
+        if next(times) < edits:
+            write(root / "flow.py", "x" * next(times))
+        return packed
+
+    monkeypatch.setattr(snapshot, "_pack", meanwhile)
+    edits = 1
+    assert snapshots.take().seals == seals_of(root)
+    edits = 100
+    with pytest.raises(UsageError, match="changes while its code is copied"):
+        snapshots.take()
+
+
+def test_what_differs_is_told_of_code_and_settings_alone(root, artifacts, snapshots):
+    packed = artifacts.read(snapshots.take().digest)
+    write(root / "flow.py", "edited")
+    write(root / "data.csv", "1,2")
+    (root / "configs" / "a.yaml").unlink()
+    assert differing_files(root, packed) == ["configs/a.yaml", "flow.py"]
+
+
+def test_the_code_of_a_run_is_refused_where_there_is_too_much(snapshots, artifacts, monkeypatch):
+    monkeypatch.setattr(snapshot, "LARGEST", 10)
+    with pytest.raises(UsageError, match="MiB of code"):
+        snapshots.take()
+    assert not list(artifacts.list())
+
+
+@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "a/..", ""])
+def test_a_snapshot_with_a_way_out_of_its_folder_is_refused(tmp_path, name):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), b"x")
+    with pytest.raises(StoreError, match="no file of a project"):
+        unpack(packed.getvalue(), tmp_path / "out")
+    assert not (tmp_path / "x").exists()
