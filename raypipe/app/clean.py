@@ -7,6 +7,7 @@ from pathlib import Path
 from raypipe.app.alive import nothing_under_way
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import workshop_of
+from raypipe.app.retention import retire
 from raypipe.engine.records import ArtifactStat, Json
 from raypipe.errors import StoreError
 
@@ -21,12 +22,13 @@ def clean(home: Path | None, *, dry_run: bool = True) -> Json:
     run is under way. The ledger is only read, so that it works where the disk is full.
     """
     workshop = workshop_of(home, write=False)
-    if dry_run:
-        return _clean(workshop, remove=False)
     if not workshop.paths.home.is_dir():
-        return _told([], [], dry_run=False)
+        return _told([], [], dry_run=dry_run)
+    rows = retire(home, dry_run=dry_run)
+    if dry_run:
+        return {**_clean(workshop, remove=False), "ledger": rows}
     with nothing_under_way(workshop):
-        return _clean(workshop, remove=True)
+        return {**_clean(workshop, remove=True), "ledger": rows}
 
 
 def _clean(workshop: Workshop, *, remove: bool) -> Json:
