@@ -84,8 +84,14 @@ def clean(
     home: options.Home = None,
     yes: options.Yes = False,
     runs: Annotated[
-        int, typer.Option("--runs", min=0, help="Newest runs of each pipeline that keep all.")
-    ] = 10,
+        int | None,
+        typer.Option(
+            "--runs",
+            min=0,
+            help="Newest runs of each pipeline that keep all they made. Left out: "
+            "store.keep.newest.",
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Remove what is not needed. Without --yes it is only shown what that is; safe beside runs."""

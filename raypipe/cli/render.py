@@ -499,7 +499,7 @@ def audit(data: Json) -> str:
 def cleaning(data: Json) -> str:
     """Return what would be, or was, removed."""
     what = f"{several(data['count'], 'thing')}, {size(data['bytes'])}"
-    shown = "".join(f"  {one}\n" for one in data.get("shown", []))
+    shown = "".join(f"  {one}\n" for one in (*data.get("shown", []), *_rows(data)))
     if data["dry_run"]:
         return f"{shown}{what} could be removed. `raypipe clean --yes` removes them."
     return f"{shown}{what} removed."
@@ -521,6 +521,19 @@ def holds(data: Json) -> str:
         return "Nothing is held."
     rows = [(one["kind"], one["name"][:40], one["by"], one["note"]) for one in data]
     return table(("kind", "name", "by", "note"), rows)
+
+
+def _rows(data: Json) -> list[str]:
+    """Return what of the ledger has had its time."""
+    rows = data.get("ledger", {})
+    named = {
+        "runs": "run",
+        "curves": "run's curve",
+        "results": "superseded result",
+        "unused": "unused result",
+    }
+    told = [several(rows[one], what) for one, what in named.items() if rows.get(one)]
+    return [*told, *([f"nothing of the ledger: {rows['kept']}"] if "kept" in rows else [])]
 
 
 def fault_points(data: Json) -> str:

@@ -41,6 +41,9 @@ from raypipe.store.rows import (
 )
 from raypipe.store.sqlite import BUSY, SqliteDatabase
 
+if TYPE_CHECKING:
+    from raypipe.store.retention import Keep, Old
+
 LAST = "\U0010ffff"
 """Sorts after every character that an id may go on with."""
 
@@ -224,6 +227,10 @@ class SqlLedger:
     def run_ids(self) -> set[str]:
         """Return the ids of all runs."""
         return {row["id"] for row in self._db.all("run_ids")}
+
+    def newest_runs(self, each: int) -> list[RunRecord]:
+        """Return the newest runs of each pipeline."""
+        return [rows.read_run(row) for row in self._db.all("newest_runs", newest=each)]
 
     def get_run(self, name: str) -> RunRecord:
         """Return the run whose id is, starts or ends so."""
@@ -652,6 +659,20 @@ class SqlLedger:
         """Return how often the analysis split of a dataset was looked at."""
         row = self._db.one("looks", dataset=dataset)
         return int(row["looks"]) if row else 0
+
+    # --- retention ------------------------------------------------------------------------------
+
+    def find_old(self, keep: "Keep") -> "Old":
+        """Return what has had its time and nothing needs."""
+        from raypipe.store.retention import find_old
+
+        return find_old(self._db, keep)
+
+    def remove_old(self, old: "Old") -> None:
+        """Remove what has had its time."""
+        from raypipe.store.retention import remove_old
+
+        remove_old(self._db, old)
 
 
 def next_free(version: str, taken: set[str]) -> str:

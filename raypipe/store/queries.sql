@@ -270,3 +270,66 @@ SELECT * FROM holds ORDER BY time DESC, kind, name;
 
 -- remove_hold: it may be removed again
 DELETE FROM holds WHERE kind = :kind AND name = :name;
+
+-- every_version: every version of every model
+SELECT record FROM model_versions;
+
+-- keys_of_runs: what runs used or made
+SELECT key FROM run_steps WHERE run IN (SELECT value FROM json_each(:runs)) AND key IS NOT NULL
+UNION SELECT key FROM results WHERE run IN (SELECT value FROM json_each(:runs));
+
+-- unused_results: results in use that expired, or that were made before a time and not used since
+SELECT key FROM results WHERE live = 1 AND (
+    expires < :expired OR (created < :before AND NOT EXISTS (
+        SELECT 1 FROM uses WHERE uses.key = results.key AND at >= :before
+    ))
+);
+
+-- superseded_results: results out of use that were made before a time
+SELECT id, key FROM results WHERE live = 0 AND created < :before;
+
+-- newest_runs: the newest runs of each pipeline
+SELECT runs.* FROM runs JOIN (
+    SELECT id, row_number() OVER (PARTITION BY project, pipeline ORDER BY created DESC, id DESC) AS place
+    FROM runs
+) AS placed ON placed.id = runs.id WHERE place <= :newest;
+
+-- runs_of_results: who made a result that is in use, and who used it last
+SELECT run, key FROM results WHERE live = 1
+UNION SELECT uses.run, uses.key FROM uses JOIN results ON results.key = uses.key WHERE live = 1;
+
+-- old_runs: runs at rest that began before a time
+SELECT id FROM runs WHERE created < :before AND status NOT IN ('running', 'waiting');
+
+-- runs_with_curves: runs that began before a time and have points
+SELECT id FROM runs WHERE created < :before AND EXISTS (SELECT 1 FROM metrics WHERE run = runs.id);
+
+-- retire_results: results go out of use for want of use
+UPDATE results SET live = 0, superseded = 'unused' WHERE key IN (SELECT value FROM json_each(:keys)) AND live = 1;
+
+-- forget_results: results are removed, with what they are made of
+DELETE FROM results WHERE id IN (SELECT value FROM json_each(:numbers)) AND live = 0;
+
+-- forget_metrics: the curves of runs are removed
+DELETE FROM metrics WHERE run IN (SELECT value FROM json_each(:runs));
+
+-- forget_uses: what runs used is forgotten
+DELETE FROM uses WHERE run IN (SELECT value FROM json_each(:runs));
+
+-- forget_runs: runs are removed, with their steps and attempts
+DELETE FROM runs WHERE id IN (SELECT value FROM json_each(:runs)) AND status NOT IN ('running', 'waiting');
+
+-- explanations: what results are explained by
+SELECT id, explanation FROM results WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- fingerprints: every fingerprint
+SELECT digest, parts FROM fingerprints;
+
+-- forget_fingerprints: fingerprints are removed
+DELETE FROM fingerprints WHERE digest IN (SELECT value FROM json_each(:digests));
+
+-- sources: every text of a symbol
+SELECT digest FROM symbol_sources;
+
+-- forget_sources: texts of symbols are removed
+DELETE FROM symbol_sources WHERE digest IN (SELECT value FROM json_each(:digests));

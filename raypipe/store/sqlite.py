@@ -87,7 +87,7 @@ class SqliteDatabase:
     def do(self, query: str, **values: Any) -> int:
         """Carry out a named query; return how many rows it touched."""
         with self._lock, faults(self.path):
-            return self._connection.execute(queries()[query], values).rowcount
+            return self._connection.execute(queries()[query], _plain(values)).rowcount
 
     def insert(self, query: str, **values: Any) -> int:
         """Add one row by a named query; return the number that it was given."""
@@ -101,17 +101,22 @@ class SqliteDatabase:
 
     def all(self, query: str, **values: Any) -> list[Row]:
         """Return all rows of a named query; a value may be a list, which it reads as JSON."""
-        for name, value in values.items():
-            if isinstance(value, list):
-                values[name] = json.dumps(value)
         with self._lock, faults(self.path):
-            return self._connection.execute(queries()[query], values).fetchall()
+            return self._connection.execute(queries()[query], _plain(values)).fetchall()
 
     def one(self, query: str, **values: Any) -> Row | None:
         """Return the first row of a named query."""
         with self._lock, faults(self.path):
             row: Row | None = self._connection.execute(queries()[query], values).fetchone()
             return row
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with lists as the JSON that SQLite reads them from."""
+    for name, value in values.items():
+        if isinstance(value, list):
+            values[name] = json.dumps(value)
+    return values
 
 
 # --- opening ------------------------------------------------------------------------------------

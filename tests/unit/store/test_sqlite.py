@@ -189,6 +189,11 @@ WHOLE = {
     "list_reviews",
     "list_reviews_of",
     "models",
+    "every_version",
+    "superseded_results",
+    "newest_runs",
+    "fingerprints",
+    "sources",
 }
 """Queries that are meant to read a whole table: of clean, or of what people decide on."""
 

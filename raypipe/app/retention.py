@@ -1,0 +1,86 @@
+"""What of the ledger has had its time, by the settings of the home's pipelines."""
+
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from raypipe.app.assemble import Workshop
+from raypipe.app.look import workshop_of
+from raypipe.config.store import KeepConfig
+from raypipe.engine.records import Json
+from raypipe.errors import StoreError
+from raypipe.store.retention import Keep, Old
+
+DAY = 86_400.0
+
+
+def retire(home: Path | None, *, dry_run: bool) -> Json:
+    """Remove rows of the ledger that `store.keep` keeps no longer, and their runs' folders.
+
+    It is safe beside runs that are under way. Where the disk is too full to remove rows, that is
+    told, and is no error: artifacts can be removed all the same.
+    """
+    workshop = workshop_of(home, write=False)
+    old = workshop.ledger.find_old(keep_of(asked_for(workshop), time.time()))
+    if dry_run or not old.count:
+        return _told(old)
+    try:
+        writable = workshop_of(home, write=True)
+        writable.ledger.remove_old(old)
+    except StoreError as error:
+        return {**_told(Old.nothing()), "kept": str(error)}
+    for run in old.runs:
+        shutil.rmtree(writable.paths.runs / run, ignore_errors=True)
+    return _told(old)
+
+
+def keep_of(keep: KeepConfig, now: float) -> Keep:
+    """Return settings as points in time."""
+    return Keep(
+        runs=_before(keep.runs, now),
+        newest=keep.newest,
+        results=_before(keep.results, now),
+        superseded=_before(keep.superseded, now),
+        metrics=_before(keep.metrics, now),
+        expired=now,
+    )
+
+
+def _before(days: float | None, now: float) -> float:
+    return -inf if days is None else now - DAY * days
+
+
+def asked_for(workshop: Workshop) -> KeepConfig:
+    """Return the longest times that the newest settings of any pipeline ask for."""
+    return longest(
+        [
+            KeepConfig.model_validate((run.settings or {}).get("store", {}).get("keep", {}))
+            for run in workshop.ledger.newest_runs(1)
+        ]
+    )
+
+
+def longest(asked: Sequence[KeepConfig]) -> KeepConfig:
+    """Return what keeps all that any of these keeps."""
+    if not asked:
+        return KeepConfig()
+    return KeepConfig(
+        **{name: _most(getattr(one, name) for one in asked) for name in KeepConfig.model_fields}
+    )
+
+
+def _most(values: Iterable[Any]) -> Any:
+    known = list(values)
+    return None if None in known else max(known)
+
+
+def _told(old: Old) -> Json:
+    return {
+        "runs": len(old.runs),
+        "results": len(old.superseded),
+        "unused": len(old.unused),
+        "curves": len(old.curves),
+    }
