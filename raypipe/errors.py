@@ -11,11 +11,20 @@ RaypipeError                      a fault of raypipe's own (exit code 1)
 ├── StepFailed                    a step raised, or its output cannot be kept (6)
 ├── StoreError                    store, ledger, artifact or disk (7)
 ├── ClusterError                  Ray or a port (8)
+├── EffectFailed                  what is to be done outside the ledger did not work (8)
+│   └── EffectRefused             its target will not have it, however often it is asked
 ├── NotFound                      the thing asked for does not exist (9)
 └── Interrupted                   stopped by a signal (130)
 
 A message names the thing, the value, the bound and the next step. Catch the base broadly; act on
 the leaves.
+"""
+
+from typing import Literal
+
+Cause = Literal["raised", "timeout", "lost", "node", "said"]
+"""What failed of a step: its own code, its time, its worker (out of memory, say), the node under
+it; or raypipe says on purpose what another attempt would not change.
 """
 
 
@@ -88,6 +97,8 @@ class StepFailed(RaypipeError):
         step: str = "",
         kind: str = "",
         frames: str = "",
+        cause: Cause = "said",
+        classes: tuple[str, ...] = (),
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
@@ -95,6 +106,10 @@ class StepFailed(RaypipeError):
         """Name of the step in the run."""
         self.kind = kind
         """Class of the exception that the step raised."""
+        self.cause = cause
+        """What failed: whether another attempt may go better follows from it."""
+        self.classes = classes
+        """Names of that class and of those above it, with their modules and without."""
         self.frames = frames
         """The traceback's frames in the step's own code, the engine's left out."""
 
@@ -109,6 +124,16 @@ class ClusterError(RaypipeError):
     """Ray or a port is not to be had."""
 
     exit_code = 8
+
+
+class EffectFailed(RaypipeError):
+    """What is to be done outside the ledger did not work."""
+
+    exit_code = 8
+
+
+class EffectRefused(EffectFailed):
+    """The target of an effect will not have it, however often it is asked."""
 
 
 class NotFound(RaypipeError):

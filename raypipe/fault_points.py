@@ -13,6 +13,8 @@ from raypipe.errors import UsageError
 VARIABLE = "RAYPIPE_FAULT"
 FAULT_POINTS = {
     "run.entered": "the run is in the ledger, and nothing was decided",
+    "claim.aside": "a claim is made ready, and not in its place",
+    "claim.emptied": "a claim is let go, and its empty folder is there still",
     "claim.taken": "a step's key is claimed, and its attempt is not in the ledger",
     "code.kept": "the run names its snapshot of the code, and the first step was not handed over",
     "literals.published": "what a step is given is published, and its attempt is not in the ledger",
@@ -27,7 +29,25 @@ FAULT_POINTS = {
     "run.resting": "the run came to rest, and nothing of that is in the ledger",
     "steps.saved": "what became of the steps is in the ledger, and the run has no end",
     "run.ended": "the run has its end, and nobody was told",
+    "schema.written": "the schema file is written, and no look at the data is counted",
     "version.entered": "a version is in the ledger, and no gateway was told",
+    "route.entered": "a route or an alias is in the ledger, and no gateway was told",
+    "repository.aside": "a repository of data is made ready, and has no name yet",
+    "import.branched": "an import has its branch, with nothing on it",
+    "import.object": "the bytes of a shard are kept, and no branch knows of them",
+    "import.staged": "a shard is put on its branch, and not committed",
+    "import.committed": "an import is committed on its branch, and was not looked at",
+    "import.merged": "an import is in its dataset, and its branch is there still",
+    "label.kept": "a label of several is in the log, and others are not",
+    "segment.sealed": "a segment of the log is sealed, and the open one is there still",
+    "artifact.removed": "an artifact that nobody needs is removed, and others are not",
+    "gateway.entered": "a gateway told of itself, and has no Ray yet",
+    "schema.brought up": "a ledger is brought up by one number of the schema, and not by the next",
+    "review.decided": "a decision is in the ledger, and nobody was told",
+    "effect.begun": "an attempt at an effect is counted, and its target was not asked",
+    "effect.done": "an effect is carried out, and the ledger does not say so",
+    "effect.recorded": "an effect is recorded, and its claim is not let go",
+    "capture.recorded": "captured rows are data and in the ledger, and the outbox does not say so",
 }
 """Name to what was done, and what was not."""
 

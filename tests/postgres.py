@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -63,8 +63,9 @@ class Postgres:
 
     PASSWORD = "pw/wïth@'quotes"
 
-    def __init__(self, folder: Path, bin: Path) -> None:
+    def __init__(self, folder: Path, bin: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
+        self._settings = settings
         self._bin = bin
         self._somebody = _as_somebody()
         self._process: subprocess.Popen[bytes] | None = None
@@ -112,7 +113,7 @@ class Postgres:
         """Start it and wait until it takes connections."""
         command = [
             self._bin / "postgres", "-D", self._data, "-k", self.folder, "-p", str(self.port),
-            *(f"--{name}={value}" for name, value in FAST.items()),
+            *(f"--{name}={value}" for name, value in self._settings.items()),
             "--listen_addresses=127.0.0.1",
         ]  # fmt: skip
         with self._log.open("ab") as log:
@@ -129,6 +130,12 @@ class Postgres:
             assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < deadline, "Postgres did not start in time"
             time.sleep(0.02)
+
+    @property
+    def pid(self) -> int:
+        """The server's own process; those of its connections are its children."""
+        assert self._process is not None
+        return self._process.pid
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: at once (SIGINT), or as if it had crashed (SIGQUIT)."""
@@ -159,12 +166,12 @@ def _free_port() -> int:
 
 
 @contextmanager
-def a_postgres() -> Iterator[Postgres]:
-    """Make a server in a new folder, and leave nothing of it."""
+def a_postgres(**settings: str) -> Iterator[Postgres]:
+    """Make a server in a new folder, with settings over those of tests; leave nothing of it."""
     bin = binaries()
     assert bin is not None
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # short: a socket's path is
-    server = Postgres(folder, bin)
+    server = Postgres(folder, bin, {**FAST, **settings})
     try:
         server.start()
         yield server

@@ -15,8 +15,8 @@ from raypipe.app.home import make_home
 from raypipe.app.job import job_folder
 from raypipe.engine.difference import ABSENT
 from raypipe.engine.digest import digest_bytes
-from raypipe.engine.fingerprint import fingerprint
-from raypipe.engine.ports import Ports, Runtime
+from raypipe.engine.fingerprint import Tracer
+from raypipe.engine.ports import Claims, Ports, Runtime
 from raypipe.engine.records import Actor, Fingerprint, Result
 from raypipe.engine.step import main_module
 from raypipe.errors import UsageError
@@ -26,6 +26,7 @@ from raypipe.store.claims import FileClaims
 from raypipe.store.content import digest_path
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import LedgerPlace, ledger_of
+from raypipe.store.owners import LAPSE
 from raypipe.store.paths import HomePaths
 from raypipe.store.scratch import FolderScratch
 from raypipe.store.sources import FileSources, code_folders, project_name
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from raypipe.config.store import StoreConfig
     from raypipe.runtime.on_ray import RayOptions
     from raypipe.store.artifacts import Store
+
+
+LAPSE_VARIABLE = "RAYPIPE_LAPSE"
+FOREVER = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +58,17 @@ class Workshop:
     """Notes what is needed while a run is under way."""
     codec: TreeCodec
     sources: FileSources
+    tracer: Tracer
     actor: Actor
+    claims: Claims
+    """One object, so that what it saw of holders who do not move counts for all who ask it."""
     beside: Path | None = None
     """The project's own root, where `root` is a copy of its code that a run goes on with."""
+
+    def save_code(self) -> None:
+        """Let the next process know what was found of the code."""
+        self.tracer.save()
+        self.sources.save()
 
     def ports(
         self,
@@ -67,13 +80,13 @@ class Workshop:
 
         @cache
         def of(target: str, also: tuple[str, ...]) -> Fingerprint:
-            return fingerprint(target, self.sources, also=also, imported=imported)
+            return self.tracer.fingerprint(target, also=also, imported=imported)
 
         def reread(target: str, also: tuple[str, ...]) -> Fingerprint:
             if not self.sources.is_stale():
                 return of(target, also)
-            fresh = FileSources(self.root, None, main=_main())
-            return fingerprint(target, fresh, also=also, imported=imported)
+            fresh = Tracer(FileSources(self.root, self.paths.index, main=_main()))
+            return fresh.fingerprint(target, also=also, imported=imported)
 
         return Ports(
             ledger=self.ledger,
@@ -83,7 +96,7 @@ class Workshop:
             reread=reread,
             environment=lambda names: declared_environment(names, self.root, self.beside),
             lookups=lookups or {},  # type: ignore[arg-type]
-            claim=FileClaims(self.paths.claims).claim,
+            claim=self.claims.claim,
             now=time.time,
             actor=self.actor,
             project=self.project,
@@ -120,6 +133,7 @@ def open_workshop(
     noting = Noting()
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
     ledger = SqlLedger.open(ledger_of(paths, place, write=write), create=write)
+    sources = FileSources(root, index, main=_main())
     return Workshop(
         root=root,
         project=project or _project(ledger, root, write=write),
@@ -128,8 +142,10 @@ def open_workshop(
         artifacts=open_artifacts(home, noting, artifacts_place),
         noting=noting,
         codec=TreeCodec(digest_path, _main()),
-        sources=FileSources(root, index, main=_main()),
+        sources=sources,
+        tracer=Tracer(sources, sources),
         actor=who(by),
+        claims=FileClaims(paths.claims, (store and store.lapse) or _lapse()),
         beside=beside,
     )
 
@@ -160,6 +176,21 @@ def artifacts_named(store: "StoreConfig") -> ArtifactsPlace | None:
 def _project(ledger: SqlLedger, root: Path, *, write: bool) -> str:
     name = _name_of(root)
     return _renamed(ledger, root, name) if write else _known(ledger, root, name)
+
+
+def _lapse() -> float:
+    """Return what the environment says, where no settings do: all who share a home should agree."""
+    asked = os.environ.get(LAPSE_VARIABLE, str(LAPSE))
+    try:
+        lapse = float(asked)
+    except ValueError:
+        lapse = 0.0
+    if not 0 < lapse < FOREVER:
+        raise UsageError(
+            f"{LAPSE_VARIABLE} is {asked!r}, which is no number of seconds",
+            hint=f"such as {LAPSE:g}; it says when a process that does not move is gone on without",
+        )
+    return lapse
 
 
 def _name_of(root: Path) -> str:

@@ -14,6 +14,7 @@ from raypipe.app.look import workshop_of
 from raypipe.app.retention import asked_for, retire
 from raypipe.engine.records import Json
 from raypipe.errors import StoreError
+from raypipe.fault_points import fault_point
 from raypipe.store.scratch import noted as noted_scratch
 from raypipe.store.uses import Uses
 
@@ -45,9 +46,9 @@ def clean(home: Path | None, *, dry_run: bool = True, runs: int | None = None) -
     they need. Where the disk is full the ledger is only read.
     """
     workshop = workshop_of(home, write=False)
-    uses = Uses(workshop.paths.uses)
     if not workshop.paths.home.is_dir():
         return _told([], {}, dry_run=dry_run)
+    uses = Uses(workshop.paths.uses)
     newest = asked_for(workshop).newest if runs is None else runs
     if dry_run:
         rows = retire(home, dry_run=True)
@@ -75,6 +76,7 @@ def _remove(things: Sequence[Thing], uses: Uses, gone: frozenset[str]) -> list[T
             for one in things[start : start + AT_ONCE]:
                 if not now.needs(one.noted, written=one.written):
                     one.remove()
+                    fault_point("artifact.removed")
                     removed.append(one)
     return removed
 

@@ -13,7 +13,7 @@ from raypipe.app.home import check_home
 from raypipe.app.models import CHAMPION
 from raypipe.app.request import RunRequest
 from raypipe.app.resume import Resumed
-from raypipe.app.routes import serving_now
+from raypipe.app.routes import gateway_told, serving_now
 from raypipe.app.run import Prepared, workshop_for
 from raypipe.app.schema_file import read_schema, schema_path, write_schema
 from raypipe.app.shards import comparing
@@ -201,6 +201,7 @@ def _after(
             write_schema(
                 workshop.codec.decode(planner.manifests["infer"], workshop.artifacts), schema_file
             )
+            fault_point("schema.written")
         if (look := nodes.get("evaluate")) and look.result:  # of a run that was killed, too
             digest = workshop.codec.encode(dataset).digest
             workshop.ledger.add_look(digest, look.result.run, "evaluate")
@@ -219,23 +220,26 @@ def _enter_version(workshop: Workshop, config: CycleConfig, planner: Planner) ->
     version = codec.decode(manifest, workshop.artifacts)
     digest, _ = codec.field(manifest, ())
     trained = planner.manifests["train"]
-    workshop.ledger.add_version(
-        ModelVersionRow(
-            model=version.model,
-            version=version.version,
-            bundle=_blob_of(version.bundle),
-            candidate=codec.field(trained, ("candidate",))[0],
-            evaluation=codec.field(planner.manifests["judge"], ())[0],
-            run=planner.planned["register"].result.run,  # type: ignore[union-attr]
-            created=planner.ports.now(),
-            actor=workshop.actor,
-            changelog=version.changelog,
-            lineage=version.lineage,
-            compared_with=planner.planned["champion"].digest,
-            value=digest,
-        ),
-        alias=CHAMPION if config.registry.promote else None,
+    row = ModelVersionRow(
+        model=version.model,
+        version=version.version,
+        bundle=_blob_of(version.bundle),
+        candidate=codec.field(trained, ("candidate",))[0],
+        evaluation=codec.field(planner.manifests["judge"], ())[0],
+        run=planner.planned["register"].result.run,  # type: ignore[union-attr]
+        created=planner.ports.now(),
+        actor=workshop.actor,
+        changelog=version.changelog,
+        lineage=version.lineage,
+        compared_with=planner.planned["champion"].digest,
+        value=digest,
     )
+    with workshop.ledger.act():
+        entered = workshop.ledger.add_version(
+            row, alias=CHAMPION if config.registry.promote else None
+        )
+        if entered.created == row.created:  # else it was there, and the gateway knows
+            workshop.ledger.ask_for([gateway_told()])
     fault_point("version.entered")
 
 

@@ -1,14 +1,15 @@
 """Feedback as a person asks for it: labels told by a file, and everything joined."""
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from raypipe.app import captured, outbox
 from raypipe.app.assemble import Workshop, open_workshop
+from raypipe.app.captured import REVIEW, SUFFIX
 from raypipe.app.feedback import Asked, feedback
 from raypipe.app.home import check_home, find_home
 from raypipe.app.look import look, workshop_of
@@ -21,14 +22,15 @@ from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load, to_json
 from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
-from raypipe.engine.records import Actor, Json
-from raypipe.errors import NotFound, UsageError, ValidationStopped
+from raypipe.engine.records import Json
+from raypipe.errors import NotFound, UsageError
+from raypipe.fault_points import fault_point
 from raypipe.stages.data import dataset_at
 from raypipe.store.faults import disk_faults
-from raypipe.store.rows import CaptureRow, ModelVersionRow
+from raypipe.store.rows import ModelVersionRow
 from raypipe.store.segments import SegmentWriter, read_records, read_segment, segments
 from raypipe.store.versions import open_store
-from raypipe.values.feedback import LAST_ROW, Captured, Findings, LogPart, Registered
+from raypipe.values.feedback import LAST_ROW, Findings, LogPart, Registered
 from raypipe.values.label import label_text, told_text
 from raypipe.values.signature import Label
 from raypipe.values.uri import parse_uri
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SHOWN = 5
-REVIEW = "review_captured"
 LONGEST_ID = 256
 """Letters of a request's id, ours or the client's, as the gateway takes it."""
 
@@ -90,6 +91,7 @@ def add(file: Path, home: Path | None, *, by: str | None = None) -> Json:
             "label": one.label,
         }
         writer.append(orjson.dumps(record))
+        fault_point("label.kept")
     with disk_faults(f"the request log {str(kept.paths.requests)!r} cannot be written"):
         writer.rotate()  # which makes it durable, or says why it is not
     writer.close()
@@ -354,7 +356,7 @@ def _prepare(
 
 def pipeline_of(config: CycleConfig) -> str:
     """Return the name of a model's feedback in the ledger."""
-    return f"{config.name}.feedback"
+    return f"{config.name}{SUFFIX}"
 
 
 def _asked_versions(workshop: Workshop, model: str) -> set[str]:
@@ -409,15 +411,9 @@ def _earlier(workshop: Workshop, pipeline: str) -> dict[str, str]:
     """Return the rows of the captures that were accepted, with the labels that they had."""
     found: dict[str, str] = {}
     for row in workshop.ledger.captures(workshop.project, pipeline):
-        captured = _captured(workshop, row.evidence)
-        found |= dict(zip(captured.requests, captured.labels, strict=True))
+        accepted = captured.captured_of(workshop, row.evidence)
+        found |= dict(zip(accepted.requests, accepted.labels, strict=True))
     return found
-
-
-def _captured(workshop: Workshop, evidence: str) -> Captured:
-    value = _value(workshop, evidence)
-    assert isinstance(value, Captured)
-    return value
 
 
 def _value(workshop: Workshop, digest: str) -> Any:
@@ -443,95 +439,23 @@ def _outcome(
 def publish_accepted(
     workshop: Workshop, config: CycleConfig, file: Path, listen: Listener
 ) -> Iterator[Json]:
-    """Make each capture that was accepted a commit of the data, once.
+    """Make each capture that was accepted a commit of the data, once, whatever the outbox says.
 
-    Killed anywhere it goes on: a shard that is there already gives no new commit. Rows that two
-    accepted captures hold become data once. What validation stops stays on its branch, and
+    Killed anywhere it goes on: the version store knows which commit was made for which. Rows that
+    two accepted captures hold become data once. What validation stops stays on its branch, and
     ValidationStopped is raised.
     """
     pipeline = pipeline_of(config)
-    done = {
-        row.evidence: _captured(workshop, row.evidence)
-        for row in workshop.ledger.captures(workshop.project, pipeline)
-    }
+    before = {row.evidence for row in workshop.ledger.captures(workshop.project, pipeline)}
+    by_these_settings = {"captured": captured.handler(config, file, listen)}
     for review in reversed(workshop.ledger.list_reviews("approved")):
-        mine = (review.project, review.pipeline, review.step)
-        if mine != (workshop.project, pipeline, REVIEW) or review.evidence in done:
+        mine = (review.project, review.pipeline) == (workshop.project, pipeline)
+        if not mine or review.step != REVIEW or review.evidence in before:
             continue
-        approved = _captured(workshop, review.evidence)
-        captured = without(approved, list(done.values()), config.data.key)
-        commit = _publish(workshop, config, file, captured, review.evidence, listen)
-        done[review.evidence] = approved
-        actor = review.actor or workshop.actor
-        row = CaptureRow(
-            evidence=review.evidence,
-            commit=commit,
-            rows=captured.count,
-            actor=Actor(user=actor.user, host=actor.host, name=actor.name),
-            time=workshop.ports().now(),
-        )
-        workshop.ledger.add_capture(workshop.project, pipeline, row)
-        if captured.count:
-            yield {"rows": captured.count, "into": captured.into, "commit": commit}
-
-
-def without(captured: Captured, accepted: Sequence[Captured], key: Sequence[str]) -> Captured:
-    """Leave out the rows that became data by another capture, by their request or by their key.
-
-    One that was offered while another waited for its review holds the rows of that one too.
-    """
-    import numpy as np
-    import pyarrow as pa
-
-    from raypipe.values.hashing import row_hash
-
-    there = {name for one in accepted for name in one.requests}
-    fresh = np.array([name not in there for name in captured.requests], bool)
-    if key and accepted:
-        known = np.concatenate([row_hash(one.rows, key) for one in accepted])
-        fresh &= ~np.isin(row_hash(captured.rows, key), known)
-    if fresh.all():
-        return captured
-    return replace(
-        captured,
-        rows=captured.rows.filter(pa.array(fresh)),
-        requests=tuple(n for n, is_fresh in zip(captured.requests, fresh, strict=True) if is_fresh),
-        labels=tuple(
-            text for text, is_fresh in zip(captured.labels, fresh, strict=True) if is_fresh
-        ),
-    )
-
-
-def _publish(
-    workshop: Workshop,
-    config: CycleConfig,
-    file: Path,
-    captured: Captured,
-    evidence: str,
-    listen: Listener,
-) -> str:
-    """Write, audit, publish: on a branch, validated there, merged when it passes."""
-    from pyarrow import parquet
-
-    from raypipe.app.data import validate_branch
-    from raypipe.stages.data import importing
-
-    uri = parse_uri(captured.into)
-    versions = open_store(uri, workshop.paths.home)
-    if not captured.count:
-        return dataset_at(captured.into, versions).commit
-    with tempfile.TemporaryDirectory(prefix="raypipe-captured-") as folder:
-        shard = Path(folder, f"captured-{evidence[:12]}.parquet")
-        parquet.write_table(captured.rows, shard)
-        imported = importing.import_files([shard], uri, versions, workshop.actor)
-    if imported.unchanged:
-        return imported.commit
-    try:
-        validate_branch(workshop, config, file, uri, imported.branch, versions, listen)
-    except ValidationStopped as error:
-        error.hint = (
-            f"{error.hint or ''} The review stands: `raypipe feedback join {shown(file)}` tries "
-            "again, once the data is allowed."
-        )
-        raise
-    return importing.publish(imported, uri, versions, workshop.actor, accepted=True)
+        (effect,) = captured.of_review(review)
+        workshop.ledger.ask_for([effect])  # nothing, unless an earlier raypipe took the decision
+        outbox.deliver_now(workshop, [effect.key], by_these_settings)
+        into = captured.captured_of(workshop, review.evidence).into
+        for row in workshop.ledger.captures(workshop.project, pipeline):
+            if row.evidence == review.evidence and row.rows:
+                yield {"rows": row.rows, "into": into, "commit": row.commit}

@@ -90,7 +90,7 @@ def log_file(paths: HomePaths) -> Path:
 @contextmanager
 def claimed(paths: HomePaths) -> Iterator[None]:
     """Be the one gateway of a home in the body; ClusterError while there is another."""
-    claim = FileClaims(paths.claims).claim(CLAIM)
+    claim = FileClaims(paths.claims).claim(CLAIM, firm=True)
     if claim is None:
         state = GatewayState.read(paths)
         raise ClusterError(

@@ -34,6 +34,8 @@ class Outcome:
 
     None for a run without a version.
     """
+    outbox: Json = None
+    """What the run, or one before it, could not carry out outside the ledger; None if nothing."""
 
     @property
     def exit_code(self) -> int:
@@ -65,6 +67,8 @@ class Outcome:
             result |= {"estimate": self.estimate, "stale": list(self.stale)}
         if self.serving is not None:
             result |= {"serving": self.serving}
+        if self.outbox is not None:
+            result |= {"outbox": self.outbox}
         return result
 
 

@@ -4,10 +4,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
+from raypipe.app import captured
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import look, workshop_of
 from raypipe.engine.records import Json, Review
 from raypipe.errors import UsageError
+from raypipe.fault_points import fault_point
 
 
 def list_reviews(home: Path | None) -> list[Review]:
@@ -46,7 +48,11 @@ def decide(
     look(home).ledger.get_review(name)
     workshop = workshop_of(home, by=by)
     before = workshop.ledger.get_review(name)
-    decided = workshop.ledger.decide_review(before.id, status, workshop.actor, note)
+    with workshop.ledger.act():
+        decided = workshop.ledger.decide_review(before.id, status, workshop.actor, note)
+        if status == "approved":
+            workshop.ledger.ask_for(captured.of_review(decided))
+    fault_point("review.decided")
     return {
         **asdict(decided),
         "already": before.status != "open",

@@ -1,5 +1,6 @@
 """Which version answers: routes, promotion and its way back, and telling them to the gateway."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,21 +8,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raypipe.app import outbox
 from raypipe.app.assemble import Workshop
 from raypipe.app.gateway import GatewayState, find, told
 from raypipe.app.look import look, workshop_of
 from raypipe.app.models import CHAMPION, find_version, require_model
-from raypipe.engine.records import Json
+from raypipe.engine.ports import Claims
+from raypipe.engine.records import Effect, Json
 from raypipe.errors import ClusterError, NotFound, RaypipeError, StoreError, UsageError
+from raypipe.fault_points import fault_point
 from raypipe.runtime.on_ray import token_file
 from raypipe.stages.serving.dashboard import Dashboard
 from raypipe.stages.serving.declare import Served, document, user_config
-from raypipe.store.claims import FileClaims
 from raypipe.store.paths import HomePaths
 
 if TYPE_CHECKING:
     from raypipe.store.ledger import SqlLedger
-    from raypipe.store.rows import AliasChange
+    from raypipe.store.rows import AliasChange, OutboxRow
 
 PATIENCE = 120.0
 """Seconds that the gateway has to load what it is told of."""
@@ -141,7 +144,10 @@ def set_route(model: str, pairs: Sequence[str], *, by: str | None, home: Path | 
     champion = ledger.aliases(model).get(CHAMPION)
     if champion is not None:
         named = {champion: named.get(champion, 0.0), **named}
-    ledger.set_route(model, named, workshop.actor)
+    with ledger.act():
+        ledger.set_route(model, named, workshop.actor)
+        ledger.ask_for([gateway_told()])
+    fault_point("route.entered")
     return {**_route(workshop, model), "serving": push(workshop)}
 
 
@@ -184,8 +190,12 @@ def rollback(model: str, *, by: str | None, home: Path | None) -> Json:
 
 
 def _crown(workshop: Workshop, model: str, version: str, *, back: bool = False) -> None:
-    workshop.ledger.set_alias(model, CHAMPION, version, workshop.actor, back=back)
-    workshop.ledger.set_route(model, {version: 1.0}, workshop.actor)
+    ledger = workshop.ledger
+    with ledger.act():
+        ledger.set_alias(model, CHAMPION, version, workshop.actor, back=back)
+        ledger.set_route(model, {version: 1.0}, workshop.actor)
+        ledger.ask_for([gateway_told()])
+    fault_point("route.entered")
 
 
 def _challenge(
@@ -201,7 +211,10 @@ def _challenge(
             f"{model}@{version} is the champion, and so no challenger",
             hint=f"`raypipe route {model} VERSION=SHARE …` divides its requests",
         )
-    workshop.ledger.set_route(model, {champion: 1 - share, version: share}, workshop.actor)
+    with workshop.ledger.act():
+        workshop.ledger.set_route(model, {champion: 1 - share, version: share}, workshop.actor)
+        workshop.ledger.ask_for([gateway_told()])
+    fault_point("route.entered")
 
 
 def find_model(workshop: Workshop, model: str) -> None:
@@ -251,16 +264,45 @@ def _served(ledger: "SqlLedger", model: str, keep: int) -> Served:
     )
 
 
-def push(workshop: Workshop) -> Json:
-    """Tell the gateway that is up what the ledger says, and wait until it holds that.
+def gateway_told() -> Effect:
+    """Return what a change of versions or routes asks for: that the gateway is told what is so.
 
-    Returns where it is, or None if none is up. StoreError names what it could not load.
+    Not what changed: whatever is so by then.
     """
-    state = find(workshop.paths)
-    if state is None or state.status != "ready":
+    return Effect(key=f"gateway:{os.urandom(8).hex()}", kind="gateway", payload={})
+
+
+def push(workshop: Workshop) -> Json:
+    """Tell the gateway that is up what the ledger says, whether or not anybody asked for that.
+
+    Returns where it is once it holds that, or None if none is up. StoreError names what it could
+    not load.
+    """
+    asked_for = outbox.waiting(workshop, "gateway")
+    outbox.deliver_now(workshop, asked_for)
+    state = _ready(workshop)
+    if state is None:
         return None
-    tell(workshop, state)
+    if not asked_for:
+        tell(workshop, state)
     return {"url": state.url}
+
+
+def _ready(workshop: Workshop) -> GatewayState | None:
+    """Return the gateway that answers; one that only starts is told what is so when it does."""
+    state = find(workshop.paths)
+    return state if state is not None and state.status == "ready" else None
+
+
+def _tell_it(workshop: Workshop, row: "OutboxRow") -> None:
+    state = _ready(workshop)
+    if state is not None:
+        tell(workshop, state)
+
+
+GATEWAY_TOLD = outbox.Handler(
+    do=_tell_it, already_done=lambda workshop, row: _ready(workshop) is None
+)
 
 
 def serving_now(workshop: Workshop) -> Json:
@@ -277,14 +319,14 @@ def tell(workshop: Workshop, state: GatewayState, patience: float = PATIENCE) ->
 
     One at a time: what the ledger said before would else be told after what it says now.
     """
-    with _turn(workshop.paths, patience):
+    with _turn(workshop.claims, patience):
         _tell(workshop, state, patience)
 
 
 @contextmanager
-def _turn(paths: HomePaths, patience: float) -> Iterator[None]:
+def _turn(claims: Claims, patience: float) -> Iterator[None]:
     """Be the only one who tells the gateway anything in the body."""
-    claims, deadline = FileClaims(paths.claims), time.monotonic() + patience
+    deadline = time.monotonic() + patience
     while (claim := claims.claim(TELLING)) is None:
         if time.monotonic() > deadline:
             raise ClusterError(

@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from raypipe.app import notices, outbox
 from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop, driver_runtime, make_runtime, open_workshop
+from raypipe.app.cancel import interrupted, let_go, stopped_in, why_cancelled
 from raypipe.app.code import UsedCode
 from raypipe.app.home import find_home
 from raypipe.app.job import as_submitted, job_address, job_folder
@@ -20,13 +23,14 @@ from raypipe.app.request import RunRequest
 from raypipe.app.targets import Target, import_pipeline, parse_target, read_parameters
 from raypipe.engine.drive import Drive, Driven, Listener
 from raypipe.engine.estimate import LAST, Estimate, estimate
-from raypipe.engine.events import CodeDiffers, Event, StepStarted, Warned
+from raypipe.engine.events import CodeDiffers, Event, StepStarted, StepWaits, Warned
 from raypipe.engine.graph import Graph
 from raypipe.engine.plan import Choices, Planned, Planner
 from raypipe.engine.records import Json, Result, RunRecord, RunStatus, StepState
 from raypipe.engine.step import module_of
-from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
+from raypipe.errors import NotFound, RaypipeError, UsageError
 from raypipe.fault_points import fault_point
+from raypipe.runtime.stop import stopping
 
 if TYPE_CHECKING:
     from raypipe.app.resume import Resumed
@@ -199,7 +203,7 @@ def plan(request: RunRequest) -> Outcome:
     prepared = prepare(request, write=False)
     planner = planner_for(prepared, request)
     planned = planner.plan()
-    prepared.workshop.sources.save()
+    prepared.workshop.save_code()
     return Outcome(
         pipeline=prepared.graph.pipeline,
         steps=tuple(item.state for item in planned),
@@ -239,7 +243,15 @@ def run_prepared(
     workshop = prepared.workshop
     journal = Journal(journal_file(workshop.paths, record.id), listen)
     with under_way(workshop, record.id), closing(journal):
-        return _run(prepared, record, request, journal)
+        try:
+            outcome = _run(prepared, record, request, journal)
+        except RaypipeError:
+            outbox.deliver_due(workshop)
+            raise
+        if outcome.status == RunStatus.CANCELLED:
+            return outcome
+        left = outbox.deliver_due(workshop)
+    return replace(outcome, outbox=outbox.told(left))
 
 
 def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Listener) -> Outcome:
@@ -251,33 +263,35 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     workshop.ledger.start_run(record)
     fault_point("run.entered")
     used = UsedCode(workshop, record.id, pinned=record.code)
-    runtime = make_runtime(prepared.runtime, lambda: _ray_options(prepared, used))
-    driver = driver_runtime()
-    drive = Drive(
-        run=record.id,
-        planner=planner,
-        ports=planner.ports,
-        runtime=runtime,
-        driver=driver,
-        where=prepared.runtime,
-        listen=_keeping(used, listen),
-    )
-    try:
-        driven = drive.go()
-        fault_point("run.resting")
-        serving = None if prepared.after is None else prepared.after(driven, planner)
-    except KeyboardInterrupt:
-        error = Interrupted("interrupted", hint="run again: what was recorded is kept")
-        return _cancelled(prepared, record.id, planner, error)
-    except RaypipeError as error:
-        _stop(workshop, record.id, planner, RunStatus.FAILED, error)
-        raise
-    except BaseException:
-        _stop(workshop, record.id, planner, RunStatus.FAILED, None)
-        raise
-    finally:
-        runtime.close()
-    return replace(_end(prepared, record.id, driven, planner), serving=serving)
+    options = lambda: _ray_options(prepared, used, record.id, listen)  # noqa: E731
+    runtime = make_runtime(prepared.runtime, options)
+    with stopping(record.id, *stopped_in(workshop, record.id)) as stop:
+        drive = Drive(
+            run=record.id,
+            planner=planner,
+            ports=planner.ports,
+            runtime=runtime,
+            driver=driver_runtime(),
+            where=prepared.runtime,
+            listen=_keeping(used, listen),
+            stopped=lambda: bool(stop.why),
+        )
+        try:
+            driven = drive.go()
+            fault_point("run.resting")
+            serving = None if prepared.after is None else prepared.after(driven, planner)
+        except KeyboardInterrupt:
+            return _cancelled(prepared, record, planner, stop.why or "interrupted")
+        except RaypipeError as error:
+            _stop(workshop, record, planner, RunStatus.FAILED, error)
+            raise
+        except BaseException:
+            _stop(workshop, record, planner, RunStatus.FAILED, None)
+            raise
+        finally:
+            let_go(workshop, record.id)
+            runtime.close()
+        return replace(_end(prepared, record, driven, planner), serving=serving)
 
 
 def _what_differs(prepared: Prepared, resumed: "Resumed", request: RunRequest) -> CodeDiffers:
@@ -324,7 +338,10 @@ def planner_for(prepared: Prepared, request: RunRequest) -> Planner:
     made.append(
         Planner(
             graph=prepared.graph,
-            ports=prepared.workshop.ports(lookups, prepared.imported, prepared.compare),
+            ports=replace(
+                prepared.workshop.ports(lookups, prepared.imported, prepared.compare),
+                effects_of=partial(notices.of_review, prepared.settings),
+            ),
             choices=Choices(force=force),
         )
     )
@@ -371,7 +388,7 @@ def _record(prepared: Prepared) -> RunRecord:
     )
 
 
-def _ray_options(prepared: Prepared, used: UsedCode) -> "RayOptions":
+def _ray_options(prepared: Prepared, used: UsedCode, run: str, listen: Listener) -> "RayOptions":
     """Say which Ray it is, and how the project's code comes to its workers.
 
     A Ray of our own finds it here. Those of a job have the job's working directory. Others are
@@ -385,6 +402,8 @@ def _ray_options(prepared: Prepared, used: UsedCode) -> "RayOptions":
         address=prepared.address or job_address(),
         cpus=prepared.cpus,
         shared=prepared.shared,
+        log=workshop.paths.runs / run / "ray.log",
+        waits=lambda step, what: listen(StepWaits(step=step, what=what)),
     )
     if options.address is None:
         return options
@@ -394,16 +413,34 @@ def _ray_options(prepared: Prepared, used: UsedCode) -> "RayOptions":
 
 
 def _stop(
-    workshop: Workshop, run: str, planner: Planner, status: RunStatus, error: RaypipeError | None
+    workshop: Workshop,
+    run: RunRecord,
+    planner: Planner,
+    status: RunStatus,
+    error: RaypipeError | None,
 ) -> None:
-    workshop.ledger.save_steps(run, _states(planner))
-    workshop.ledger.end_run(run, status, None if error is None else error_json(error))
+    workshop.ledger.save_steps(run.id, _states(planner))
+    _come_to_rest(workshop, run, status, None if error is None else error_json(error))
 
 
-def _cancelled(prepared: Prepared, run: str, planner: Planner, error: Interrupted) -> Outcome:
-    _stop(prepared.workshop, run, planner, RunStatus.CANCELLED, error)
+def _come_to_rest(workshop: Workshop, run: RunRecord, status: RunStatus, error: Json) -> RunStatus:
+    """Record the end of a run, and in the same act whom that is to be told."""
+    with workshop.ledger.act():
+        rested = workshop.ledger.end_run(run.id, status, error)
+        if rested == status:
+            workshop.ledger.ask_for(notices.of_run(run, status, error))
+    return rested
+
+
+def _cancelled(prepared: Prepared, run: RunRecord, planner: Planner, why: str) -> Outcome:
+    error = interrupted(why)
+    ledger = prepared.workshop.ledger
+    with ledger.act():
+        ledger.cancel_run(run.id, error_json(error))
+        ledger.ask_for(notices.of_run(run, RunStatus.CANCELLED, error_json(error)))
+    ledger.save_steps(run.id, _states(planner))
     return Outcome(
-        run=run,
+        run=run.id,
         pipeline=prepared.graph.pipeline,
         status=RunStatus.CANCELLED,
         steps=_states(planner),
@@ -417,18 +454,21 @@ def _states(planner: Planner) -> tuple[StepState, ...]:
     return tuple(item.state for item in decided if item.node.kind != "lookup")
 
 
-def _end(prepared: Prepared, run: str, driven: Driven, planner: Planner) -> Outcome:
+def _end(prepared: Prepared, run: RunRecord, driven: Driven, planner: Planner) -> Outcome:
     steps = tuple(item.state for item in driven.planned)
     error = _as_raypipe_error(driven.error)
     workshop = prepared.workshop
-    workshop.sources.save()
-    workshop.ledger.save_steps(run, steps)
+    workshop.save_code()
+    workshop.ledger.save_steps(run.id, steps)
     fault_point("steps.saved")
-    workshop.ledger.end_run(run, driven.status, error and error_json(error, driven.failed))
+    told = error and error_json(error, driven.failed)
+    if _come_to_rest(workshop, run, driven.status, told) == RunStatus.CANCELLED:
+        return _cancelled(prepared, run, planner, why_cancelled(workshop, run.id) or "")
     fault_point("run.ended")
+    end_lost_runs(workshop)
     outputs, values = _outputs(prepared, planner) if driven.status == "succeeded" else ({}, {})
     return Outcome(
-        run=run,
+        run=run.id,
         pipeline=prepared.graph.pipeline,
         status=driven.status,
         steps=steps,

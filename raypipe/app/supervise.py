@@ -20,6 +20,7 @@ from raypipe.app.routes import dashboard_of, served, tell
 from raypipe.config.serving import ServingConfig
 from raypipe.engine.records import Json
 from raypipe.errors import ClusterError, RaypipeError, StoreError
+from raypipe.fault_points import fault_point
 from raypipe.runtime.on_ray import temporary_folder
 from raypipe.stages.serving.declare import Gateway
 from raypipe.stages.serving.processes import end_marked, start_time
@@ -66,6 +67,7 @@ def serve_run(request: ServeRequest, say: Callable[[Json], None]) -> None:
         require_port(config.host, config.port)
         state = _this_process(paths, config)
         state.write(paths)
+        fault_point("gateway.entered")
         try:
             _serve(workshop, state, say)
         except KeyboardInterrupt:  # how it is ended

@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     of_runs.command("logs")(logs)
     of_runs.command("code")(code)
     app.add_typer(of_runs, name="runs")
+    app.command()(cancel)
     of_reviews = typer.Typer(
         help="What waits for a person's decision.", no_args_is_help=True, rich_markup_mode=None
     )
@@ -119,6 +120,20 @@ def code(
     from raypipe.cli import render
 
     show("code", inspect.code(run, home, out), as_json=as_json, text=render.code)
+
+
+def cancel(
+    run: RunName,
+    by: options.By = None,
+    note: options.Note = "",
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Cancel a run. Its steps end at once; what it has recorded is kept for the next one."""
+    from raypipe.app.cancel import cancel as cancel_run
+    from raypipe.cli import render
+
+    show("cancel", cancel_run(run, home, by=by, note=note), as_json=as_json, text=render.cancelled)
 
 
 def list_reviews(home: options.Home = None, as_json: options.AsJson = False) -> None:

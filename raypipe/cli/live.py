@@ -280,22 +280,18 @@ def visible(stages: Sequence[Stage], most: int) -> list[Stage | str]:
     """
     if len(stages) <= most:
         return list(stages)
-    ranks = {stage.name: (_rank(stage), place) for place, stage in enumerate(stages)}
-    ended = len(stages)
-    order = sorted(
-        stages,
-        key=lambda one: (
-            ranks[one.name][0],
-            ended - ranks[one.name][1] if is_over(one) else ranks[one.name][1],
-        ),
-    )
-    room = max(1, most - 2)
-    chosen = {stage.name for stage in order[:room]}
-    while True:
-        rows = _with_gaps(stages, chosen)
-        if len(rows) <= most or len(chosen) <= 1:
-            return rows[:most]
-        chosen.discard(order[len(chosen) - 1].name)
+    places = {stage.name: place for place, stage in enumerate(stages)}
+
+    def wanted(stage: Stage) -> tuple[int, int]:
+        place = places[stage.name]
+        return _rank(stage), len(stages) - place if is_over(stage) else place
+
+    order = sorted(stages, key=wanted)
+    for count in range(most, 0, -1):
+        rows = _with_gaps(stages, {stage.name for stage in order[:count]})
+        if len(rows) <= most:
+            return rows
+    return list(order[:most])
 
 
 def _rank(stage: Stage) -> int:

@@ -17,6 +17,7 @@ from raypipe.cli import (
     commands_feedback,
     commands_holds,
     commands_models,
+    commands_outbox,
     commands_requests,
     commands_runs,
     commands_serving,
@@ -46,6 +47,7 @@ commands_requests.register(app)
 commands_holds.register(app)
 commands_feedback.register(app)
 commands_config.register(app)
+commands_outbox.register(app)
 
 
 def _version(asked: bool) -> None:

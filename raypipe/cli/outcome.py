@@ -3,6 +3,7 @@
 from raypipe.app.outcome import Outcome
 from raypipe.cli.face import conclude_json, fault, note, plain, write
 from raypipe.cli.render import plan, summary
+from raypipe.cli.render_outbox import undelivered
 
 REVIEW_WANTED = 3
 """Exit code of a run that waits for a review, where `--require-done` was given."""
@@ -17,5 +18,7 @@ def conclude(outcome: Outcome, *, as_json: bool, require_done: bool = False) -> 
         write(plan(data) if outcome.run is None else summary(data))
         if outcome.error is not None:
             note(fault(outcome.error))
+    if outcome.outbox is not None:
+        note(undelivered(outcome.outbox))
     waits = outcome.status == "waiting"
     return REVIEW_WANTED if require_done and waits else outcome.exit_code

@@ -391,6 +391,12 @@ def decided(data: Json) -> str:
     return first
 
 
+def cancelled(data: Json) -> str:
+    """Return what became of a run that was cancelled."""
+    first = f"run {data['run']} is {'already ' if data['already'] else ''}{data['why']}"
+    return first if data["ended"] else f"{first}\nIts driver, on another machine, ends by itself."
+
+
 def lineage(data: Json) -> str:
     """Return what a version was made of, in a line for each thing; --json has every digest."""
     made = data["lineage"]

@@ -10,6 +10,7 @@ from raypipe.config.analysis import AnalysisConfig
 from raypipe.config.base import BaseConfig
 from raypipe.config.data import DataConfig
 from raypipe.config.feedback import FeedbackConfig
+from raypipe.config.notices import NoticeConfig
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.registry import RegistryConfig
 from raypipe.config.runtime import RuntimeConfig
@@ -58,6 +59,9 @@ class CycleConfig(BaseConfig):
 
     store: StoreConfig = StoreConfig()
     """Where what lasts is kept, and for how long."""
+
+    notify: tuple[NoticeConfig, ...] = ()
+    """Who is told that a review waits, or that a run ended."""
 
     @property
     def written(self) -> Written:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from random import random
 from typing import Any, Literal
 
 from raypipe.engine.digest import digest_bytes
@@ -17,6 +18,7 @@ from raypipe.engine.events import (
     StepEnded,
     StepExpanded,
     StepProgress,
+    StepRetried,
     StepStarted,
     Warned,
 )
@@ -24,6 +26,7 @@ from raypipe.engine.graph import Graph, Node, Ref, node_of, nodes_in, path_of
 from raypipe.engine.plan import Planned, Planner
 from raypipe.engine.ports import CallOutcome, Claim, Ports, Published, Runtime, StepCall
 from raypipe.engine.records import ArtifactStat, Json, Metric, Result, Review, RunStatus
+from raypipe.engine.retry import again, kind_of
 from raypipe.engine.step import Step
 from raypipe.errors import RaypipeError, Rejected, StepFailed, StoreError
 from raypipe.fault_points import fault_point
@@ -61,6 +64,11 @@ class _Running:
     read: int = 0
     made: set[int] = field(default_factory=set)
     """Places of the nodes whose outputs were handed in, and are recorded."""
+    failed: int = 0
+    """Attempts that failed."""
+    since: float = 0.0
+    rest: float | None = None
+    """For how long after `since` nothing is tried; None while an attempt is under way."""
 
     @property
     def left(self) -> list[tuple[Planned, int]]:
@@ -84,6 +92,10 @@ class Drive:
     where: Literal["inline", "ray"]
     """What kind of runtime `runtime` is."""
     listen: Listener
+    stopped: Callable[[], bool] = lambda: False
+    """Says whether the run is to end before it has come to rest."""
+    chance: Callable[[], float] = random
+    """Draws a number from 0 to 1, for pauses between attempts."""
     _waiting_for: dict[str, int] = field(default_factory=dict)
     _downstream: dict[str, list[str]] = field(default_factory=dict)
     _ready: deque[str] = field(default_factory=deque)
@@ -111,10 +123,13 @@ class Drive:
     _failed: str | None = None
 
     def go(self) -> Driven:
-        """Run until everything is known, or waits, or failed."""
+        """Run until everything is known, or waits, or failed; KeyboardInterrupt if stopped."""
         self._announce()
         try:
             while True:
+                if self.stopped():
+                    raise KeyboardInterrupt
+                self._try_rested()
                 self._decide_ready()
                 if not self._running and not self._submit_held() and not self._contended:
                     return self._rest()
@@ -122,6 +137,10 @@ class Drive:
                 while some := list(islice(ended, TOGETHER)):
                     self._finish(some)
                 self._look_again()
+        except KeyboardInterrupt:
+            if self.where == "ray":  # what ended beside this process is not lost
+                self._finish(self.runtime.wait(0))
+            raise
         finally:
             for running in self._running.values():
                 self._end_attempts(running, "cancelled")
@@ -303,7 +322,8 @@ class Drive:
                 evidence=planned.key,
                 status="open",
                 created=self.ports.now(),
-            )
+            ),
+            self.ports.effects_of,
         )
         fault_point("review.opened")
         if review.status != "open":  # decided since it was looked for
@@ -324,7 +344,11 @@ class Drive:
         call = replace(self._call(batch), stats=self._publish_given(batch))
         fault_point("literals.published")
         running = _Running(nodes=batch, call=call, executions=[])
-        running.call = replace(call, listen=lambda: self._read_events(running))
+        running.call = replace(
+            call,
+            listen=lambda: self._read_events(running),
+            give_up=lambda error: self._lose(running, error),
+        )
         self._running[call.id] = running
         self._at_work[_scope_of(batch[0].node)] += 1
         self._starting.append(running)
@@ -353,7 +377,11 @@ class Drive:
             self.listen(
                 StepStarted(step=planned.node.name, reason=str(planned.reason), where=where)
             )
-        (self.driver if in_driver else self.runtime).submit(running.call)
+        self._runtime_of(running).submit(running.call)
+
+    def _runtime_of(self, running: _Running) -> Runtime:
+        in_driver = _step_of(running.nodes[0].node).options.driver
+        return self.driver if in_driver else self.runtime
 
     def _publish_given(self, batch: tuple[Planned, ...]) -> dict[str, ArtifactStat]:
         """Publish the literals that a call is given; return what all that it is given looks like.
@@ -415,7 +443,6 @@ class Drive:
                 **({"memory": options.memory} if options.memory else {}),
                 **options.resources,
             },
-            retries=options.retries,
             timeout=options.timeout,
             scratch=scratch,
             events=scratch / "events.jsonl",
@@ -435,7 +462,7 @@ class Drive:
 
     def _wait(self) -> Sequence[CallOutcome]:
         outcomes = self.driver.wait(0) or self.runtime.wait(0.1)
-        if not self._running:
+        if all(running.rest is not None for running in self._running.values()):
             self.ports.pause(0.05)
         now = self.ports.now()
         if not 0 <= now - self._looked < LOOK:
@@ -451,8 +478,6 @@ class Drive:
             match event["event"]:
                 case "progress":
                     self._tell_progress(running, event)
-                case "retry" if event["run"] == self.run:
-                    self._start_again(running, event["why"])
                 case "warning" if event["run"] == self.run:
                     self.listen(Warned(step=running.call.step, text=event["text"]))
                 case "metric":
@@ -467,15 +492,6 @@ class Drive:
         if running.left:  # one word for a whole batch, however many items it has
             done, total, what = event["done"], event["total"], event["what"]
             self.listen(StepProgress(step=running.call.step, done=done, total=total, what=what))
-
-    def _start_again(self, running: _Running, why: str) -> None:
-        self._end_attempts(running, "failed", {"message": why})
-        running.executions = [
-            execution if place in running.made else self._start_attempt(planned)
-            for place, (planned, execution) in enumerate(
-                zip(running.nodes, running.executions, strict=True)
-            )
-        ]
 
     def _metric(self, step: str, event: Json) -> Metric:
         name, value, at = event["name"], event["value"], event["step"]
@@ -532,7 +548,8 @@ class Drive:
             for (running, outcome), results in zip(kept, recorded, strict=True):
                 self._keep(running, outcome, results)
         for running, error in failed:
-            self._give_up(running, error)
+            if not self._rests(running, error):
+                self._give_up(running, error)
 
     def _finish_again(self, kept: Sequence[tuple[_Running, CallOutcome]]) -> None:
         for running, outcome in kept:
@@ -565,11 +582,54 @@ class Drive:
         for planned in running.nodes:
             self._let_go(planned)
 
+    def _rests(self, running: _Running, error: Exception) -> bool:
+        """Say whether a call that failed is to be tried again; it rests until then."""
+        running.failed += 1
+        options = _step_of(running.nodes[0].node).options
+        another = again(running.failed, error, options, self.chance())
+        if another is None or self._error is not None or not running.left:
+            return False
+        self._end_attempts(running, "failed", _told(error))
+        running.since, running.rest = self.ports.now(), another.wait
+        self._running[running.call.id] = running
+        self._at_work[_scope_of(running.nodes[0].node)] += 1
+        for planned, _ in running.left:
+            self.listen(
+                StepRetried(
+                    step=planned.node.name,
+                    cause=kind_of(error),
+                    why=str(error),
+                    wait=another.wait,
+                    left=another.left,
+                )
+            )
+        return True
+
+    def _try_rested(self) -> None:
+        """Try again what has rested; nothing is begun in a run that failed."""
+        for running in [one for one in self._running.values() if one.rest is not None]:
+            if self._error is not None:
+                self._finish([_not_again(running.call)])
+            elif not running.since <= self.ports.now() < running.since + (running.rest or 0):
+                running.rest = None
+                running.executions = [
+                    execution if place in running.made else self._start_attempt(planned)
+                    for place, (planned, execution) in enumerate(
+                        zip(running.nodes, running.executions, strict=True)
+                    )
+                ]
+                running.call = replace(running.call, attempt=running.failed + 1)
+                self._runtime_of(running).submit(running.call)
+
+    def _lose(self, running: _Running, error: Exception) -> None:
+        """Record that the run ends with its process, which a call does not let go of."""
+        self._end_attempts(running, "failed", _told(error))
+        self.ports.ledger.end_run(self.run, RunStatus.FAILED, _told(error))
+
     def _give_up(self, running: _Running, error: Exception) -> None:
         if isinstance(error, StoreError):
             self._give_up_torn(running)
-        told = {"kind": type(error).__name__, "message": str(error)}
-        self._end_attempts(running, "failed", told)
+        self._end_attempts(running, "failed", _told(error))
         for planned, _ in running.left:
             self._fail(planned, error)
         for planned in running.nodes:
@@ -677,6 +737,15 @@ def _scope_of(node: Node) -> str:
 def _step_of(node: Node) -> Step[..., Any]:
     assert node.step is not None
     return node.step
+
+
+def _told(error: Exception) -> Json:
+    return {"kind": type(error).__name__, "message": str(error)}
+
+
+def _not_again(call: StepCall) -> CallOutcome:
+    said = f"step {call.step!r} was not tried again, since the run failed meanwhile"
+    return CallOutcome(id=call.id, error=StepFailed(said, step=call.step))
 
 
 def _curve_of(running: _Running, event: Json) -> str:

@@ -47,6 +47,32 @@ class StepExpanded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepRetried(Event):
+    """An attempt at a step failed, and another one is made."""
+
+    event = "retry"
+    step: str
+    cause: str
+    """What failed, in a word."""
+    why: str
+    """What was said of it."""
+    wait: float
+    """Seconds before the next attempt."""
+    left: int
+    """Attempts that are left after that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepWaits(Event):
+    """A step was handed to its runtime, which has no place for it yet."""
+
+    event = "step_waits"
+    step: str
+    what: str
+    """What it waits for."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepProgress(Event):
     """A step said how far it is."""
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from raypipe.engine.records import (
     Actor,
     ArtifactStat,
+    Effect,
     Fingerprint,
     Json,
     Metric,
@@ -128,7 +129,10 @@ class Ledger(Protocol):
         ...
 
     def start_run(self, run: RunRecord) -> None: ...
-    def end_run(self, run: str, status: RunStatus, error: Json = None) -> None: ...
+    def end_run(self, run: str, status: RunStatus, error: Json = None) -> RunStatus:
+        """Record that a run came to rest; return how it stands: a cancelled one stays so."""
+        ...
+
     def save_steps(self, run: str, steps: Iterable[StepState]) -> None:
         """Upsert what became of steps of a run."""
         ...
@@ -179,8 +183,13 @@ class Ledger(Protocol):
     def find_review(
         self, project: str, pipeline: str, step: str, evidence: str
     ) -> Review | None: ...
-    def open_review(self, review: Review) -> Review:
-        """Ask for a decision; an open one on the same evidence is returned as it is."""
+    def open_review(
+        self, review: Review, effects: Callable[[Review], Sequence[Effect]] = lambda review: ()
+    ) -> Review:
+        """Ask for a decision; an open one on the same evidence is returned as it is.
+
+        `effects` says what a new one asks for, which is entered in the same act.
+        """
         ...
 
 
@@ -210,7 +219,6 @@ class StepCall:
     """
     resources: Mapping[str, float]
     """num_cpus, num_gpus, memory and custom resources."""
-    retries: int
     timeout: float | None
     scratch: Path
     """A folder of this key's own.
@@ -221,12 +229,16 @@ class StepCall:
     """JSON lines of progress and metrics that the step appends to."""
     run: str
     home: Path
+    attempt: int = 1
+    """Which try in this run it is, from 1."""
     stats: Mapping[str, ArtifactStat] = field(default_factory=dict)
     """What the artifacts that it is given looked like when they were published, by digest."""
     function: Callable[..., Any] | None = field(default=None, compare=False)
     """The function itself, for a runtime in this process."""
     listen: Callable[[], None] | None = field(default=None, compare=False)
     """Looks at the events at once, for a runtime in this process: its driver stands still."""
+    give_up: Callable[[Exception], None] | None = field(default=None, compare=False)
+    """Records that the call cannot be ended, for a runtime in this process, which ends then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,6 +299,38 @@ class Claim(Protocol):
     def release(self) -> None: ...
 
 
+class Claims(Protocol):
+    """Who makes what, among processes that may end or be stopped at any moment."""
+
+    def claim(self, key: str, *, firm: bool = False) -> Claim | None:
+        """Return a claim on a key; None while somebody holds it.
+
+        A holder who has not moved for long loses it, but for a `firm` one: that is the holder's for
+        as long as his process is there.
+        """
+        ...
+
+    def share(self, key: str) -> Claim:
+        """Return a claim that others may hold too, once nobody has it for himself."""
+        ...
+
+    def is_held(self, key: str) -> bool:
+        """Say whether a process holds a claim, moving or not; nothing is made."""
+        ...
+
+    def standing(self, key: str) -> Literal["free", "held", "still", "lapsed"]:
+        """Say how a claim stands; nothing is made.
+
+        `still`: at a glance its holder seems not to move. `lapsed`: this object has seen for long
+        that he does not.
+        """
+        ...
+
+    def sweep(self) -> None:
+        """Remove what processes left behind that are gone."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     """The world, as the engine is given it."""
@@ -325,3 +369,5 @@ class Ports:
     """How a value differs from what an earlier result was given, where the world knows more of it
     than its texts say: which shards of a dataset are new. None: it does not.
     """
+    effects_of: Callable[[Review], Sequence[Effect]] = lambda review: ()
+    """What a review that opens asks for outside the ledger: that somebody is told."""

@@ -18,6 +18,19 @@ class RunStatus(StrEnum):
     FAILED = "failed"  # a step, validation or the verdict stopped it
     REJECTED = "rejected"  # a person said no
     CANCELLED = "cancelled"  # a person stopped it
+    LOST = "lost?"  # never recorded: it says that it is running, and its process does not move
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What is to be done outside the ledger because of a fact in it, once."""
+
+    key: str
+    """Its idempotency key: no second effect is entered under it."""
+    kind: str
+    """Who carries it out."""
+    payload: Json
+    """What they need to know."""
 
 
 Action = Literal["hit", "execute", "wait", "open"]

@@ -30,9 +30,14 @@ class StepOptions:
     resources: Mapping[str, float] = field(default_factory=dict)
     """Ray's custom resources."""
     retries: int = 0
-    """Further attempts after a failure."""
+    """Further attempts after a failure; a node that is lost is made up for twice all the same."""
+    retry_on: tuple[str | type[BaseException], ...] = ()
+    """Which exceptions of the step's own code are tried again: classes, or their names.
+
+    Those below them count; a timeout is a `TimeoutError`. Without any: all of them.
+    """
     timeout: float | None = None
-    """Seconds that an attempt may take; a step that runs no Python code is not interrupted."""
+    """Seconds that an attempt may take; what it started ends with it."""
     cache: bool = True
     """False: run in every run, never reuse."""
     expires: float | None = None
@@ -72,8 +77,8 @@ class StepOptions:
         ]
         found += [
             f"{name} must be a tuple: ({value!r},)"
-            for name in ("depends_on", "uncounted")
-            if isinstance(value := getattr(self, name), str)
+            for name in ("depends_on", "uncounted", "retry_on")
+            if isinstance(value := getattr(self, name), str | type)
         ]
         if found:
             return found
@@ -84,6 +89,11 @@ class StepOptions:
         ]
         if self.at_once is not None and (type(self.at_once) is not int or self.at_once < 1):
             found.append(f"at_once must be a whole number above 0, it is {self.at_once!r}")
+        found += [
+            f"retry_on {entry!r} must be an exception's class, or the name of one"
+            for entry in self.retry_on
+            if not isinstance(entry, str) and not _is_exception(entry)
+        ]
         if self.batch in self.uncounted:
             found.append(f"{self.batch!r} is what each item is found by: it must be counted")
         if self.kept is not None and self.batch in {None, self.kept}:
@@ -91,6 +101,10 @@ class StepOptions:
                 f"kept={self.kept!r} is told of the other items of a batch: it needs batch"
             )
         return found
+
+
+def _is_exception(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, BaseException)
 
 
 class Builder(Protocol):
@@ -266,6 +280,7 @@ def step(
     memory: float | None = None,
     resources: Mapping[str, float] | None = None,
     retries: int = 0,
+    retry_on: tuple[str | type[BaseException], ...] = (),
     timeout: float | None = None,
     cache: bool = True,
     expires: float | None = None,

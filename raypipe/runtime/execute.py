@@ -1,15 +1,14 @@
 """One call of a step, wherever it runs: read what it is given, run it, publish what it gives."""
 
+import errno
 import importlib
-import json
 import os
-import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,79 +17,39 @@ from raypipe.engine.context import RuntimeKind, StepContext, append_event, withi
 from raypipe.engine.ports import Argument, Artifacts, CallOutcome, Codec, Published, StepCall
 from raypipe.engine.records import ArtifactStat
 from raypipe.engine.step import Step
-from raypipe.errors import (
-    ClusterError,
-    NotFound,
-    PipelineError,
-    RaypipeError,
-    StepFailed,
-    StoreError,
-)
+from raypipe.errors import NotFound, PipelineError, RaypipeError, StepFailed, StoreError
 from raypipe.fault_points import fault_point
 from raypipe.runtime.imports import importing_from
+from raypipe.runtime.limits import time_limit
 from raypipe.runtime.printed import log_file, printing_to
+from raypipe.runtime.processes import leaving_none
+from raypipe.runtime.stop import finishing, interruptible
 
 ENGINE = Path(__file__).parent.parent
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def execute(
     call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind
 ) -> CallOutcome:
-    """Run a call, again after a failure as often as it allows, and publish its outputs.
-
-    What raypipe says on purpose, such as that the data breaks its schema, is true at once.
-    """
+    """Run a call once, and publish its outputs; no process that it started lives on."""
     started = time.perf_counter()
     process = os.getpid()
-    error: Exception | None = None
-    for attempt in range(_attempts_before(call), call.retries + 1):
-        if call.retries:
-            append_event(call.events, {"event": "attempt", "run": call.run})
-        try:
-            outputs = _attempt(call, codec, artifacts, runtime, attempt + 1)
-            return CallOutcome(id=call.id, outputs=outputs, seconds=time.perf_counter() - started)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as raised:
-            error = _as_failure(call, raised)
-        finally:
-            if os.getpid() != process:  # the step forked, and its child came back from it
-                os._exit(1)
-        if not isinstance(error, StepFailed | StoreError | ClusterError):
-            break
-        if attempt < call.retries:
-            append_event(call.events, {"event": "retry", "run": call.run, "why": str(error)})
-            time.sleep(min(30.0, 0.5 * 2**attempt))
-    if error is None:
-        error = StepFailed(
-            f"step {call.step!r} lost its worker in each of its {call.retries + 1} attempts",
-            step=call.step,
-            kind="WorkerLost",
-            hint="look at the machine's memory; give the step `memory=`",
-        )
-    return CallOutcome(id=call.id, error=error, seconds=time.perf_counter() - started)
-
-
-def _attempts_before(call: StepCall) -> int:
-    """Return how often this run has tried: a worker that is lost takes its count with it."""
-    if not call.retries:
-        return 0
     try:
-        text = call.events.read_bytes()
-    except FileNotFoundError:
-        return 0
-    begun = {"event": "attempt", "run": call.run}
-    return sum(begun.items() <= one.items() for one in _events_in(text))
-
-
-def _events_in(text: bytes) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
-        with suppress(ValueError):
-            yield json.loads(line)
+        outputs = _attempt(call, codec, artifacts, runtime)
+        return CallOutcome(id=call.id, outputs=outputs, seconds=time.perf_counter() - started)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:
+        error = _as_failure(call, raised)
+        return CallOutcome(id=call.id, error=error, seconds=time.perf_counter() - started)
+    finally:
+        if os.getpid() != process:  # the step forked, and its child came back from it
+            os._exit(1)
 
 
 def _attempt(
-    call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind, attempt: int
+    call: StepCall, codec: Codec, artifacts: Artifacts, runtime: RuntimeKind
 ) -> tuple[Published, ...]:
     handed = _Handed(artifacts, call.stats)
     context = StepContext(
@@ -104,10 +63,6 @@ def _attempt(
         events=call.events,
     )
     with importing_from(context.paths):
-        function = call.function or find_function(call.target)
-        arguments = {
-            name: _value(argument, codec, handed) for name, argument in call.arguments.items()
-        }
         printed = log_file(call.home, call.run, call.step)
         with (
             within(context, _taking(call, codec, artifacts), _telling(call)),
@@ -115,13 +70,19 @@ def _attempt(
                 printed,
                 aloud=runtime == "inline",
                 step=call.step,
-                attempt=attempt,
+                attempt=call.attempt,
                 warn=lambda text: append_event(
                     call.events, {"event": "warning", "run": call.run, "text": text}
                 ),
             ),
-            _time_limit(call),
+            leaving_none(f"{call.run}:{call.step}"),
+            interruptible(),
+            time_limit(call, _giving_up(call, runtime), watched=runtime == "ray"),
         ):
+            function = call.function or find_function(call.target)
+            arguments = {
+                name: _value(argument, codec, handed) for name, argument in call.arguments.items()
+            }
             try:
                 returned = function(**arguments)
             finally:
@@ -148,13 +109,14 @@ def _taking(
             raise StepFailed(
                 f"step {call.step!r} handed in item {item}; it was given {count}, counted from 0"
             )
-        published = _publish(call, value, codec, artifacts)
-        now = time.perf_counter()
-        made = {"event": "made", "run": call.run, "item": item, "seconds": now - since}
-        since = now
-        append_event(call.events, {**made, **asdict(published)})
-        fault_point("item.told")
-        tell()
+        with finishing():
+            published = _publish(call, value, codec, artifacts)
+            now = time.perf_counter()
+            made = {"event": "made", "run": call.run, "item": item, "seconds": now - since}
+            since = now
+            append_event(call.events, {**made, **asdict(published)})
+            fault_point("item.told")
+            tell()
 
     return take
 
@@ -174,31 +136,24 @@ def _telling(call: StepCall) -> Callable[[], None]:
     return tell
 
 
-@contextmanager
-def _time_limit(call: StepCall) -> Iterator[None]:
-    """Raise StepFailed in the body after the call's timeout, as soon as Python code runs.
+def _giving_up(call: StepCall, runtime: RuntimeKind) -> Callable[[StepFailed], None]:
+    """Return what is done before the process of a step ends that heeds no timeout.
 
-    By an alarm, which only the main thread can be given; there inline steps and Ray's tasks run.
+    The driver of a Ray task learns it from the file of events; one in this process records it.
     """
-    if call.timeout is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def ring(*_: object) -> None:
-        raise StepFailed(
-            f"step {call.step!r} took longer than its timeout of {call.timeout:g} s",
-            step=call.step,
-            kind="TimeoutError",
-            hint="give it a longer `timeout=`, or find out what it waits for",
-        )
+    def give_up(error: StepFailed) -> None:
+        if runtime == "ray":
+            append_event(call.events, {"event": "timeout", "run": call.run, "pid": os.getpid()})
+            return
+        said = f"raypipe: {error}, and does not heed it: its process ends"
+        os.write(2, f"{said}\n→ {error.hint}\n".encode())
+        if call.give_up is not None:
+            telling = threading.Thread(target=call.give_up, args=(error,), daemon=True)
+            telling.start()
+            telling.join(2.0)  # the ledger may be in the hands of the step
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, call.timeout)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    return give_up
 
 
 def _paths(call: StepCall) -> tuple[str, ...]:
@@ -307,11 +262,27 @@ def _publish(call: StepCall, value: Any, codec: Codec, artifacts: Artifacts) -> 
 def _as_failure(call: StepCall, raised: BaseException) -> Exception:
     if isinstance(raised, RaypipeError):
         return raised
+    if isinstance(raised, OSError) and raised.errno in FULL:
+        where = f" at {raised.filename!r}" if raised.filename else ""
+        return StoreError(
+            f"step {call.step!r} cannot write{where}: {raised.strerror}",
+            hint="free some space, then run again: what was recorded is kept",
+        )
     return StepFailed(
         f"step {call.step!r} raised {type(raised).__name__}: {_said(raised)}",
         step=call.step,
         kind=type(raised).__name__,
         frames=_own_frames(raised),
+        cause="raised",
+        classes=_names(type(raised)),
+    )
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    """Return by what names `retry_on` may list an exception's class."""
+    above = [one for one in kind.__mro__ if one is not object]
+    return tuple(
+        name for one in above for name in (one.__name__, f"{one.__module__}.{one.__qualname__}")
     )
 
 

@@ -1,19 +1,33 @@
 """Steps as Ray tasks: in parallel, each with its resources, on this machine or on a cluster."""
 
 import contextlib
+import json
 import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from raypipe.engine.context import append_event
 from raypipe.engine.ports import CallOutcome, Runtime, StepCall
-from raypipe.errors import ClusterError, StepFailed
+from raypipe.errors import ClusterError, StepFailed, UsageError
+from raypipe.runtime.limits import OVER, out_of_time
+from raypipe.runtime.processes import (
+    adopt_orphans,
+    children,
+    end,
+    marked,
+    start_time,
+    started_since,
+)
+from raypipe.runtime.stop import interruptible
 
 QUIET = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
@@ -22,6 +36,14 @@ QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
 }
 """Variables that keep Ray from printing, from calling home, and from waiting."""
+RAYS_OWN = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+"""Resources that each node has, and what they are called there."""
+LOOK, STALLED = 1.0, 3.0
+"""Seconds between two looks at steps with a timeout; without an end before all are looked at."""
+PATIENCE = 10.0
+"""Seconds before it is said that no node has what a step asks for."""
+SWEEP = 0.7
+"""Seconds that the ends of attempts on other nodes are waited for."""
 CONNECT_TIMEOUT = 5.0
 """Seconds that a cluster's head has to answer."""
 
@@ -42,10 +64,14 @@ class RayOptions:
     """Makes a folder with the project's code, which workers of a cluster are given."""
     root: Path | None = None
     """Where workers find the project's root from the folder that they start in; None: as here."""
+    log: Path | None = None
+    """Where what Ray says of its workers is kept; None: nowhere."""
+    waits: Callable[[str, str], None] = lambda step, what: None
+    """Is told of a step, and for what it waits."""
 
 
 class RayRuntime:
-    """Runs calls as Ray tasks; Ray starts with the first one."""
+    """Runs calls as Ray tasks; Ray starts with the first one. Each call is tried once."""
 
     room = 500
     """Each holds a claim, which is an open file, and a place in what Ray is asked about."""
@@ -56,35 +82,51 @@ class RayRuntime:
         self._calls: dict[Any, StepCall] = {}
         self._function: Any = None
         """What Ray runs; made once, since Ray takes each for a function of its own."""
+        self._refused: list[CallOutcome] = []
+        self._submitted: dict[str, float] = {}
+        """When calls were submitted that no node has room for, until that was said."""
+        self._seen: dict[tuple[str, int, float], float] = {}
+        """When attempts were seen first."""
+        self._room: list[dict[str, float]] = []
+        """Resources of the nodes, as last asked for."""
+        self._sweeps: list[Any] = []
         self._temporary: Path | None = None
-        self._started = False
+        self._before: dict[int, int] = {}
+        """Children of this process that are none of Ray's."""
+        self._started = self._adopted = False
+        self._looked = self._ended = time.monotonic()
 
     def submit(self, call: StepCall) -> None:
         """Hand a call to Ray."""
         self._start()
         import ray
 
-        cpus = call.resources.get("num_cpus", 1)
+        if wanted := self._too_much(call):
+            if self._options.address is None:
+                self._refused.append(CallOutcome(id=call.id, error=_no_room(call, wanted)))
+                return
+            self._submitted[call.id] = time.monotonic()
         if self._function is None:
             self._function = ray.remote(_run)
         remote = self._function.options(
             name=call.step,
-            num_cpus=cpus,
+            num_cpus=call.resources.get("num_cpus", 1),
             num_gpus=call.resources.get("num_gpus", 0),
             memory=call.resources.get("memory"),
             resources={
-                name: amount
-                for name, amount in call.resources.items()
-                if name not in {"num_cpus", "num_gpus", "memory"}
+                name: amount for name, amount in call.resources.items() if name not in RAYS_OWN
             },
-            max_retries=call.retries,
+            max_retries=0,
         )
         root = call.root if self._options.root is None else self._options.root
-        sent = replace(call, function=None, listen=None, root=root)
+        sent = replace(call, function=None, listen=None, give_up=None, root=root)
         self._calls[remote.remote(self._execute, sent)] = call
 
     def wait(self, seconds: float) -> list[CallOutcome]:
         """Return the calls that ended, waiting at most `seconds` for the first."""
+        if self._refused:
+            refused, self._refused = self._refused, []
+            return refused
         if not self._calls:
             return []
         import ray
@@ -94,6 +136,12 @@ class RayRuntime:
         )
         if not done:
             done, _ = ray.wait(list(self._calls), num_returns=1, timeout=seconds)
+        now = time.monotonic()
+        if done:
+            self._ended = now
+        elif now - self._looked > LOOK:
+            self._looked = now
+            self._look_after(now)
         return [self._outcome(reference) for reference in done]
 
     def close(self) -> None:
@@ -102,15 +150,85 @@ class RayRuntime:
             return
         import ray
 
-        for reference in self._calls:
+        for reference, call in self._calls.items():
             with contextlib.suppress(Exception):
                 ray.cancel(reference, force=True)
+            self._end_attempt(call)
+        if self._sweeps:
+            with contextlib.suppress(Exception):
+                ray.wait(self._sweeps, num_returns=len(self._sweeps), timeout=SWEEP)
         self._calls.clear()
         self._function = None
         ray.shutdown()
         self._started = False
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        if self._options.address is None:
+            end(lambda: started_since(self._before), patience=0)
+            adopt_orphans(self._adopted)
+        self._forget_temporary()
+
+    # --- watching -------------------------------------------------------------------------------
+
+    def _look_after(self, now: float) -> None:
+        """End attempts that nobody else ends: over their time and stuck, or half dead.
+
+        A worker whose forked child holds its sockets is not missed by Ray when it dies.
+        """
+        for call in self._calls.values():
+            if call.timeout is not None or now - self._ended > STALLED:
+                attempt = _attempt_of(call)
+                if attempt and self._is_overdue(call, attempt, now):
+                    append_event(call.events, {"event": "timeout", "run": call.run})
+                    self._end_attempt(call)
+                elif attempt and _is_gone(attempt):
+                    self._end_attempt(call)
+        for name, since in list(self._submitted.items()):
+            if now - since > PATIENCE:
+                self._tell_waiting(name)
+
+    def _is_overdue(self, call: StepCall, attempt: dict[str, Any], now: float) -> bool:
+        """Say whether an attempt is over its time by more than its own process lets pass."""
+        seen = self._seen.setdefault((call.id, attempt["pid"], attempt["time"]), now)
+        return call.timeout is not None and now - seen > call.timeout + OVER + 2
+
+    def _tell_waiting(self, name: str) -> None:
+        del self._submitted[name]
+        for call in self._calls.values():
+            if call.id == name and (wanted := self._too_much(call)):
+                self._options.waits(call.step, f"{wanted}, which no node of the cluster has now")
+
+    def _too_much(self, call: StepCall) -> str:
+        """Return what a call asks for that no node has, or nothing."""
+        import ray
+
+        wanted = {RAYS_OWN.get(name, name): amount for name, amount in call.resources.items()}
+        if _has_room(self._room, wanted):
+            return ""
+        self._room = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if _has_room(self._room, wanted):
+            return ""
+        most = {name: max((node.get(name, 0) for node in self._room), default=0) for name in wanted}
+        short = [name for name, amount in wanted.items() if amount > most[name]] or list(wanted)
+        shown = {ray_name: name for name, ray_name in RAYS_OWN.items()}
+        return ", ".join(f"{shown.get(name, name)}={wanted[name]:g}" for name in short)
+
+    def _end_attempt(self, call: StepCall) -> None:
+        """End the worker of a call by force, and what the step started, on whichever node."""
+        attempt = _attempt_of(call)
+        if attempt is None:
+            return
+        mark = f"{call.run}:{call.step}"
+        if attempt["host"] == socket.gethostname():
+            _sweep(attempt["pid"], attempt["started"], mark)
+            return
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        with contextlib.suppress(Exception):
+            there = NodeAffinitySchedulingStrategy(attempt["node"], soft=False)
+            remote = ray.remote(_sweep).options(
+                num_cpus=0, scheduling_strategy=there, max_retries=0
+            )
+            self._sweeps.append(remote.remote(attempt["pid"], attempt["started"], mark))
 
     def _outcome(self, reference: Any) -> CallOutcome:
         import ray
@@ -119,16 +237,12 @@ class RayRuntime:
         try:
             outcome: CallOutcome = ray.get(reference)
         except Exception as error:
-            text = str(error).strip().splitlines()
-            failed = StepFailed(
-                f"step {call.step!r} lost its worker: {type(error).__name__}: "
-                f"{text[0] if text else ''}",
-                step=call.step,
-                kind=type(error).__name__,
-                hint="look at the machine's memory; give the step `memory=` or `retries=`",
-            )
+            failed = _failure(call, error)
+            self._end_attempt(call)
             return CallOutcome(id=call.id, error=failed)
         return outcome
+
+    # --- starting -------------------------------------------------------------------------------
 
     def _start(self) -> None:
         if self._started:
@@ -145,11 +259,18 @@ class RayRuntime:
                 "this process is connected to a Ray already",
                 hint="call ray.shutdown() first, or run with --runtime inline",
             )
+        self._before = children()
+        keep_errors(self._options.log)
         try:
-            if self._options.address is None:
-                self._start_own(ray)
-            else:
-                self._join(ray, self._options.address)
+            with interruptible():
+                if self._options.address is None:
+                    self._start_own(ray)
+                else:
+                    self._join(ray, self._options.address)
+        except KeyboardInterrupt:
+            end(lambda: started_since(self._before), patience=0)
+            self._forget_temporary()
+            raise
         except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
             self._forget_temporary()
             raise _cannot_start(self._options.address, error) from error
@@ -160,6 +281,7 @@ class RayRuntime:
         os.environ.setdefault(
             "RAY_task_events_report_interval_ms", "0"
         )  # nobody could ask for them
+        self._adopted = adopt_orphans()  # what a killed worker leaves comes to this process
         ray.init(
             address="local",
             num_cpus=self._options.cpus,
@@ -194,8 +316,108 @@ class RayRuntime:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
 
+# --- in workers ---------------------------------------------------------------------------------
+
+
 def _run(execute: Callable[[StepCall], CallOutcome], call: StepCall) -> CallOutcome:
+    """Run a call, saying first which process does, for who may have to end it."""
+    import ray
+
+    if call.scratch.is_dir():
+        begun = {
+            "event": "attempt",
+            "run": call.run,
+            "pid": os.getpid(),
+            "started": start_time(os.getpid()),
+            "time": time.time(),
+            "host": socket.gethostname(),
+            "node": ray.get_runtime_context().get_node_id(),
+        }
+        append_event(call.events, begun)
     return execute(call)
+
+
+def _sweep(pid: int, started: int, mark: str) -> None:
+    """Kill a worker, and what a step started there: it is asked to end no more."""
+    if start_time(pid) == started:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    end(lambda: marked(mark), patience=0)
+
+
+# --- what became of a call ----------------------------------------------------------------------
+
+
+def _attempt_of(call: StepCall) -> dict[str, Any] | None:
+    """Return what the last attempt at a call said of itself; None before it begins."""
+    said: dict[str, Any] | None = None
+    with contextlib.suppress(OSError):
+        for line in call.events.read_bytes().splitlines():
+            if line.startswith((b'{"event":"attempt"', b'{"event":"timeout"')):
+                with contextlib.suppress(ValueError):
+                    event = json.loads(line)
+                    if event["run"] == call.run:
+                        said = {**(said or {}), **event}
+    return said
+
+
+def _is_gone(attempt: dict[str, Any]) -> bool:
+    """Say whether a worker on this machine is dead."""
+    here: bool = attempt["host"] == socket.gethostname()
+    return here and start_time(attempt["pid"]) != attempt["started"]
+
+
+def _failure(call: StepCall, error: Exception) -> Exception:
+    """Return what is said of a task whose worker gave no outcome."""
+    from ray import exceptions as known
+
+    attempt = _attempt_of(call)
+    if attempt and attempt["event"] == "timeout" and call.timeout is not None:
+        return out_of_time(call.step, call.timeout)
+    text = next(iter(str(error).strip().splitlines()), "")
+    if isinstance(error, known.RuntimeEnvSetupError):
+        return ClusterError(
+            f"a worker for step {call.step!r} cannot start: {text}",
+            hint="look at the cluster's nodes: disk, network, Python's version",
+        )
+    lost = (known.NodeDiedError, known.LocalRayletDiedError, known.OwnerDiedError)
+    node = isinstance(error, lost) or ("node" in text and "died" in text)
+    return StepFailed(
+        f"step {call.step!r} lost its {'node' if node else 'worker'}: "
+        f"{type(error).__name__}: {text}",
+        step=call.step,
+        kind=type(error).__name__,
+        cause="node" if node else "lost",
+        hint="look at the machine's memory; give the step `memory=` or `retries=`",
+    )
+
+
+def _has_room(nodes: list[dict[str, float]], wanted: dict[str, float]) -> bool:
+    return any(all(node.get(n, 0) >= amount for n, amount in wanted.items()) for node in nodes)
+
+
+def _no_room(call: StepCall, wanted: str) -> UsageError:
+    return UsageError(
+        f"step {call.step!r} asks for {wanted}, which this machine's Ray does not have",
+        hint="ask for less, or run on a cluster that has it: --address",
+    )
+
+
+def keep_errors(log: Path | None) -> None:
+    """Write what Ray says of its workers to the run's log: a driver is told what it means.
+
+    Ray prints it on standard output, which belongs to the command.
+    """
+    from ray._private import worker
+
+    def keep(data: dict[str, Any], ignore_prefix: bool = False) -> None:
+        if log is not None:
+            with contextlib.suppress(OSError):
+                log.parent.mkdir(parents=True, exist_ok=True)
+                with log.open("a", encoding="utf-8") as file:
+                    file.writelines(f"{line}\n" for line in data["lines"])
+
+    worker.print_to_stdstream = keep
 
 
 def _cluster_token() -> dict[str, str]:

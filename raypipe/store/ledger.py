@@ -6,17 +6,19 @@ leave the second time what the first one left.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from functools import wraps
 from json import loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
 
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.ports import Ledger
 from raypipe.engine.records import (
     Actor,
+    Effect,
     Fingerprint,
     Json,
     Metric,
@@ -33,9 +35,11 @@ from raypipe.store.postgres_url import PostgresUrl
 from raypipe.store.rows import (
     AliasChange,
     CaptureRow,
+    EffectStatus,
     ExecutionRow,
     HoldRow,
     ModelVersionRow,
+    OutboxRow,
     RouteRow,
     dump,
 )
@@ -128,13 +132,30 @@ class SqlLedger:
             raise StoreError(f"there is a run {run.id} already", hint="run again, for another id")
 
     @_act
-    def end_run(self, run: str, status: RunStatus, error: Json = None) -> None:
-        """Record that a run came to rest; one that was cancelled stays so."""
+    def end_run(self, run: str, status: RunStatus, error: Json = None) -> RunStatus:
+        """Record that a run came to rest; one that was cancelled stays so. Return how it stands."""
         told = None if error is None else dump(error)
         with self._db.writing():
-            ended = self._db.do("end_run", id=run, status=status, ended=self._now(), error=told)
-        if not ended:
-            self.get_run(run)
+            self._db.do("end_run", id=run, status=status, ended=self._now(), error=told)
+        return self.standing(run)[0]
+
+    @_act
+    def cancel_run(self, run: str, error: Json) -> bool:
+        """Record that a run is cancelled, and its attempts; false if it had ended otherwise."""
+        told = dump(error)
+        values = {"status": "cancelled", "ended": self._now(), "error": told}
+        with self._db.writing():
+            if not self._db.do("cancel_run", id=run, **values):
+                return self.standing(run)[0] == RunStatus.CANCELLED
+            self._db.do("end_executions", run=run, **values)
+        return True
+
+    def standing(self, run: str) -> tuple[RunStatus, Json]:
+        """Return where a run stands, and the error that it ended with: cheap, to be asked often."""
+        row = self._db.one("standing", id=run)
+        if row is None:
+            raise NotFound(f"there is no run {run!r}")
+        return RunStatus(row["status"]), None if row["error"] is None else loads(row["error"])
 
     def running(self) -> list[RunRecord]:
         """Return the runs that did not come to rest, oldest first."""
@@ -446,10 +467,12 @@ class SqlLedger:
         return None if row is None else rows.read_review(row)
 
     @_act
-    def open_review(self, review: Review) -> Review:
+    def open_review(
+        self, review: Review, effects: Callable[[Review], Sequence[Effect]] = lambda review: ()
+    ) -> Review:
         """Ask for a decision; one on the same evidence is returned as it is.
 
-        An id that another review has is changed.
+        An id that another review has is changed. `effects` says what a new one asks for.
         """
         of = (review.project, review.pipeline, review.step, review.evidence)
         with self._db.writing("reviews"):
@@ -470,6 +493,7 @@ class SqlLedger:
                 created=review.created,
                 record=dump(asdict(review)),
             )
+            self.ask_for(effects(review))
         return review
 
     def list_reviews(self, status: str | None = None) -> list[Review]:
@@ -646,6 +670,81 @@ class SqlLedger:
         """Let something be removed again."""
         with self._db.writing():
             self._db.do("remove_hold", kind=kind, name=name)
+
+    # --- effects --------------------------------------------------------------------------------
+
+    def act(self) -> AbstractContextManager[None]:
+        """Make what is done in the body one transaction."""
+        return self._db.writing()
+
+    def ask_for(self, effects: Sequence[Effect]) -> None:
+        """Enter effects, each key once; in one act with the fact that asks for them."""
+        if not effects:
+            return
+        with self._db.writing():
+            for effect in effects:
+                self._db.do(
+                    "add_effect",
+                    key=effect.key,
+                    kind=effect.kind,
+                    payload=dump(effect.payload),
+                    created=self._now(),
+                )
+
+    def outbox(self, status: EffectStatus | None = None) -> list[OutboxRow]:
+        """Return the effects of a status, or all, in the order in which they were asked for."""
+        wanted = get_args(EffectStatus) if status is None else (status,)
+        found = [row for one in wanted for row in self._db.all("outbox", status=one)]
+        return sorted(map(rows.read_effect, found), key=lambda row: row.id)
+
+    def effect(self, key: str) -> OutboxRow:
+        """Return one effect; NotFound if there is none under this key."""
+        row = self._db.one("effect", key=key)
+        if row is None:
+            known = [one.key for one in self.outbox()]
+            raise _unknown("effect", key, known, "raypipe outbox list")
+        return rows.read_effect(row)
+
+    def begin_delivery(self, row: OutboxRow, due: float) -> OutboxRow | None:
+        """Count an attempt at an effect; None if another began or ended one since it was read."""
+        with self._db.writing():
+            values = {"key": row.key, "attempts": row.attempts, "due": due}
+            begun = self._db.do("begin_delivery", **values)
+        return replace(row, attempts=row.attempts + 1, due=due) if begun else None
+
+    def delivered(self, row: OutboxRow) -> None:
+        """Record that an effect was carried out."""
+        with self._db.writing():
+            self._db.do("delivered", key=row.key, ended=self._now())
+
+    def not_delivered(self, row: OutboxRow, error: str, *, given_up: bool) -> None:
+        """Record what an attempt came to; nothing if it is not the last one that began."""
+        status, ended = ("given up", self._now()) if given_up else ("waiting", None)
+        with self._db.writing():
+            self._db.do(
+                "not_delivered",
+                key=row.key,
+                attempts=row.attempts,
+                status=status,
+                ended=ended,
+                error=error,
+            )
+
+    def redo_effect(self, key: str) -> OutboxRow:
+        """Let an effect be tried again at once, as if it never had been."""
+        with self._db.writing():
+            if not self._db.do("redo_effect", key=key, due=self._now()):
+                found = self.effect(key)
+                raise UsageError(f"{found.key} was delivered", hint="it is not repeated")
+            return self.effect(key)
+
+    def drop_effect(self, key: str) -> OutboxRow:
+        """Let an effect never be carried out."""
+        with self._db.writing():
+            if not self._db.do("drop_effect", key=key, ended=self._now()):
+                found = self.effect(key)
+                raise UsageError(f"{found.key} is {found.status} already")
+            return self.effect(key)
 
     # --- looks ----------------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import StaticPool
 
+from raypipe.fault_points import fault_point
+
 URLS = {"sqlite": "sqlite://", "postgres": "postgresql+psycopg://"}
 
 
@@ -33,6 +35,7 @@ def migrate(
         for script in scripts():
             with alone():
                 _take(opened, script)
+            fault_point("schema.brought up")
 
 
 def scripts() -> list[Script]:

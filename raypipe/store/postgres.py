@@ -147,8 +147,12 @@ class PostgresDatabase:
 
     def many(self, query: str, values: Iterable[Mapping[str, Any]]) -> None:
         """Carry out a named query for each of these values, in their order."""
+        known = list(values)
+        if len(known) == 1:  # what hands over many has a cost of its own
+            self._execute(_in_postgres(query), known[0])
+            return
         with self._lock, self._faults():
-            self._connection.cursor().executemany(_in_postgres(query).encode(), list(values))
+            self._connection.cursor().executemany(_in_postgres(query).encode(), known)
 
     def all(self, query: str, **values: Any) -> list[Row]:
         """Return all rows of a named query."""

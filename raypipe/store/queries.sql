@@ -7,6 +7,12 @@ VALUES (:id, :project, :pipeline, :status, :created, :record, :backwards) ON CON
 -- end_run: a run comes to rest; a cancelled one stays so
 UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status != 'cancelled';
 
+-- cancel_run: a run that is under way, or waits, is cancelled
+UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status IN ('running', 'waiting');
+
+-- standing: where a run stands
+SELECT status, error FROM runs WHERE id = :id;
+
 -- list_runs: the newest runs
 SELECT * FROM runs ORDER BY created DESC, id DESC LIMIT :limit;
 
@@ -333,3 +339,32 @@ SELECT digest FROM symbol_sources;
 
 -- forget_sources: texts of symbols are removed
 DELETE FROM symbol_sources WHERE digest IN (SELECT value FROM json_each(:digests));
+
+-- add_effect: an effect is asked for, once a key
+INSERT INTO outbox (key, kind, payload, status, created, due)
+VALUES (:key, :kind, :payload, 'waiting', :created, :created)
+ON CONFLICT DO NOTHING;
+
+-- outbox: effects of a status, in the order in which they were asked for
+SELECT * FROM outbox WHERE status = :status ORDER BY id;
+
+-- effect: one effect
+SELECT * FROM outbox WHERE key = :key;
+
+-- begin_delivery: an attempt at an effect begins, unless another began or ended one since it was read
+UPDATE outbox SET attempts = attempts + 1, due = :due
+WHERE key = :key AND attempts = :attempts AND status = 'waiting';
+
+-- delivered: an effect was carried out, whatever others came to
+UPDATE outbox SET status = 'delivered', ended = :ended, error = NULL WHERE key = :key AND status != 'delivered';
+
+-- not_delivered: an attempt at an effect came to nothing, and it waits or is given up
+UPDATE outbox SET status = :status, ended = :ended, error = :error
+WHERE key = :key AND attempts = :attempts AND status = 'waiting';
+
+-- redo_effect: an effect that was given up, dropped or failed is due at once
+UPDATE outbox SET status = 'waiting', attempts = 0, due = :due, ended = NULL
+WHERE key = :key AND status != 'delivered';
+
+-- drop_effect: an effect is never carried out
+UPDATE outbox SET status = 'dropped', ended = :ended WHERE key = :key AND status IN ('waiting', 'given up');

@@ -88,6 +88,27 @@ class RouteRow:
     time: float
 
 
+EffectStatus = Literal["waiting", "delivered", "given up", "dropped"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxRow:
+    """An effect that was asked for, and what became of it."""
+
+    id: int
+    key: str
+    kind: str
+    payload: Json
+    status: EffectStatus
+    attempts: int
+    created: float
+    due: float
+    """Not tried again before."""
+    ended: float | None = None
+    error: str | None = None
+    """What the last attempt came to, if to nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CaptureRow:
     """Captured rows that were accepted and became a part of a dataset."""
@@ -231,3 +252,9 @@ def read_hold(row: Row) -> HoldRow:
         actor=Actor(**json.loads(row["actor"])),
         time=row["time"],
     )
+
+
+def read_effect(row: Row) -> OutboxRow:
+    """Read a row of `outbox`."""
+    record = {name: row[name] for name in row.keys()}  # noqa: SIM118
+    return OutboxRow(**{**record, "payload": json.loads(record["payload"])})

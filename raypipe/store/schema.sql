@@ -179,6 +179,20 @@ CREATE TABLE claims (               -- of several hosts; those of a folder are f
     PRIMARY KEY (key, owner)
 ) WITHOUT ROWID;
 
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,       -- idempotency key of an effect
+    kind TEXT NOT NULL,
+    payload TEXT NOT NULL,          -- as JSON
+    status TEXT NOT NULL,           -- waiting, delivered, given up or dropped
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    due REAL NOT NULL,              -- not tried again before
+    ended REAL,
+    error TEXT                      -- what the last attempt came to, if to nothing
+);
+CREATE INDEX outbox_by_status ON outbox (status, id);
+
 CREATE TABLE holds (                -- what a person keeps from being removed
     kind TEXT NOT NULL,             -- run, artifact, version
     name TEXT NOT NULL,             -- a run's id, a digest, MODEL@VERSION

@@ -9,18 +9,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from raypipe.engine.fingerprint import ModuleTable, Sources, parse_module
-from raypipe.engine.fingerprint.symbols import NOT_INSTALLED
+from raypipe.engine.digest import digest_bytes
+from raypipe.engine.fingerprint.reach import Kept
+from raypipe.engine.fingerprint.symbols import NOT_INSTALLED, ModuleTable, Sources
 from raypipe.errors import PipelineError, UsageError
 from raypipe.store.faults import disk_faults
 
 PACKAGE = Path(__file__).parent.parent
 """raypipe's own folder."""
-FORMAT = 7
+FORMAT = 8
 """Number of the index's form, and of what parsing finds; another number is another index."""
 UNKNOWN_VERSION = "unknown"
 """Stands for the version of a module that no distribution brought."""
@@ -53,23 +56,53 @@ class FileSources:
         self._root = root
         self._index = index and index / "sources.json"
         self._tables: dict[str, ModuleTable | None] = {}
-        self._files: dict[str, Path] = {}
+        self._contents: dict[str, str] = {}
+        self._files: dict[str, Path | None] = {}
+        self._lines: dict[str, list[str]] = {}
         self._seals: dict[Path, list[int]] = {}
-        self._kept: dict[str, Any] | None = None
-        self._fresh: dict[str, Any] = {}
+        self._kept: _Index | None = None
+        self._fresh: dict[str, _Entry] = {}
+        self._named: dict[str, str] = {}
+        self._found: Any = None
         self._versions: dict[str, tuple[str, str] | None] = {}
         self._places: dict[str, Path | None] = {}
+        self._folders: dict[str, _Folder] = {}
 
     def module(self, name: str) -> ModuleTable | None:
         """Return the table of a project module; None where it is no project's."""
         if name not in self._tables:
-            found = self._find(name)
-            if found is None:
-                self._tables[name] = None
-            else:
-                self._files[name] = found
-                self._tables[name] = self._table(name, found)
+            found = self._file(name)
+            self._tables[name] = None if found is None else self._table(name, found)
         return self._tables[name]
+
+    def has(self, name: str) -> bool:
+        """Say whether there is such a module of the project; it is not read."""
+        return self._file(name) is not None
+
+    def content(self, name: str) -> str:
+        """Return the digest of what a module says; empty where it is no project's."""
+        if name not in self._contents:
+            file = self._file(name)
+            if file is None:
+                self._contents[name] = ""
+            elif (entry := self._entry(name, file)) is not None:
+                self._contents[name] = entry.content
+            elif (table := self.module(name)) is not None and name not in self._contents:
+                self._contents[name] = digest_bytes(_dump(table.to_json()[0]))
+        return self._contents[name]
+
+    def kept(self) -> Any:
+        """Return what the index keeps of what was found in the code, or None."""
+        return self._read_index().found
+
+    def keep(self, found: Any) -> None:
+        """Let the index keep what was found in the code."""
+        self._found = found
+
+    def _file(self, name: str) -> Path | None:
+        if name not in self._files:
+            self._files[name] = self._find(name)
+        return self._files[name]
 
     def submodules(self, package: str) -> Iterable[str]:
         """Return the names of a package's modules, at any depth."""
@@ -95,9 +128,11 @@ class FileSources:
 
     def lines(self, name: str) -> list[str]:
         """Return the lines of a module's source; none for a folder without `__init__.py`."""
-        self.module(name)
-        file = self._files[name]
-        return [] if file.is_dir() else _read(file).splitlines()
+        if name not in self._lines:
+            file = self._file(name)
+            is_file = file is not None and file.suffix == ".py"
+            self._lines[name] = _read(file).splitlines() if file and is_file else []
+        return self._lines[name]
 
     def distribution(self, top_level: str) -> tuple[str, str] | None:
         """Return name and version of what a top-level module comes from; None for Python's own."""
@@ -109,11 +144,11 @@ class FileSources:
 
     def _distribution(self, top_level: str) -> tuple[str, str]:
         """Return name and version; the name is kept in the index, since finding it may be slow."""
-        entry = f"distribution {top_level}"
-        if (name := self._read_index().get(entry)) and (version := _version(name)):
+        name = self._read_index().distributions.get(top_level)
+        if name and (version := _version(name)):
             return name, version
         found = _distribution(top_level)
-        self._fresh[entry] = found[0]
+        self._named[top_level] = found[0]
         return found
 
     def is_stale(self) -> bool:
@@ -126,33 +161,68 @@ class FileSources:
         return {str(file.relative_to(self._root)): self._seals[file] for file in ours}
 
     def save(self) -> None:
-        """Write what was parsed to the index; another process' index is replaced whole."""
-        if not self._fresh or self._index is None:
+        """Write what was found to the index; another process' index is replaced whole."""
+        if self._index is None or not (self._fresh or self._named or self._found):
             return
-        entries = {**self._read_index(), **self._fresh}
-        text = json.dumps({"format": FORMAT, "entries": entries}, separators=(",", ":"))
+        known = self._read_index()
+        index = _Index(
+            entries={**known.entries, **self._fresh},
+            distributions={**known.distributions, **self._named},
+            found=self._found or known.found,
+        )
         with disk_faults(f"the index {str(self._index)!r} cannot be written"):
             self._index.parent.mkdir(parents=True, exist_ok=True)
             descriptor, aside = tempfile.mkstemp(dir=self._index.parent)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(text)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(index.to_bytes())
             Path(aside).rename(self._index)
-        self._kept, self._fresh = entries, {}
+        self._kept, self._fresh, self._named, self._found = index, {}, {}, None
 
     # --- files
 
     def _find(self, name: str) -> Path | None:
         if name.partition(".")[0] == "raypipe":
-            return _file_in(PACKAGE.parent, name)
+            return self._file_in(PACKAGE.parent, name)
         for root in self._roots:
-            found = _file_in(root, name)
+            found = self._file_in(root, name)
             if found is not None:
                 return found
         top_level, _, inside = name.partition(".")
         place = self._hooked(top_level)
         if place is None or not inside:
-            return place and (place if place.is_file() else _file_in(place.parent, place.name))
-        return _file_in(place, inside)
+            return place and (place if place.is_file() else self._file_in(place.parent, place.name))
+        return self._file_in(place, inside)
+
+    def _file_in(self, root: Path, name: str) -> Path | None:
+        """Return the file of a module in a folder; a folder without `__init__.py` for itself."""
+        *above, last = name.split(".")
+        path = str(root)
+        for part in above:
+            if part not in self._listed(path).folders:
+                return None
+            path = f"{path}/{part}"
+        here = self._listed(path)
+        if last in here.folders:
+            package = self._listed(f"{path}/{last}")
+            if "__init__.py" in package.files:
+                return Path(path, last, "__init__.py")
+        if f"{last}.py" in here.files:
+            return Path(path, f"{last}.py")
+        has_code = last in here.folders and self._has_code(f"{path}/{last}")
+        return Path(path, last) if has_code else None
+
+    def _has_code(self, folder: str, depth: int = 8) -> bool:
+        """Say whether a folder without `__init__.py` is a package: code is somewhere in it."""
+        here = self._listed(folder)
+        if here.files or not depth:
+            return bool(here.files)
+        inner = (name for name in here.folders if name.isidentifier())
+        return any(self._has_code(f"{folder}/{name}", depth - 1) for name in inner)
+
+    def _listed(self, folder: str) -> "_Folder":
+        if folder not in self._folders:
+            self._folders[folder] = _list(folder)
+        return self._folders[folder]
 
     def _folder(self, package: str) -> Path | None:
         top_level, *inside = package.split(".")
@@ -165,37 +235,113 @@ class FileSources:
             self._places[top_level] = _hooked_place(top_level)
         return self._places[top_level]
 
+    def _entry(self, name: str, file: Path) -> "_Entry | None":
+        """Return what the index keeps of a module's file as it is now."""
+        if file.suffix != ".py":
+            return None
+        entry = self._read_index().entries.get(self._known_as(name, file))
+        seal = self._seals.setdefault(file, _seal(file))
+        return entry if entry is not None and entry.seal == seal else None
+
+    def _known_as(self, name: str, file: Path) -> str:
+        return f"{name} {file}{' as main' if name == self._main else ''}"
+
     def _table(self, name: str, file: Path) -> ModuleTable:
-        if file.is_dir():
+        if file.suffix != ".py":
             return ModuleTable(name=name, is_package=True, pieces=(), imports={}, stars=())
-        seal = _seal(file)
-        self._seals[file] = seal
-        is_main = name == self._main
-        known_as = f"{name} {file}{' as main' if is_main else ''}"
-        entry = self._read_index().get(known_as)
-        if entry is not None and entry["seal"] == seal:
+        entry = self._entry(name, file)
+        if entry is not None:
             try:
-                return ModuleTable.from_json(entry["table"])
+                return ModuleTable.from_json(*json.loads(entry.table))
             except (KeyError, TypeError, ValueError):
                 pass
+        from raypipe.engine.fingerprint.parse import parse_module
+
+        seal = self._seals[file]
         table = parse_module(
             name,
             _read(file),
             is_package=file.name == "__init__.py",
             shown=self._shown(file),
-            is_main=is_main,
+            is_main=name == self._main,
         )
+        told = table.to_json()
+        self._contents[name] = digest_bytes(_dump(told[0]))
         if time.time_ns() - max(seal[:2]) > YOUNG:
-            self._fresh[known_as] = {"seal": seal, "table": table.to_json()}
+            self._fresh[self._known_as(name, file)] = _Entry(
+                seal=seal, content=self._contents[name], table=_dump(told), file=str(file)
+            )
         return table
 
     def _shown(self, file: Path) -> str:
         return str(file.relative_to(self._root) if file.is_relative_to(self._root) else file)
 
-    def _read_index(self) -> dict[str, Any]:
+    def _read_index(self) -> "_Index":
         if self._kept is None:
             self._kept = _load(self._index)
         return self._kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    files: frozenset[str]
+    """Names of those with code."""
+    folders: frozenset[str]
+
+
+_NO_FOLDER = _Folder(frozenset(), frozenset())
+
+
+def _list(folder: str) -> _Folder:
+    files, folders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py") and entry.is_file():
+                    files.append(entry.name)
+                elif "." not in entry.name and entry.is_dir():
+                    folders.append(entry.name)
+    except OSError:
+        return _NO_FOLDER
+    return _Folder(frozenset(files), frozenset(folders))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Entry:
+    """What the index keeps of one module."""
+
+    seal: list[int]
+    content: str
+    """Digest of what the module says."""
+    table: bytes
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Index:
+    """A line of JSON that tells what there is; behind it the tables, read when they are needed."""
+
+    entries: dict[str, _Entry] = field(default_factory=dict)
+    distributions: dict[str, str] = field(default_factory=dict)
+    found: Any = None
+
+    def to_bytes(self) -> bytes:
+        """Return the file; what it keeps of files that are gone is left out."""
+        told, tables, start = {}, [], 0
+        for known_as, entry in self.entries.items():
+            if Path(entry.file).exists():
+                end = start + len(entry.table)
+                told[known_as] = [entry.seal, entry.content, start, end, entry.file]
+                tables.append(entry.table)
+                start = end
+        head = {
+            "format": FORMAT,
+            "maker": _maker(),
+            "entries": told,
+            "distributions": self.distributions,
+            "found": self.found,
+        }
+        return b"\n".join([_dump(head), b"".join(tables)])
 
 
 def _is_of_project(folder: Path) -> bool:
@@ -207,23 +353,40 @@ def _is_of_project(folder: Path) -> bool:
 def _seal(file: Path) -> list[int]:
     """Return what tells that a file was written: times, inode and size; zeros if it is gone."""
     try:
-        stat = file.stat()
+        stat = os.stat(file)  # noqa: PTH116, quicker
     except OSError:
         return [0, 0, 0, 0]
     return [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_size]
 
 
-def _load(index: Path | None) -> dict[str, Any]:
+@cache
+def _maker() -> list[Any]:
+    """Return what tells that other code made an index: this Python, and raypipe's own files."""
+    files = [*(PACKAGE / "engine" / "fingerprint").glob("*.py"), Path(__file__)]
+    return [list(sys.version_info[:3]), sorted(_seal(file)[::3] for file in files)]
+
+
+def _load(index: Path | None) -> _Index:
     if index is None:
-        return {}
+        return _Index()
     try:
-        data = json.loads(index.read_text())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        return {}
-    entries = data.get("entries")
-    return entries if isinstance(entries, dict) else {}
+        head, _, tables = index.read_bytes().partition(b"\n")
+        data = json.loads(head)
+        if data["format"] != FORMAT or data["maker"] != _maker():
+            return _Index()
+        entries = {
+            known_as: _Entry(seal=seal, content=content, table=tables[start:end], file=file)
+            for known_as, (seal, content, start, end, file) in data["entries"].items()
+        }
+        return _Index(
+            entries=entries, distributions=dict(data["distributions"]), found=data["found"]
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _Index()
+
+
+def _dump(data: Any) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
 
 
 def _read(file: Path) -> str:
@@ -240,15 +403,6 @@ def _read(file: Path) -> str:
         raise PipelineError(
             f"{file.name} cannot be read: {error}", hint="save it as UTF-8"
         ) from error
-
-
-def _file_in(root: Path, name: str) -> Path | None:
-    path = root.joinpath(*name.split("."))
-    for candidate in (path / "__init__.py", path.with_name(f"{path.name}.py")):
-        if candidate.is_file():
-            return candidate
-    has_code = path.is_dir() and name and any(path.glob("*.py"))
-    return path if has_code else None
 
 
 def code_folders(root: Path) -> list[Path]:
@@ -361,5 +515,5 @@ def module_name(file: Path, root: Path) -> str:
     return path.stem
 
 
-def _fits(sources: FileSources) -> Sources:
-    return sources
+def _fits(sources: FileSources) -> tuple[Sources, Kept]:
+    return sources, sources

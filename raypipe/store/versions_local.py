@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from raypipe.engine.records import Actor, Json
 from raypipe.errors import NotFound, StoreError, UsageError
+from raypipe.fault_points import fault_point
 from raypipe.store.versions import MAIN, Commit, Diff, StoredObject, VersionStore, did_you_mean
 
 Tree = dict[str, tuple[str, int]]
@@ -88,6 +89,7 @@ class LocalVersions:
         with self._database() as db:
             _head(db, branch)
         object_id, size = self._keep(file)
+        fault_point("import.object")
         self._stage(branch, path, object_id, size)
         return StoredObject(path=path, object_id=object_id, size=size)
 
@@ -197,6 +199,7 @@ class LocalVersions:
                     _make_tables(db)
                     start = self._record(db, {}, (), "The repository starts", _NOBODY, None)
                     db.execute("INSERT INTO refs VALUES (?, 'branch', ?)", (MAIN, start))
+                fault_point("repository.aside")
                 with suppress(FileExistsError):
                     os.link(aside, self._folder / "refs.db")
                 _sync_folder(self._folder)

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import orjson
@@ -247,31 +245,41 @@ def test_a_capture_that_breaks_the_schema_stays_on_its_branch(served: Project) -
     assert join(project).result["published"][0]["rows"] == 400
 
 
-def test_kill_9_while_the_capture_is_published_makes_one_commit(served: Project) -> None:
-    """Between the merge and the ledger: the next one finds the shard there, and records it."""
+@pytest.mark.parametrize(
+    "point",
+    [
+        "import.merged",
+        *(
+            pytest.param(point, marks=pytest.mark.long)
+            for point in ("effect.begun", "import.committed", "capture.recorded", "effect.done")
+        ),
+    ],
+)
+def test_kill_9_while_the_capture_is_published_makes_one_commit(
+    served: Project, point: str
+) -> None:
+    """Whoever comes next asks the version store, which may know more than the ledger."""
     project = served
     tell(project, ask(project, tiny.rows(60)))
     review = join(project).result["reviews"][0]["id"]
     project.raypipe("review", "approve", review, "--by", "ada")
-    code = (
-        "import os, signal, sys\n"
-        "from raypipe.store.ledger import SqlLedger\n"
-        "SqlLedger.add_capture = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "from raypipe.cli.main import execute\n"
-        "execute(['feedback', 'join', 'tiny.yaml'])\n"
-    )
-    killed = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=project.folder,
-        env={**os.environ, "HOME": str(project.folder)},
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
+    before = data_commit(project)
+    process = project.start("feedback", "join", "tiny.yaml", RAYPIPE_FAULT=point)
+    process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL
     commit = data_commit(project)
-    (published,) = join(project).result["published"]
-    assert published["commit"] == commit == data_commit(project)
+    assert (commit == before) == (point in {"effect.begun", "import.committed"})
+
+    said = project.raypipe("outbox", "deliver", "--json")
+
+    assert said.result["outbox"] == {"delivered": 1, "left": []}, said.err
+    after = data_commit(project)
+    assert after == commit or commit == before != after
     assert join(project).result["published"] == []
+    assert data_commit(project) == after
+    log = project.raypipe("data", "log", "local://tiny/main", "--json").result["commits"]
+    captured = [one for one in log if "raypipe.effect" in one["meta"]]
+    assert len(captured) == 1
 
 
 def test_rows_that_two_accepted_captures_hold_become_data_once(served: Project) -> None:

@@ -151,6 +151,28 @@ def test_a_run_that_was_cancelled_stays_cancelled(ledger):
     assert ledger.get_run("20260101-000001-aaaaaa").status is RunStatus.CANCELLED
 
 
+def test_cancelling_wins_over_a_later_end_and_not_over_an_earlier_one(ledger):
+    run_id = "20260101-000001-aaaaaa"
+    attempt = ledger.start_execution(run_id, "f", key="k", host="h")
+    assert ledger.cancel_run(run_id, {"message": "by ann"})
+    assert ledger.cancel_run(run_id, {"message": "by bob"})
+    assert ledger.end_run(run_id, RunStatus.SUCCEEDED) is RunStatus.CANCELLED
+    assert ledger.standing(run_id) == (RunStatus.CANCELLED, {"message": "by ann"})
+    ledger.end_execution(attempt, "succeeded")
+    assert [row.status for row in ledger.executions(run_id)] == ["cancelled"]
+
+    ledger.start_run(run("20260101-000002-bbbbbb"))
+    assert ledger.end_run("20260101-000002-bbbbbb", RunStatus.SUCCEEDED) is RunStatus.SUCCEEDED
+    assert not ledger.cancel_run("20260101-000002-bbbbbb", {"message": "late"})
+    assert ledger.standing("20260101-000002-bbbbbb") == (RunStatus.SUCCEEDED, None)
+
+
+def test_a_run_that_waits_for_a_review_can_be_cancelled(ledger):
+    ledger.end_run("20260101-000001-aaaaaa", RunStatus.WAITING)
+    assert ledger.cancel_run("20260101-000001-aaaaaa", {"message": "by ann"})
+    assert ledger.standing("20260101-000001-aaaaaa")[0] is RunStatus.CANCELLED
+
+
 def test_ending_a_run_that_never_began_is_an_error(ledger):
     with pytest.raises(NotFound, match="no run 'x'"):
         ledger.end_run("x", RunStatus.SUCCEEDED)
@@ -162,6 +184,34 @@ def test_runs_are_listed_newest_first_by_project(ledger):
     assert [r.id[-6:] for r in ledger.list_runs()] == ["cccccc", "bbbbbb", "aaaaaa"]
     assert [r.id[-6:] for r in ledger.list_runs("mine")] == ["bbbbbb", "aaaaaa"]
     assert [r.id[-6:] for r in ledger.list_runs(limit=1)] == ["cccccc"]
+
+
+def test_runs_are_listed_by_pipeline_status_and_time(ledger):
+    ledger.end_run("20260101-000001-aaaaaa", RunStatus.FAILED)
+    ledger.start_run(run("20260102-000002-bbbbbb", pipeline="other"))
+    ledger.start_run(run("20260103-000003-cccccc"))
+
+    def listed(**asked):
+        return [found.id[-1] for found in ledger.list_runs(**asked)]
+
+    assert listed(pipeline="flow") == ["c", "a"]
+    assert listed(status="running") == ["c", "b"]
+    assert listed(status="failed", pipeline="flow") == ["a"]
+    assert listed(since=2.0) == ["c", "b"]
+    assert listed(since=2.0, limit=1) == ["c"]
+    assert listed(project="mine", status="running", pipeline="other") == ["b"]
+    assert listed(project="another", status="running") == []
+
+
+def test_the_code_that_a_run_uses_is_kept_with_it(ledger, open_ledger):
+    one = run("20260102-000002-bbbbbb", given={"n": {"value": 1}}, place="flow.py")
+    ledger.start_run(one)
+    assert ledger.kept_code() == set()
+    ledger.keep_code(one.id, "d1")
+    ledger.keep_code("no such run", "d2")
+    ledger.start_run(run("20260103-000003-cccccc", code="d3", resumes=one.id))
+    assert open_ledger().get_run(one.id) == replace(one, code="d1")
+    assert open_ledger().kept_code() == {"d1", "d3"}
 
 
 @pytest.mark.parametrize("name", ["20260101-000001-aaaaaa", "20260101", "aaaaaa"])
@@ -265,6 +315,24 @@ def test_a_superseded_result_is_not_found_but_stays_for_lineage(ledger):
     assert not ledger.live_results(["k"], 0.0)
     assert ledger.latest_result("mine", "flow", "load") == old
     assert ledger.record(result(root="r2"), FINGERPRINT).root == "r2"
+
+
+def test_a_result_of_a_key_is_to_be_had_though_it_is_out_of_use(ledger):
+    first = ledger.record(result(), FINGERPRINT)
+    ledger.supersede("k", "lost artifact")
+    assert ledger.result_of("k") == first
+    second = ledger.record(result(root="r2"), FINGERPRINT)
+    assert ledger.result_of("k") == second
+    assert ledger.result_of("another") is None
+
+
+def test_how_long_a_step_took_is_told_the_newest_first(ledger):
+    for number in range(4):
+        ledger.record(result(f"k{number}", seconds=float(number)), FINGERPRINT)
+    ledger.record(result("other", step="train", seconds=9.0), FINGERPRINT)
+    assert ledger.step_seconds("mine", "flow", "load") == (3.0, 2.0, 1.0, 0.0)
+    assert ledger.step_seconds("mine", "flow", "load", limit=2) == (3.0, 2.0)
+    assert ledger.step_seconds("mine", "another", "load") == ()
 
 
 def test_the_artifacts_of_live_results_are_reached(ledger):

@@ -112,7 +112,6 @@ class Bench:
                 "arguments": {name: self.argument(value) for name, value in given.items()},
                 "batch": batch,
                 "resources": {"num_cpus": 0.5},
-                "retries": 0,
                 "timeout": None,
                 "scratch": scratch,
                 "events": scratch / "events.jsonl",
@@ -245,15 +244,15 @@ def test_what_cannot_be_kept_is_an_error_that_names_step_and_type(bench: Bench) 
     assert "lock" in str(error)
 
 
-def test_retries_are_made_until_one_succeeds(bench: Bench, tmp_path: Path) -> None:
+def test_a_call_is_tried_once_and_says_by_what_it_may_be_tried_again(
+    bench: Bench, tmp_path: Path
+) -> None:
     marker = str(tmp_path / "tries")
-    assert bench.value(bench.run("breaks_until", marker=marker, times=1, _retries=1)) == 2
-
-    marker = str(tmp_path / "others")
-    assert isinstance(
-        bench.run("breaks_until", marker=marker, times=2, _retries=1).error, StepFailed
-    )
-    assert Path(marker).read_text() == "xx"
+    error = bench.run("breaks_until", marker=marker, times=1).error
+    assert isinstance(error, StepFailed)
+    assert (error.cause, error.classes[0]) == ("raised", "OSError")
+    assert Path(marker).read_text() == "x"
+    assert bench.value(bench.run("breaks_until", marker=marker, times=1)) == 2
 
 
 def test_a_timeout_ends_a_step(bench: Bench) -> None:

@@ -45,10 +45,15 @@ def test_workers_get_the_project_s_code_and_its_edits(project: Project, head: He
     assert outputs["total"] == 6
     assert not Path(outputs["cwd"]).is_relative_to(project.folder)  # Ray's copy, unpacked
 
-    project.edit("lib/sums.py", "x + y", "x * y")
+    first = said.result["run"]
+    project.edit("lib/sums.py", "x + y", "x * y + 1")
     said = project.run("flows/flow.py", "--address", head.address)
-    assert said.result["outputs"]["total"] == 6
+    assert said.result["outputs"]["total"] == 10
     assert said.actions == {"here": "hit", "total": "execute", "total#2": "execute"}
+
+    then = project.run("--resume", first, "--force", "total")  # there, with the code of then
+    assert then.result["outputs"]["total"] == 6
+    assert then.actions["total"] == "execute"
 
     again = project.run("flows/flow.py", "--address", "127.0.0.1:1")
     assert set(again.actions.values()) == {"hit"}  # what is kept needs no cluster

@@ -1,16 +1,17 @@
 """Which names outside of itself a piece of code mentions."""
 
 import ast
-import builtins
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-BUILTINS = frozenset(dir(builtins))
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_WIDENS = {"eval": "module", "exec": "module", "globals": "module", "__import__": "package"}
+_WIDENS = {"eval": "module", "exec": "module", "globals": "module", "__import__": "anywhere"}
 _BY_NAME = frozenset({"attrgetter", "methodcaller"})
+_PATCHING = frozenset({"setattr", "delattr"})
+_LOADED = "sys.modules"
+_OWN_PACKAGE = frozenset({"__name__", "__package__"})
 _READING = frozenset({"open", "read", "read_text", "read_bytes"})
 _TEXTS = frozenset({"Literal", "Annotated"})
 """Types in whose brackets a text is a value, not a type."""
@@ -29,13 +30,17 @@ class Mentions:
     widens: set[str] = field(default_factory=set)
     """What a name that is computed at run time may mean.
 
-    "module", "package", "methods" (of any class), "files" (any of the project's), or "under NAME":
-    the modules of a package.
+    "module", "package", "methods" (of any class), "anywhere" (any of the project's modules),
+    "files" (the same, of a file that is loaded), or "under NAME": the modules of a package.
     """
     sets: set[str] = field(default_factory=set)
     """Global names, with attributes, that are bound, or changed in a part: `helpers.TABLE`."""
     modules: set[tuple[str, int, str]] = field(default_factory=set)
     """Imports inside, used or not: (module, level, name)."""
+    patches: bool = False
+    """A part of what a function is given, or has got, is set: it may be anybody's."""
+    calls_given: bool = False
+    """A function calls at once what it is given."""
 
 
 @dataclass
@@ -46,6 +51,12 @@ class _Scope:
     """Names that `global` names."""
     is_class: bool = False
     """Its names are seen by the statements of the class, not by the functions in it."""
+    own: str = ""
+    """Of a method: the name of the value that it is of."""
+    is_inner: bool = False
+    """Of a comprehension."""
+    given: frozenset[str] = frozenset()
+    """Parameters of a function."""
 
 
 def mentions_of(nodes: Iterable[ast.AST], *, in_class: Iterable[str] | None = None) -> Mentions:
@@ -118,7 +129,10 @@ class _Visitor(ast.NodeVisitor):
             if default is not None:
                 self.visit(default)
         body = node.body if isinstance(node.body, list) else [node.body]
-        self.scopes.append(_scope_of(node, body))
+        scope = _scope_of(node, body)
+        if self.scopes and self.scopes[-1].is_class and (arguments := _arguments(node.args)):
+            scope.own = arguments[0].arg
+        self.scopes.append(scope)
         for statement in body:
             self.visit(statement)
         self.scopes.pop()
@@ -146,7 +160,7 @@ class _Visitor(ast.NodeVisitor):
             for name in ast.walk(generator.target)
             if isinstance(name, ast.Name)
         }
-        self.scopes.append(_Scope(names, {}))
+        self.scopes.append(_Scope(names, {}, is_inner=True))
         self.generic_visit(node)
         self.scopes.pop()
 
@@ -197,6 +211,27 @@ class _Visitor(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if not isinstance(node.ctx, ast.Load):
             self._set(node)
+        if dotted(node.value) == _LOADED and self._is_known_module(node.slice):
+            return
+        self.generic_visit(node)
+
+    def _is_known_module(self, name: ast.expr) -> bool:
+        """Say whether a module is taken from `sys.modules` by a name that is known, and note it."""
+        match name:
+            case ast.Constant(value=str(module)):
+                self.found.imports.add((module, 0, "", ""))
+            case ast.Name(id="__name__"):
+                self.found.widens.add("module")
+            case _:
+                return False
+        return True
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        match node:
+            case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[ast.Attribute() as loaded]):
+                if dotted(loaded) == _LOADED:  # whether a module was imported: none is used
+                    self.visit(node.left)
+                    return
         self.generic_visit(node)
 
     def _set(self, node: ast.expr) -> None:
@@ -205,9 +240,14 @@ class _Visitor(ast.NodeVisitor):
         name = dotted(node)
         if name and not self._is_local(name.partition(".")[0]):
             self.found.sets.add(name)
+        elif self.scopes and name.partition(".")[0] != self.scopes[-1].own:
+            self.found.patches = True
 
     def visit_Call(self, node: ast.Call) -> None:
         called = dotted(node.func).rpartition(".")[2]
+        if isinstance(node.func, ast.Name) and self.scopes:
+            scope = next((s for s in reversed(self.scopes) if not s.is_inner), self.scopes[0])
+            self.found.calls_given |= node.func.id in scope.given
         first = node.args[0] if node.args else None
         if called == "import_module" or dotted(node.func) == "__import__":
             self._import_module(node, first)
@@ -220,6 +260,8 @@ class _Visitor(ast.NodeVisitor):
             self._by_name(first)
         elif dotted(node.func) == "vars" and first is None:
             self.found.widens.add("module")
+        elif dotted(node.func) in _PATCHING:
+            self.found.patches = True
         elif _loads_code(dotted(node.func), first):
             self.found.widens.add("files")
         self.generic_visit(node)
@@ -232,12 +274,19 @@ class _Visitor(ast.NodeVisitor):
 
     def _import_module(self, node: ast.Call, name: ast.expr | None) -> None:
         start = _start(name)
-        if isinstance(name, ast.Constant) and start and len(node.args) == 1:
+        package = node.args[1] if len(node.args) > 1 else None
+        whole = isinstance(name, ast.Constant)
+        if start.startswith(".") and isinstance(package, ast.Constant) and whole:
+            self.found.imports.add((_joined(str(package.value), start), 0, "", ""))
+        elif start.startswith("."):
+            known = package is None or dotted(package) in _OWN_PACKAGE
+            self.found.widens.add("package" if known else "anywhere")
+        elif whole and start and package is None:
             self.found.imports.add((start, 0, "", ""))
-        elif "." in start.lstrip("."):
+        elif "." in start:
             self.found.widens.add(f"under {start.rpartition('.')[0]}")
         else:
-            self.found.widens.add("package")
+            self.found.widens.add("package" if _starts_with_own_package(name) else "anywhere")
 
     def visit_Import(self, node: ast.Import) -> None:
         """Nothing outside of a class: an import counts by the names that are used of it."""
@@ -303,6 +352,25 @@ def _start(text: ast.expr | None) -> str:
     return ""
 
 
+def _starts_with_own_package(text: ast.expr | None) -> bool:
+    match text:
+        case ast.JoinedStr(values=[ast.FormattedValue(value=ast.Name(id=name)), *_]):
+            return name in _OWN_PACKAGE
+        case ast.BinOp(left=ast.Name(id=name)):
+            return name in _OWN_PACKAGE
+        case ast.BinOp(left=left):
+            return _starts_with_own_package(left)
+    return False
+
+
+def _joined(package: str, relative: str) -> str:
+    """Return the module that a relative name means in a package."""
+    name = relative.lstrip(".")
+    above = len(relative) - len(name) - 1
+    parts = package.split(".")
+    return ".".join([*parts[: len(parts) - above], *filter(None, [name])])
+
+
 def _texts(annotation: ast.expr) -> Iterator[str]:
     """Yield the texts in an annotation that are types."""
     match annotation:
@@ -327,7 +395,8 @@ def _arguments(args: ast.arguments) -> list[ast.arg]:
 
 
 def _scope_of(node: ast.AST, body: Sequence[ast.AST]) -> _Scope:
-    names = {argument.arg for argument in _arguments(node.args)}  # type: ignore[attr-defined]
+    given = {argument.arg for argument in _arguments(node.args)}  # type: ignore[attr-defined]
+    names = set(given)
     imports: dict[str, list[tuple[str, int, str]]] = {}
     outside: set[str] = set()
     declared_global: set[str] = set()
@@ -353,7 +422,9 @@ def _scope_of(node: ast.AST, body: Sequence[ast.AST]) -> _Scope:
             case ast.Import() | ast.ImportFrom():
                 for local, what in imported(inner):
                     imports.setdefault(local, []).append(what)
-    return _Scope(names - outside - imports.keys(), imports, declared_global)
+    scope = _Scope(names - outside - imports.keys(), imports, declared_global)
+    scope.given = frozenset(given)
+    return scope
 
 
 def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from raypipe.engine.fingerprint.names import BUILTINS, dotted, mentions_of
+from raypipe.engine.fingerprint.names import dotted, mentions_of
+from raypipe.engine.fingerprint.symbols import BUILTINS
 
 _RUNS = frozenset({"run", "plan"})
 """Methods of a pipeline and of a cycle."""

@@ -4,7 +4,7 @@ import hashlib
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from raypipe.engine.records import Actor
 from raypipe.errors import NotFound, UsageError, ValidationStopped
+from raypipe.fault_points import fault_point
 from raypipe.store.versions import StoredObject, VersionStore, did_you_mean
 from raypipe.values.hashing import canonical_text
 from raypipe.values.uri import DatasetUri
@@ -79,12 +80,13 @@ def import_files(
     actor: Actor,
     *,
     partition: str | None = None,
+    meta: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> ImportedShards:
     """Write files as shards onto a fresh branch of the reference's branch.
 
     One shard an input file, or one for each value of the column `partition` in it; a file of the
-    same name as one before replaces its shard.
+    same name as one before replaces its shard. `meta` is said of the commit.
     """
     files = check_files(paths)
     head = _head(uri, versions)
@@ -96,7 +98,8 @@ def import_files(
             for shard in _prepare(file, Path(folder), uri.prefix, partition, before)
         ]
         _require_agreement(shards)
-        branch, commit = _write(shards, uri, head, versions, actor, now or datetime.now(UTC))
+        now = now or datetime.now(UTC)
+        branch, commit = _write(shards, uri, head, versions, actor, meta or {}, now)
     return ImportedShards(
         branch=branch,
         commit=commit,
@@ -131,6 +134,7 @@ def publish(
         )
     message = f"Import {len(imported.shards)} shards, {imported.rows} rows"
     commit = versions.merge(imported.branch, uri.ref, actor, message)
+    fault_point("import.merged")
     versions.delete_branch(imported.branch)
     return commit
 
@@ -283,21 +287,25 @@ def _write(
     head: str,
     versions: VersionStore,
     actor: Actor,
+    meta: Mapping[str, str],
     now: datetime,
 ) -> tuple[str, str]:
     """Commit shards onto a fresh branch; give the target itself back where nothing differs."""
     branch = _fresh_name(shards, now)
     versions.create_branch(branch, head)
+    fault_point("import.branched")
     try:
         for shard in shards:
             versions.put(branch, shard.path, shard.file)
+            fault_point("import.staged")
         rows = sum(shard.rows for shard in shards)
         said = f"Import {', '.join(dict.fromkeys(s.source for s in shards))} into {uri}"
-        commit = versions.commit(branch, said, actor, {"raypipe.rows": str(rows)})
+        commit = versions.commit(branch, said, actor, {"raypipe.rows": str(rows), **meta})
     except BaseException:
         versions.delete_branch(branch)
         raise
     if commit != head:
+        fault_point("import.committed")
         return branch, commit
     versions.delete_branch(branch)
     return uri.ref, head

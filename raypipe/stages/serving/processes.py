@@ -7,20 +7,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from raypipe.runtime.processes import start_time
+
+__all__ = ["end_marked", "free_ports", "marked", "start_time"]
+
 PATIENCE = 10.0
 """Seconds that processes have to end by themselves."""
-
-
-def start_time(pid: int) -> int | None:
-    """Return when a process started, in the system's ticks: with its number, it is known by that.
-
-    None if there is none, or it has ended and was not waited for.
-    """
-    try:
-        after_name = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return None if after_name[0] in {"Z", "X"} else int(after_name[19])
 
 
 def marked(mark: str) -> list[int]:

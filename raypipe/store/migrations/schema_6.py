@@ -1,4 +1,4 @@
-"""What people keep from being removed."""
+"""Effects outside the ledger, with what became of each."""
 
 from alembic.operations import Operations
 
@@ -13,13 +13,18 @@ def upgrade(op: Operations) -> None:
     execute(
         op,
         """
-        CREATE TABLE holds (
+        CREATE TABLE outbox (
+            id INTEGER PRIMARY KEY,
+            key TEXT NOT NULL UNIQUE,
             kind TEXT NOT NULL,
-            name TEXT NOT NULL,
-            note TEXT NOT NULL,
-            actor TEXT NOT NULL,
-            time REAL NOT NULL,
-            PRIMARY KEY (kind, name)
-        ) WITHOUT ROWID;
+            payload TEXT NOT NULL,
+            status TEXT NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            created REAL NOT NULL,
+            due REAL NOT NULL,
+            ended REAL,
+            error TEXT
+        );
+        CREATE INDEX outbox_by_status ON outbox (status, id);
         """,
     )

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from raypipe.errors import StoreError
+from raypipe.fault_points import fault_point
 from raypipe.store.content import sync_folder
 from raypipe.store.faults import disk_faults
 from raypipe.store.segments.frames import Frame
@@ -48,6 +49,7 @@ def _seal(path: Path) -> bool:
     sealed = path.parent / SEALED / f"{path.stem}.parquet"
     if found.segment.records and not sealed.exists():
         _write(found, sealed)
+        fault_point("segment.sealed")
     if found.damaged:
         aside = path.parent / DAMAGED
         aside.mkdir(mode=0o700, exist_ok=True)

@@ -12,7 +12,7 @@ from raypipe.app import routes
 from raypipe.app.routes import champion_before, divide, read_shares
 from raypipe.engine.records import Actor
 from raypipe.errors import ClusterError, UsageError
-from raypipe.store.paths import HomePaths
+from raypipe.store.claims import FileClaims
 from raypipe.store.rows import AliasChange
 
 ANN = Actor(user="ann", host="laptop")
@@ -119,12 +119,12 @@ def test_two_commands_tell_the_gateway_one_after_the_other(tmp_path, monkeypatch
         under_way.pop()
 
     monkeypatch.setattr(routes, "_tell", tell_slowly)
-    workshop = SimpleNamespace(paths=HomePaths(tmp_path))
+    workshop = SimpleNamespace(claims=FileClaims(tmp_path / "claims"))
     threads = [Thread(target=routes.tell, args=(workshop, None)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert most == [1, 1, 1]
-    with pytest.raises(ClusterError, match="another command"), routes._turn(workshop.paths, 1):
+    with pytest.raises(ClusterError, match="another command"), routes._turn(workshop.claims, 1):
         routes.tell(workshop, None, patience=0.1)

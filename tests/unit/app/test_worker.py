@@ -9,7 +9,7 @@ from raypipe.engine.ports import StepCall
 def test_a_node_that_does_not_see_the_home_says_so(tmp_path):
     call = StepCall(
         id="k", step="train", target="m:train", root=Path(), folders=(), arguments={}, batch=None,
-        resources={}, retries=0, timeout=None, scratch=tmp_path / "home" / "work" / "k",
+        resources={}, timeout=None, scratch=tmp_path / "home" / "work" / "k",
         events=tmp_path / "events", run="r", home=tmp_path / "home", function=None,
     )  # fmt: skip
     error = run_on_ray(call).error

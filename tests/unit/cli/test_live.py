@@ -4,8 +4,18 @@ import json
 
 import pytest
 
-from raypipe.cli.live import Lines, Progress, closing, listening
-from raypipe.engine.events import MetricLogged, RunStarted, StepEnded, StepProgress, StepStarted
+from raypipe.cli.live import Lines, Progress, closing, is_over, listening, tree
+from raypipe.engine.events import (
+    CodeDiffers,
+    Event,
+    MetricLogged,
+    RunStarted,
+    StepEnded,
+    StepExpanded,
+    StepProgress,
+    StepStarted,
+    Warned,
+)
 from raypipe.engine.records import Reason, StepState
 
 
@@ -128,3 +138,114 @@ def test_json_is_one_object_a_line(capsys):
     objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["event"] for one in objects] == ["run_started", "step_ended"]
     assert objects[1]["name"] == "a"
+
+
+# --- maps, warnings, retries --------------------------------------------------------------------
+
+
+class Retry(Event):
+    """As the engine says that a call is tried again."""
+
+    event = "retry"
+    step = "train"
+
+
+def test_the_items_of_a_map_are_one_line_and_the_map_itself_is_none_of_them():
+    events = [began("nums"), ended("nums"), StepExpanded(step="double", items=3)]
+    for number in range(3):
+        events += [began(f"double[{number}]"), ended(f"double[{number}]")]
+    events += [ended("double", "hit"), ended("total", "hit")]
+    assert lines_of(started("nums", "double", "total"), *events)[2:] == [
+        "▸ double  (new)",
+        "✓ double ×3                0 ms  (new)",
+        "· total                    kept",
+    ]
+
+
+def test_a_map_over_nothing_is_over_at_once():
+    events = [StepExpanded(step="double", items=0), ended("double", "hit")]
+    assert lines_of(started("double"), *events) == ["· double ×0                kept"]
+
+
+def test_a_step_says_how_often_it_was_tried_again_and_how_often_it_warned():
+    events = [began("train"), Warned(step="train", text="slow"), Retry(), Retry(), ended("train")]
+    assert lines_of(started("train"), *events)[-1] == (
+        "✓ train                    0 ms  (new)  [2 retries, 1 warning]"
+    )
+
+
+def test_a_warning_is_said_where_nobody_saw_it_yet():
+    far = StepStarted(step="train", reason="new", where="ray")
+    warned = Warned(step="train", text="slow")
+    assert "! train: slow" in lines_of(started("train"), far, warned)
+    assert "! train: slow" not in lines_of(started("train"), began("train"), warned)
+    assert lines_of(Warned(step="", text="careful")) == ["! careful"]
+
+
+def test_code_that_differs_is_said_in_one_line_or_with_the_steps_that_follow():
+    kept = CodeDiffers(resumes="r1", uses="kept", files=("a.py", "b.py", "c.py", "d.py", "e.py"))
+    (line,) = lines_of(kept)
+    assert "a.py, b.py, c.py and 2 more" in line
+    assert "--code now" in line
+    state = StepState(name="f", action="execute", reason=Reason(kind="code", what="m:f"))
+    now = CodeDiffers(resumes="r1", uses="now", files=("a.py",), steps=(state,))
+    assert lines_of(now) == [
+        "! today's code differs from that of run r1: a.py",
+        "!   f: execute (code: m:f)",
+    ]
+
+
+# --- the tree -----------------------------------------------------------------------------------
+
+
+def progress_of(*events, clock=None) -> Progress:
+    progress = Progress(clock=clock or Clock())
+    for event in events:
+        progress.take(event)
+    return progress
+
+
+def test_a_tree_has_a_row_for_each_step_with_its_state_its_time_and_what_is_left():
+    clock = Clock()
+    progress = progress_of(started("load", "train", "total"), began("load"), clock=clock)
+    clock.now += 2
+    for event in (ended("load"), began("train")):
+        progress.take(event)
+    clock.now += 30
+    progress.take(StepProgress(step="train", done=3, total=10, what="epochs"))
+    head, *rows = tree(progress, clock.now, 24)
+    assert head == "p  r  0:32  1 of 3 steps"
+    assert rows[0] == "├─ ✓ load                     2.0 s  (new)"
+    assert rows[1].split() == [
+        "├─", rows[1].split()[1], "train", "━━━━━───────────", "0:30", "3/10", "epochs", "70", "s",
+        "left",
+    ]  # fmt: skip
+    assert rows[2] == "└─ ○ total"
+
+
+@pytest.mark.parametrize("height", [3, 5, 8, 24, 60])
+def test_a_tree_fits_the_terminal_and_shows_what_is_at_work(height):
+    names = [f"step{number}" for number in range(50)]
+    events = [e for name in names[:20] for e in (began(name), ended(name))]
+    progress = progress_of(started(*names), *events, began("step20"))
+    rows = tree(progress, 100.0, height)
+    assert len(rows) < height
+    assert any(" step20 " in row for row in rows)
+    shown = sum("step" in row.partition("…")[0] for row in rows[1:])
+    hidden = [row for row in rows if "…" in row]
+    if height >= 5:
+        counted = [int(row.partition("… ")[2].split()[0]) for row in hidden]
+        assert shown + sum(counted) == 50
+
+
+def test_ten_thousand_items_are_one_row_however_they_stand():
+    events = [StepExpanded(step="double", items=10_000)]
+    events += [began(f"double[{number}]") for number in range(6_000)]
+    events += [ended(f"double[{number}]") for number in range(5_000)]
+    progress = progress_of(started("double"), *events)
+    assert len(progress.stages) == 1
+    (_, row) = tree(progress, 100.0, 24)
+    assert "double ×10,000" in row
+    assert "━━━━━━━━────────" in row
+    assert "5,000/10,000" in row
+    assert not is_over(progress.stages["double"])

@@ -104,7 +104,8 @@ class Bench:
             self.world.running = call
             returned = call.function(**given)
         except ValueError as error:
-            return CallOutcome(id=call.id, error=StepFailed(str(error), step=call.step))
+            failed = StepFailed(str(error), step=call.step, cause="raised")
+            return CallOutcome(id=call.id, error=failed)
         values = [returned] if call.batch is None else returned
         return CallOutcome(id=call.id, outputs=tuple(map(self.publish, values)), seconds=1.0)
 
@@ -250,6 +251,7 @@ class World:
             driver=self.driver,
             where="inline",
             listen=self.events.append,
+            chance=lambda: 0.0,
         )
 
     def run(self, pipeline: Callable[..., Any], force: Iterable[str] = (), **given: Any) -> Driven:

@@ -7,7 +7,14 @@ import pytest
 
 from raypipe import review, step
 from raypipe.engine.context import append_event
-from raypipe.engine.events import MetricLogged, StepEnded, StepProgress, StepStarted
+from raypipe.engine.events import (
+    MetricLogged,
+    StepEnded,
+    StepProgress,
+    StepRetried,
+    StepStarted,
+    Warned,
+)
 from raypipe.engine.graph import lookup
 from raypipe.engine.ports import CallOutcome
 from raypipe.engine.records import Actor, RunStatus
@@ -454,42 +461,114 @@ def test_attempts_under_way_are_cancelled_when_the_run_is_interrupted(world):
 # --- attempts -----------------------------------------------------------------------------------
 
 
-def test_each_retry_is_an_attempt_of_its_own(world):
-    @step(retries=2)
-    def flaky():
-        for number in (1, 2):
-            event = {"event": "retry", "run": world.running.run, "why": f"no {number}"}
-            append_event(world.running.events, event)
-        return 1
+def retrying(times, **options):
+    """Return a step `flaky` that may be tried again, and fails so often."""
+    calls = []
 
-    assert world.run(flaky).status == RunStatus.SUCCEEDED
+    @step(**options)
+    def flaky():
+        calls.append(1)
+        if len(calls) <= times:
+            raise ValueError(f"no {len(calls)}")
+        return len(calls)
+
+    return flaky
+
+
+def test_each_retry_is_an_attempt_of_its_own_and_told(world):
+    assert world.run(retrying(2, retries=2)).status == RunStatus.SUCCEEDED
     rows = world.ledger.executions(world.runs[-1])
     assert [(row.attempt, row.status) for row in rows] == [
         (1, "failed"),
         (2, "failed"),
         (3, "succeeded"),
     ]
-    assert [row.error for row in rows] == [{"message": "no 1"}, {"message": "no 2"}, None]
-    assert world.runtime.calls[0].retries == 2
+    assert [row.error and row.error["message"] for row in rows] == ["no 1", "no 2", None]
+    told = [event for event in world.events if isinstance(event, StepRetried)]
+    assert [(one.step, one.cause, one.why, one.left) for one in told] == [
+        ("flaky", "raised", "no 1", 1),
+        ("flaky", "raised", "no 2", 0),
+    ]
+
+
+def test_a_step_whose_attempts_are_used_up_has_failed_with_the_last_error(world):
+    driven = world.run(retrying(9, retries=1))
+    assert driven.status == RunStatus.FAILED
+    assert str(driven.error) == "no 2"
+    assert world.attempts() == [("flaky", "failed"), ("flaky", "failed")]
 
 
 def test_retries_of_an_earlier_run_are_not_counted_again(world):
-    calls = []
+    flaky = retrying(3, retries=1)
+    assert world.run(flaky).status == RunStatus.FAILED
+    assert world.run(flaky).status == RunStatus.SUCCEEDED
+    assert world.attempts() == [("flaky", "failed"), ("flaky", "succeeded")]
 
-    @step(retries=1)
-    def flaky():
-        calls.append(world.running.run)
-        if len(calls) == 1:
-            append_event(
-                world.running.events, {"event": "retry", "run": world.running.run, "why": "no"}
-            )
-            raise ValueError("again no")
+
+def test_a_pause_between_attempts_holds_nothing_else_up(world):
+    @step
+    def quick():
         return 1
 
-    world.run(flaky)
-    assert world.attempts() == [("flaky", "failed"), ("flaky", "failed")]
-    world.run(flaky)
-    assert world.attempts() == [("flaky", "succeeded")]
+    flaky = retrying(1, retries=1)
+
+    def pipeline():
+        flaky()
+        quick()
+
+    def later():
+        world.time += 0.05
+
+    world.while_pausing = later
+    drive = world.drive(pipeline)
+    drive.chance = lambda: 1.0
+    assert drive.go().status == RunStatus.SUCCEEDED
+    assert world.ran[-3:] == ["flaky", "quick", "flaky"]
+    assert len(world.pauses) >= 9  # half a second
+
+
+def test_what_rests_when_the_run_fails_is_not_tried_again(world):
+    bad = failing(9)
+    flaky = retrying(9, retries=5)
+
+    def pipeline():
+        flaky()
+        bad()
+
+    drive = world.drive(pipeline)
+    drive.chance = lambda: 1.0
+    driven = drive.go()
+    assert (driven.status, driven.failed) == (RunStatus.FAILED, "flaky#2")
+    assert world.attempts() == [("flaky", "failed"), ("flaky#2", "failed")]
+    assert world.held == set()
+
+
+def test_a_run_that_is_stopped_ends_its_attempts_and_lets_go(world, flow):
+    stopped = []
+
+    def stop_after_the_first():
+        stopped.extend(event for event in world.events if isinstance(event, StepEnded))
+        return bool(stopped)
+
+    drive = world.drive(flow)
+    drive.stopped = stop_after_the_first
+    with pytest.raises(KeyboardInterrupt):
+        drive.go()
+    assert world.attempts() == [("load", "succeeded"), ("note", "cancelled")]
+    assert world.held == set()
+
+
+def test_a_step_that_cannot_be_ended_is_recorded_before_its_process_ends(world):
+    @step
+    def stuck():
+        world.running.give_up(StepFailed("it does not heed its timeout"))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.drive(stuck).go()
+    assert world.attempts() == [("stuck", "failed")]
+    status, error = world.ledger.standing(world.runs[-1])
+    assert (status, error["message"]) == (RunStatus.FAILED, "it does not heed its timeout")
 
 
 def test_a_failed_attempt_is_kept_with_its_error_reason_and_host(world):
@@ -623,7 +702,7 @@ def test_a_driver_step_runs_in_the_drivers_process(world):
 
 
 def test_a_call_carries_the_options_of_its_step(world):
-    @step(num_cpus=2, num_gpus=1, memory=1e9, resources={"tpu": 3}, retries=4, timeout=5)
+    @step(num_cpus=2, num_gpus=1, memory=1e9, resources={"tpu": 3}, timeout=5)
     def heavy():
         return 1
 
@@ -638,11 +717,11 @@ def test_a_call_carries_the_options_of_its_step(world):
     driven = world.run(pipeline)
     call, plain = world.runtime.calls
     assert call.resources == {"num_cpus": 2, "num_gpus": 1, "memory": 1e9, "tpu": 3}
-    assert (call.retries, call.timeout) == (4, 5)
+    assert call.timeout == 5
     assert call.target == heavy.target
     assert call.id == planned(driven, "heavy").key
     assert plain.resources == {"num_cpus": 1, "num_gpus": 0}
-    assert (plain.retries, plain.timeout, plain.batch) == (0, None, None)
+    assert (plain.timeout, plain.batch) == (None, None)
 
 
 def test_what_is_uncounted_is_handed_over_and_does_not_count(world):
@@ -948,9 +1027,9 @@ def test_what_an_earlier_run_handed_in_is_not_taken_for_this_ones(world, handing
 def test_a_retry_begins_no_new_attempt_at_what_was_handed_in(world):
     @step(batch="numbers", retries=1)
     def square(numbers):
-        world.hand_in(0, 1)
-        event = {"event": "retry", "run": world.running.run, "why": "no"}
-        append_event(world.running.events, event)
+        if not world.attempts()[1:] or len(world.attempts()) == 2:
+            world.hand_in(0, 1)
+            raise ValueError("no")
         return [n * n for n in numbers]
 
     driven = world.run(lambda: square([1, 2]))
@@ -998,6 +1077,17 @@ def test_a_forced_item_takes_the_place_of_the_kept_one(world):
     assert [world.value(driven, f"draw[{n}]") for n in range(2)] == ["new", "other"]
     assert world.value(world.run(draw, numbers=[1, 2]), "draw[0]") == "new"
     assert world.ran == []
+
+
+def test_what_a_step_warns_of_is_told_unless_another_run_said_it(world, handing):
+    def say(place):
+        for run in (world.runs[-1], "another"):
+            event = {"event": "warning", "run": run, "text": f"{run} is slow"}
+            append_event(world.running.events, event)
+
+    world.run(handing(say), numbers=[1])
+    told = [e for e in world.events if isinstance(e, Warned)]
+    assert told == [Warned(step="square", text=f"{world.runs[-1]} is slow")]
 
 
 def test_progress_is_told_of_what_is_not_handed_in_yet(world, handing):
@@ -1662,8 +1752,8 @@ def test_a_review_that_is_decided_while_it_is_asked_for_goes_on(world, monkeypat
 
     asking = world.ledger.open_review
 
-    def decided_meanwhile(asked):
-        opened = asking(asked)
+    def decided_meanwhile(asked, *effects):
+        opened = asking(asked, *effects)
         return world.ledger.decide_review(opened.id, "approved", BOB, "")
 
     monkeypatch.setattr(world.ledger, "open_review", decided_meanwhile)

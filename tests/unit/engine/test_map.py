@@ -302,8 +302,8 @@ def test_at_once_must_be_a_number_of_calls(at_once):
 
 
 def test_an_option_that_there_is_not_is_refused_with_the_nearest():
-    with pytest.raises(PipelineError, match="no option 'retry'") as raised:
-        square.with_options(retry=2)
+    with pytest.raises(PipelineError, match="no option 'retrys'") as raised:
+        square.with_options(retrys=2)
     assert raised.value.hint == "did you mean 'retries'?"
 
 

@@ -39,7 +39,6 @@ def call_of(tmp_path: Path, codec: TreeCodec) -> Callable[..., StepCall]:
                 "arguments": {name: codec.encode(value).manifest for name, value in given.items()},
                 "batch": None,
                 "resources": {"num_cpus": 1},
-                "retries": 0,
                 "timeout": None,
                 "scratch": scratch,
                 "events": scratch / "events.jsonl",

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from raypipe.engine.context import append_event, current
+from raypipe.engine.context import current
 from raypipe.engine.ports import CallOutcome
 from raypipe.errors import (
     PipelineError,
     StepFailed,
-    StoreError,
     UsageError,
     ValidationStopped,
 )
@@ -30,14 +29,6 @@ from raypipe.runtime.printed import log_file
 def run(call_of, codec, artifacts) -> Callable[..., CallOutcome]:
     """Runs a function as a step."""
     return lambda function, **given: execute(call_of(function, **given), codec, artifacts, "inline")
-
-
-@pytest.fixture
-def slept(monkeypatch) -> list[float]:
-    """How long each pause between attempts would have been."""
-    pauses: list[float] = []
-    monkeypatch.setattr("raypipe.runtime.execute.time.sleep", pauses.append)
-    return pauses
 
 
 def value(outcome, codec, artifacts, index=0):
@@ -375,62 +366,25 @@ def test_a_step_inside_a_step_hands_in_nothing_once_the_call_ended(batch, codec,
 # --- attempts -----------------------------------------------------------------------------------
 
 
-def test_a_failure_is_tried_again_with_longer_pauses_and_told(
-    call_of, codec, artifacts, slept, tmp_path
-):
-    flaky, attempts = failing(2, OSError("not yet"))
-    call = call_of(flaky, _retries=3)
-    assert value(execute(call, codec, artifacts, "inline"), codec, artifacts) == 3
-    assert attempts == [1, 2, 3]
-    assert slept == [0.5, 1.0]
-    events = [json.loads(line) for line in call.events.read_text().splitlines()]
-    begun = {"event": "attempt", "run": "r1"}
-    said = {"event": "retry", "run": "r1", "why": "step 'flaky' raised OSError: not yet"}
-    assert events == [begun, said, begun, said, begun]
+def test_a_failure_tells_by_which_names_it_may_be_tried_again(run):
+    def load():
+        raise ConnectionResetError("gone")
 
-
-def test_attempts_whose_worker_was_lost_are_counted(call_of, codec, artifacts, slept):
-    flaky, attempts = failing(9, OSError("not yet"))
-    call = call_of(flaky, _retries=3)
-    append_event(call.events, {"event": "attempt", "run": "an earlier run"})
-    for _ in range(2):
-        append_event(call.events, {"event": "attempt", "run": "r1"})
-    execute(call, codec, artifacts, "ray")
-    assert attempts == [1, 2]
-    lost = execute(call, codec, artifacts, "ray")
-    assert attempts == [1, 2]
-    assert "lost its worker in each of its 4 attempts" in str(lost.error)
-
-
-def test_the_last_failure_is_told_once_attempts_are_used_up(run, slept):
-    flaky, attempts = failing(9, OSError("not yet"))
-    assert isinstance(run(flaky, _retries=2).error, StepFailed)
-    assert attempts == [1, 2, 3]
-    assert len(slept) == 2
-
-
-def test_pauses_between_attempts_have_a_bound(run, slept):
-    flaky, _ = failing(99, OSError("not yet"))
-    run(flaky, _retries=9)
-    assert max(slept) == 30.0
+    error = run(load).error
+    assert error.cause == "raised"
+    assert {"ConnectionResetError", "ConnectionError", "OSError", "builtins.OSError"} <= {
+        *error.classes
+    }
 
 
 @pytest.mark.parametrize("error", [ValidationStopped("no"), UsageError("no"), PipelineError("no")])
-def test_what_another_attempt_would_not_change_is_not_tried_again(run, slept, error):
+def test_what_raypipe_says_on_purpose_is_said_whole(run, error):
     flaky, attempts = failing(9, error)
-    assert run(flaky, _retries=3).error is error
+    assert run(flaky).error is error
     assert attempts == [1]
-    assert slept == []
 
 
-def test_a_store_that_fails_is_asked_again(run, codec, artifacts, slept):
-    flaky, attempts = failing(1, StoreError("the disk is away"))
-    assert value(run(flaky, _retries=1), codec, artifacts) == 2
-    assert attempts == [1, 2]
-    assert slept == [0.5]
-
-
-def test_attempts_share_their_scratch_folder_and_their_log(run, codec, artifacts, slept, tmp_path):
+def test_attempts_share_their_scratch_folder_and_their_log(run, codec, artifacts, tmp_path):
     def goes_on():
         mark = current().scratch / "mark"
         print("attempt")  # noqa: T201
@@ -439,7 +393,8 @@ def test_attempts_share_their_scratch_folder_and_their_log(run, codec, artifacts
             raise OSError("not yet")
         return mark.read_text()
 
-    assert value(run(goes_on, _retries=1), codec, artifacts) == "was here"
+    assert isinstance(run(goes_on).error, StepFailed)
+    assert value(run(goes_on, _attempt=2), codec, artifacts) == "was here"
     log = log_file(tmp_path / "home", "r1", "goes_on")
     assert texts(log) == ["attempt", "attempt"]
     assert [json.loads(line)["attempt"] for line in log.read_text().splitlines()] == [1, 2]
@@ -456,7 +411,7 @@ def test_a_step_that_takes_too_long_is_stopped_and_told(run):
     error = run(waits, _timeout=0.1).error
     assert time.monotonic() - started < 10
     assert isinstance(error, StepFailed)
-    assert (error.step, error.kind) == ("waits", "TimeoutError")
+    assert (error.step, error.kind, error.cause) == ("waits", "TimeoutError", "timeout")
     assert "timeout of 0.1 s" in str(error)
 
 
@@ -469,7 +424,8 @@ def test_each_attempt_has_the_whole_time(run, codec, artifacts, tmp_path):
             time.sleep(30)
         return len(attempts)
 
-    assert value(run(waits, _timeout=0.1, _retries=1), codec, artifacts) == 2
+    assert run(waits, _timeout=0.1).error.cause == "timeout"
+    assert value(run(waits, _timeout=0.1), codec, artifacts) == 2
 
 
 def test_the_alarm_is_as_it_was_after_the_step(run):

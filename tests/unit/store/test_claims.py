@@ -1,26 +1,12 @@
-"""A claim on a key keeps others from it for as long as its process lives, and no longer."""
+"""Claims in a folder leave nothing behind, and do not mind what earlier versions left."""
 
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from pathlib import Path
 
 import pytest
 
+from raypipe.errors import StoreError
 from raypipe.store.claims import FileClaims
-
-HOLDS = """
-import sys, time
-from pathlib import Path
-from raypipe.store.claims import FileClaims
-
-claims = FileClaims(Path(sys.argv[1]))
-held = [claims.claim(key) for key in sys.argv[2:]]
-print(*(claim is not None for claim in held), flush=True)
-time.sleep(60)
-"""
 
 
 @pytest.fixture
@@ -28,118 +14,58 @@ def folder(tmp_path) -> Path:
     return tmp_path / "home" / "claims"
 
 
-@contextmanager
-def another_process(folder: Path, *keys: str) -> Iterator["subprocess.Popen[str]"]:
-    """A process that has tried to claim some keys, and keeps what it got."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDS, folder, *keys], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def said(process: "subprocess.Popen[str]") -> list[str]:
-    assert process.stdout is not None
-    return process.stdout.readline().split()
-
-
-def test_a_claim_is_refused_while_this_process_holds_it(folder):
-    held = FileClaims(folder).claim("k")
-    assert held is not None
-    assert FileClaims(folder).claim("k") is None
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_a_released_claim_is_free_and_leaves_no_file(folder):
     claims = FileClaims(folder)
     for _ in range(3):
-        claim = claims.claim("k")
+        claim, shared = claims.claim("k"), claims.share("home")
         assert claim is not None
         claim.release()
-        assert list(folder.iterdir()) == []
+        shared.release()
+        assert files(folder) == []
+        assert [path.name for path in folder.iterdir() if path.name[0] != "."] == []
 
 
-def test_keys_are_claimed_apart(folder):
+def test_a_look_makes_nothing(folder):
+    assert FileClaims(folder).standing("k") == "free"
+    assert not folder.exists()
+
+
+def test_the_lock_of_an_earlier_raypipe_is_not_in_the_way(folder):
+    folder.mkdir(parents=True)
+    for key in ("k", "home"):
+        (folder / key).touch()
     claims = FileClaims(folder)
-    held = [claims.claim(f"{number:064x}") for number in range(200)]
-    assert all(claim is not None for claim in held)
-    assert [claims.claim(f"{number:064x}") for number in range(200)] == [None] * 200
-    for claim in held[::2]:
-        assert claim is not None
-        claim.release()
-    free = [claims.claim(f"{number:064x}") is not None for number in range(200)]
-    assert free == [True, False] * 100
-
-
-def test_a_claim_shuts_other_processes_out(folder):
-    held = FileClaims(folder).claim("k")
-    assert held is not None
-    with another_process(folder, "k", "other") as process:
-        assert said(process) == ["False", "True"]
-
-
-def test_the_claim_of_a_process_that_was_killed_is_free(folder):
-    claims = FileClaims(folder)
-    with another_process(folder, "k") as process:
-        assert said(process) == ["True"]
-        assert claims.claim("k") is None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert claims.claim("k") is not None
-
-
-def test_a_program_that_was_started_meanwhile_does_not_keep_the_claim(folder):
-    claim = FileClaims(folder).claim("k")
-    assert claim is not None
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    try:
-        claim.release()
-        assert FileClaims(folder).claim("k") is not None
-    finally:
-        child.communicate(b"\n")
-
-
-def test_a_claim_on_a_file_that_its_holder_removes_meanwhile_is_made_on_the_new_one(
-    folder, monkeypatch
-):
-    """Its holder lets go between the opening of the file and its lock."""
-    import fcntl
-
-    claims = FileClaims(folder)
-    first = claims.claim("k")
-    lock = fcntl.flock
-
-    def lock_late(descriptor: int, how: int) -> None:
-        monkeypatch.setattr(fcntl, "flock", lock)
-        assert first is not None
-        first.release()
-        lock(descriptor, how)
-
-    monkeypatch.setattr(fcntl, "flock", lock_late)
+    assert claims.standing("k") == "free"
     assert claims.claim("k") is not None
+    claims.share("home").release()
     assert claims.claim("k") is None
 
 
-def test_a_shared_claim_keeps_out_who_wants_it_for_himself(folder):
-    claims = FileClaims(folder)
-    one, other = claims.share("home"), claims.share("home")
-    assert claims.claim("home") is None
-    one.release()
-    assert claims.claim("home") is None
-    other.release()
-    alone = claims.claim("home")
-    assert alone is not None
-    alone.release()
+def test_an_empty_folder_that_a_killed_process_left_is_free(folder):
+    (folder / "k").mkdir(parents=True)
+    claim = FileClaims(folder).claim("k")
+    assert claim is not None
+    claim.release()
+    assert not (folder / "k").exists()
 
 
-def test_whether_a_claim_is_held_can_be_seen_without_a_trace(folder):
+def test_a_child_that_was_forked_holds_its_own_claims(folder):
+    """It has no thread that beats for its parent, and is known by another number."""
     claims = FileClaims(folder)
-    assert not claims.is_held("a")
-    assert not folder.exists()
-    with another_process(folder, "a") as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        assert claims.is_held("a")
-    assert not claims.is_held("a")
+    assert claims.claim("parents") is not None
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if claims.claim("childs") and claims.claim("parents") is None else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert claims.claim("childs") is not None
+
+
+def test_what_cannot_be_claimed_is_told_with_the_folder(tmp_path):
+    (tmp_path / "claims").touch()
+    with pytest.raises(StoreError, match="cannot be claimed"):
+        FileClaims(tmp_path / "claims").claim("k")

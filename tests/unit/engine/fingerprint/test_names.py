@@ -56,10 +56,16 @@ WIDENS = {
     "vars of nothing": ("vars()", {"module"}),
     "vars of a value": ("vars(x)", set()),
     "an import by a known name": ("import_module('a.b')", set()),
-    "an import by a computed name": ("importlib.import_module(x)", {"package"}),
+    "an import by a computed name": ("importlib.import_module(x)", {"anywhere"}),
+    "an import by a name in its own package": ("import_module(f'{__package__}.{x}')", {"package"}),
+    "an import by a name under its own": ("import_module(__name__ + '.' + x)", {"package"}),
     "an import by a name whose start is known": ("il.import_module(f'a.b.{x}')", {"under a.b"}),
-    "an import relative to a package": ("import_module('.a', 'b')", {"package"}),
-    "a hidden import": ("__import__(x)", {"package"}),
+    "an import relative to a package": ("import_module('.a', 'b')", set()),
+    "an import relative to its own package": ("import_module(f'.{x}', __package__)", {"package"}),
+    "an import relative to a computed package": ("import_module('.a', b)", {"anywhere"}),
+    "a hidden import": ("__import__(x)", {"anywhere"}),
+    "a module that is loaded, by a known name": ("sys.modules['a']", set()),
+    "the module itself": ("sys.modules[__name__]", {"module"}),
 }
 
 

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raypipe.engine.fingerprint import ModuleTable, fingerprint, parse_module
-from raypipe.engine.fingerprint.reach import absolute, is_neutral
+from raypipe.engine.fingerprint import ModuleTable, fingerprint
+from raypipe.engine.fingerprint.parse import parse_module
+from raypipe.engine.fingerprint.resolve import absolute, is_neutral
 from raypipe.engine.records import Fingerprint
 from raypipe.errors import CodeReferenceError
 
@@ -26,6 +27,7 @@ class Texts:
 
     files: Mapping[str, str]
     versions: Mapping[str, str] = field(default_factory=dict)
+    parsed: dict[str, ModuleTable | None] = field(default_factory=dict)
 
     def path(self, name: str) -> str | None:
         stem = name.replace(".", "/")
@@ -35,11 +37,19 @@ class Texts:
         return any(path.startswith(f"{name.replace('.', '/')}/") for path in self.files)
 
     def module(self, name: str) -> ModuleTable | None:
+        if name not in self.parsed:
+            self.parsed[name] = self.parse(name)
+        return self.parsed[name]
+
+    def parse(self, name: str) -> ModuleTable | None:
         path = self.path(name)
         if path is not None:
             packaged = path.endswith("__init__.py")
             return parse_module(name, self.files[path], is_package=packaged, shown=path)
         return parse_module(name, "", is_package=True, shown=name) if self.is_folder(name) else None
+
+    def has(self, name: str) -> bool:
+        return self.path(name) is not None or self.is_folder(name)
 
     def submodules(self, package: str) -> Iterable[str]:
         paths = (path for path in self.files if path.startswith(f"{package}/"))

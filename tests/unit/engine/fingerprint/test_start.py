@@ -2,7 +2,8 @@
 
 import pytest
 
-from raypipe.engine.fingerprint import ModuleTable, fingerprint, parse_module
+from raypipe.engine.fingerprint import ModuleTable, fingerprint
+from raypipe.engine.fingerprint.parse import parse_module
 from tests.unit.engine.fingerprint.test_reach import Texts, project_of
 
 # The block of a row is edited by writing 42 for 41.

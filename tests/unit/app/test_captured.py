@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from raypipe.app.feedback_run import without
+from raypipe.app.captured import without
 from raypipe.values.feedback import Captured
 
 

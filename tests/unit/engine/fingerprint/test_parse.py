@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from raypipe.engine.fingerprint.symbols import ModuleTable, parse_module
+from raypipe.engine.fingerprint.parse import parse_module
+from raypipe.engine.fingerprint.symbols import ModuleTable
 from raypipe.errors import PipelineError
 
 BINDS = {
@@ -139,15 +140,15 @@ def test_a_table_is_read_back_as_it_was() -> None:
         "        from g import h\n        return h(getattr(self, a))\nD.y = []\n"
     )
 
-    assert ModuleTable.from_json(json.loads(json.dumps(table.to_json()))) == table
+    assert ModuleTable.from_json(*json.loads(json.dumps(table.to_json()))) == table
 
 
 def test_a_table_of_another_form_is_refused() -> None:
-    data = parse("a = 1").to_json()
-    del data["pieces"][0]["holds"]
+    content, lines = json.loads(json.dumps(parse("a = 1").to_json()))
+    del content[2][0][0][0]
 
-    with pytest.raises(KeyError):
-        ModuleTable.from_json(data)
+    with pytest.raises((TypeError, ValueError)):
+        ModuleTable.from_json(content, lines)
 
 
 def test_a_fault_of_syntax_names_file_and_line() -> None:

@@ -1,0 +1,103 @@
+"""Held against what Python does: projects at random, edited at random, run before and after."""
+
+import importlib
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from raypipe.engine.fingerprint import fingerprint
+from raypipe.engine.records import Fingerprint
+from tests.unit.engine.fingerprint.drawn import (
+    NEUTRAL,
+    Project,
+    edits,
+    projects,
+    reordered,
+)
+from tests.unit.engine.fingerprint.test_reach import Texts, importable
+
+EXAMPLES = int(os.environ.get("RAYPIPE_EXAMPLES", "150"))
+searched = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def of(project: Project) -> Fingerprint | str:
+    try:
+        return fingerprint("flow:go", Texts(project.files()))
+    except Exception as error:
+        return repr(error)
+
+
+def digest(project: Project) -> str:
+    found = of(project)
+    return found if isinstance(found, str) else found.digest
+
+
+def shown(project: Project) -> str:
+    return "".join(f"# file: {path}\n{text}" for path, text in project.files().items())
+
+
+def outcome(project: Project) -> Any:
+    """Run the step; None where a module cannot be imported, so that there is nothing to plan."""
+    with importable(Texts(project.files())):
+        try:
+            go = importlib.import_module("flow").go
+        except Exception:
+            return None
+        try:
+            return go(2)
+        except Exception as error:
+            return repr(error)
+
+
+@searched
+@given(st.data())
+def test_an_edit_that_changes_the_result_changes_the_fingerprint(data: st.DataObject) -> None:
+    before = data.draw(projects())
+    result = outcome(before)
+    for after in data.draw(st.lists(edits(before), min_size=8, max_size=8)):
+        other = outcome(after)
+        if None not in (result, other) and result != other:
+            said = f"{result} became {other}\n{shown(before)}\n====\n{shown(after)}"
+            assert digest(before) != digest(after), said
+
+
+@searched
+@given(projects(), st.sampled_from(sorted(NEUTRAL)))
+def test_an_edit_of_form_leaves_the_fingerprint(project: Project, edit: str) -> None:
+    after = Project(
+        {
+            path: [NEUTRAL[edit](block) for block in blocks]
+            for path, blocks in project.blocks.items()
+        }
+    )
+    assert digest(project) == digest(after), shown(project)
+
+
+@searched
+@given(projects())
+def test_the_order_of_plain_functions_leaves_the_fingerprint(project: Project) -> None:
+    after = Project({path: reordered(blocks) for path, blocks in project.blocks.items()})
+    assert digest(project) == digest(after), shown(project)
+
+
+@searched
+@given(projects(), st.integers(0, 5))
+def test_an_edit_of_what_is_not_reached_leaves_the_fingerprint(
+    project: Project, where: int
+) -> None:
+    path = sorted(project.blocks)[where]
+    one, other = (
+        project.replaced(
+            path, [*project.blocks[path], f"def unreached():\n    return {n}\nUNREACHED = {n}"]
+        )
+        for n in (1, 2)
+    )
+    found = of(one)
+    if isinstance(found, Fingerprint) and not found.widened:
+        assert found.digest == digest(other), shown(one)
