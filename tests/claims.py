@@ -10,11 +10,21 @@ from pathlib import Path
 
 from raypipe.engine.ports import Claims
 from raypipe.store.claims import FileClaims
+from raypipe.store.ledger_claims import claims_in
+from raypipe.store.postgres_url import parse
 
 Open = Callable[[str, float], Claims]
 """From where they are kept, and after how many seconds they lapse, to claims."""
 
-CLAIMS: dict[str, Open] = {"folder": lambda where, lapse: FileClaims(Path(where), lapse)}
+
+def _in_ledger(where: str, lapse: float) -> Claims:
+    return claims_in(parse(where), lapse)
+
+
+CLAIMS: dict[str, Open] = {
+    "folder": lambda where, lapse: FileClaims(Path(where), lapse),
+    "ledger": _in_ledger,
+}
 """Each kind that there is."""
 
 PROCESS = """

@@ -28,6 +28,7 @@ from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import LedgerPlace, ledger_of
 from raypipe.store.owners import LAPSE
 from raypipe.store.paths import HomePaths
+from raypipe.store.postgres_url import PostgresUrl
 from raypipe.store.scratch import FolderScratch
 from raypipe.store.sources import FileSources, code_folders, project_name
 from raypipe.store.uses import Noting
@@ -132,7 +133,8 @@ def open_workshop(
         bind(paths, artifacts_place)
     noting = Noting()
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
-    ledger = SqlLedger.open(ledger_of(paths, place, write=write), create=write)
+    where = ledger_of(paths, place, write=write)
+    ledger = SqlLedger.open(where, create=write)
     sources = FileSources(root, index, main=_main())
     return Workshop(
         root=root,
@@ -145,7 +147,7 @@ def open_workshop(
         sources=sources,
         tracer=Tracer(sources, sources),
         actor=who(by),
-        claims=FileClaims(paths.claims, (store and store.lapse) or _lapse()),
+        claims=_claims(paths, where, (store and store.lapse) or _lapse()),
         beside=beside,
     )
 
@@ -176,6 +178,15 @@ def artifacts_named(store: "StoreConfig") -> ArtifactsPlace | None:
 def _project(ledger: SqlLedger, root: Path, *, write: bool) -> str:
     name = _name_of(root)
     return _renamed(ledger, root, name) if write else _known(ledger, root, name)
+
+
+def _claims(paths: HomePaths, place: Path | PostgresUrl, lapse: float) -> Claims:
+    """Return the claims of a home, which are where its ledger is: so far it is shared."""
+    if isinstance(place, Path):
+        return FileClaims(paths.claims, lapse)
+    from raypipe.store.ledger_claims import claims_in
+
+    return claims_in(place, lapse)
 
 
 def _lapse() -> float:

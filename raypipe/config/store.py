@@ -97,6 +97,7 @@ class StoreConfig(BaseConfig):
 
     cache: int = Field(20 * 2**30, ge=2**20)
     """Bytes of copies of artifacts in a bucket; the oldest go first, and none that is in use."""
+
     lapse: float | None = Field(None, gt=0, le=86_400)
     """Seconds after which others go on without a process that holds a claim and does not move.
 

@@ -677,6 +677,7 @@ class SqlLedger:
         """Make what is done in the body one transaction."""
         return self._db.writing()
 
+    @_act
     def ask_for(self, effects: Sequence[Effect]) -> None:
         """Enter effects, each key once; in one act with the fact that asks for them."""
         if not effects:
@@ -705,18 +706,23 @@ class SqlLedger:
             raise _unknown("effect", key, known, "raypipe outbox list")
         return rows.read_effect(row)
 
+    @_act
     def begin_delivery(self, row: OutboxRow, due: float) -> OutboxRow | None:
         """Count an attempt at an effect; None if another began or ended one since it was read."""
         with self._db.writing():
             values = {"key": row.key, "attempts": row.attempts, "due": due}
             begun = self._db.do("begin_delivery", **values)
-        return replace(row, attempts=row.attempts + 1, due=due) if begun else None
+            mine = replace(row, attempts=row.attempts + 1, due=due)
+            was_done = self._db.repeating and self.effect(row.key) == mine
+        return mine if begun or was_done else None
 
+    @_act
     def delivered(self, row: OutboxRow) -> None:
         """Record that an effect was carried out."""
         with self._db.writing():
             self._db.do("delivered", key=row.key, ended=self._now())
 
+    @_act
     def not_delivered(self, row: OutboxRow, error: str, *, given_up: bool) -> None:
         """Record what an attempt came to; nothing if it is not the last one that began."""
         status, ended = ("given up", self._now()) if given_up else ("waiting", None)
@@ -730,6 +736,7 @@ class SqlLedger:
                 error=error,
             )
 
+    @_act
     def redo_effect(self, key: str) -> OutboxRow:
         """Let an effect be tried again at once, as if it never had been."""
         with self._db.writing():
@@ -738,12 +745,14 @@ class SqlLedger:
                 raise UsageError(f"{found.key} was delivered", hint="it is not repeated")
             return self.effect(key)
 
+    @_act
     def drop_effect(self, key: str) -> OutboxRow:
         """Let an effect never be carried out."""
         with self._db.writing():
             if not self._db.do("drop_effect", key=key, ended=self._now()):
                 found = self.effect(key)
-                raise UsageError(f"{found.key} is {found.status} already")
+                if not (self._db.repeating and found.status == "dropped"):
+                    raise UsageError(f"{found.key} is {found.status} already")
             return self.effect(key)
 
     # --- looks ----------------------------------------------------------------------------------

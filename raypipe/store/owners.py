@@ -227,8 +227,10 @@ class Watch:
         this process may have been stopped itself, and the other with it.
         """
         owner = Owner.read(self._folder / name)
-        if owner is None:
-            return "gone"
+        return "gone" if owner is None else self.judge(name, owner)
+
+    def judge(self, name: str, owner: Owner) -> Standing:
+        """Say the same of what a process has told by now."""
         process = owner.process if owner.is_near else None
         if owner.is_near and process is None:
             return "gone"

@@ -52,8 +52,11 @@ class Lost(StoreError):
 class PostgresDatabase:
     """One connection, for the threads of one process."""
 
-    def __init__(self, url: PostgresUrl, *, write: bool, busy: float = BUSY) -> None:
+    def __init__(
+        self, url: PostgresUrl, *, write: bool, busy: float = BUSY, durable: bool = True
+    ) -> None:
         self.repeating = False
+        self._durable = durable
         self._url = url
         self._write = write
         self._busy = busy
@@ -194,6 +197,8 @@ class PostgresDatabase:
             "default_transaction_isolation": "read\\ committed",
             "default_transaction_read_only": "off" if self._write else "on",
         }
+        if not self._durable:
+            settings["synchronous_commit"] = "off"
         options = [f"-c {name}={value}" for name, value in settings.items()]
         defaults = {"connect_timeout": 10, "tcp_user_timeout": 30_000, "keepalives_idle": 30}
         told = {**defaults, "application_name": "raypipe", **given, **self._url.secrets}

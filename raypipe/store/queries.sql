@@ -348,6 +348,12 @@ ON CONFLICT DO NOTHING;
 -- outbox: effects of a status, in the order in which they were asked for
 SELECT * FROM outbox WHERE status = :status ORDER BY id;
 
+-- old_effects: effects that came to their end before a time
+SELECT id FROM outbox WHERE ended < :before AND status IN ('delivered', 'dropped');
+
+-- forget_effects: effects are removed
+DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(:numbers));
+
 -- effect: one effect
 SELECT * FROM outbox WHERE key = :key;
 
@@ -368,3 +374,21 @@ WHERE key = :key AND status != 'delivered';
 
 -- drop_effect: an effect is never carried out
 UPDATE outbox SET status = 'dropped', ended = :ended WHERE key = :key AND status IN ('waiting', 'given up');
+
+-- claims_of: who holds a claim, alone or with others
+SELECT * FROM claims WHERE key = :key;
+
+-- every_claim: all that is held
+SELECT * FROM claims;
+
+-- add_claim: a process holds a claim
+INSERT INTO claims (key, owner, shared, beat) VALUES (:key, :owner, :shared, :beat);
+
+-- let_go: a process holds a claim no more
+DELETE FROM claims WHERE key = :key AND owner = :owner;
+
+-- drop_claim: a claim goes that did not move since it was looked at
+DELETE FROM claims WHERE key = :key AND owner = :owner AND beat = :beat;
+
+-- beat: holders of claims move
+UPDATE claims SET beat = :beat WHERE owner IN (SELECT value FROM json_each(:owners)) AND beat < :beat;

@@ -13,6 +13,8 @@ from threading import Barrier, Thread
 import pytest
 
 from raypipe.engine.ports import Claim, Claims
+from raypipe.store.ledger import SqlLedger
+from raypipe.store.postgres_url import parse
 from tests.claims import CLAIMS, Another, another_process
 
 LAPSE = 0.6
@@ -25,8 +27,12 @@ def kind(request) -> str:
 
 
 @pytest.fixture
-def where(tmp_path) -> str:
-    return str(tmp_path / "claims")
+def where(kind, request, tmp_path) -> str:
+    if kind == "folder":
+        return str(tmp_path / "claims")
+    url = request.getfixturevalue("postgres").url()
+    SqlLedger.open(parse(url)).close()
+    return url
 
 
 @pytest.fixture
