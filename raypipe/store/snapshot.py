@@ -23,6 +23,8 @@ from raypipe.store.faults import disk_faults
 
 LEFT_OUT = frozenset({"venv", "node_modules", "__pycache__"})
 """Folders that hold no code of the project's; nor does what is hidden, which may hold secrets."""
+LEDGERS = frozenset({"ledger.db", "ledger.json"})
+"""Files that a home is known by."""
 LARGEST_FILE = 10 * 2**20
 """Bytes; a larger file is data, not code."""
 LARGEST = 200 * 2**20
@@ -226,7 +228,7 @@ def code_files(root: Path) -> Iterator[Path]:
 def _found(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the files that may be code, by their paths from the root, with their states."""
     listed = _listed_by_git(root)
-    for name in _walk(root, "") if listed is None else listed:
+    for name in _outside_homes([*_walk(root, "")] if listed is None else listed):
         try:
             stat = os.lstat(f"{root}/{name}")
             if S_ISLNK(stat.st_mode):
@@ -238,6 +240,17 @@ def _found(root: Path) -> Iterator[tuple[str, os.stat_result]]:
             continue
         if belongs and S_ISREG(stat.st_mode) and stat.st_size <= LARGEST_FILE:
             yield name, stat
+
+
+def _outside_homes(names: list[str]) -> Iterator[str]:
+    """Yield the files that are in no home.
+
+    A ledger must never be opened but by SQLite: closing it again would let go of the locks that
+    this process has on it, and another process would take away what it writes.
+    """
+    folders = (name.rpartition("/")[0] for name in names if name.rpartition("/")[2] in LEDGERS)
+    homes = tuple(f"{folder}/" if folder else "ledger." for folder in folders)
+    return (name for name in names if not name.startswith(homes))
 
 
 def _leads_inside(link: Path, root: Path) -> bool:
@@ -265,8 +278,13 @@ def _listed_by_git(root: Path) -> list[str] | None:
 
 
 def _walk(root: Path, prefix: str) -> Iterator[str]:
-    with os.scandir(f"{root}/{prefix}") as entries:
-        found = [entry for entry in entries if not _left_out(entry.name)]
+    try:
+        with os.scandir(f"{root}/{prefix}") as entries:
+            found = [entry for entry in entries if not _left_out(entry.name)]
+    except FileNotFoundError:  # it went while this looked
+        return
+    if prefix and LEDGERS & {entry.name for entry in found}:  # a home, where much comes and goes
+        return
     for entry in found:
         name = f"{prefix}{entry.name}"
         if not entry.is_dir(follow_symlinks=False):

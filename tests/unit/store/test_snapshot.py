@@ -88,6 +88,17 @@ def test_what_git_ignores_is_left_out_and_what_it_does_not_know_yet_is_kept(root
     assert kept(root) == sorted([*CODE, "new.py"])
 
 
+@pytest.mark.parametrize("with_git", [False, True])
+@pytest.mark.parametrize("ledger", ["ledger.db", "ledger.json"])
+def test_a_home_of_any_name_is_not_even_opened(root, with_git, ledger):
+    """A ledger that is opened and closed beside SQLite loses the locks that it is kept whole by."""
+    if with_git:
+        git(root)
+    for name in (ledger, f"{ledger}-wal", "artifacts/0123", "runs/1/step.log"):
+        write(root / "kept" / "here" / name)
+    assert kept(root) == sorted(CODE)
+
+
 def test_a_file_that_was_deleted_but_is_in_gits_index_is_passed_over(root):
     git(root)
     subprocess.run(["git", "-C", root, "add", "."], check=True)
