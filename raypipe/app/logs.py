@@ -35,7 +35,8 @@ def logs(name: str, home: Path | None, step: str | None = None) -> Logs:
     run = workshop.ledger.get_run(name)
     _require_step(workshop, run, step)
     files = (_only(read_lines(file), step) for file in _files(workshop, run))
-    merged = heapq.merge(*files, _curves(workshop, run, step), key=_when)
+    of_ledger = (_curves(workshop, run, step), _attempts(workshop, run, step))
+    merged = heapq.merge(*files, *of_ledger, key=_when)
     return Logs(run=run, lines=merged)
 
 
@@ -123,6 +124,29 @@ def _curves(workshop: Workshop, run: RunRecord, step: str | None) -> Iterator[Js
     yield from sorted(found, key=_when)
 
 
+def _attempts(workshop: Workshop, run: RunRecord, step: str | None) -> Iterator[Json]:
+    """Yield when attempts began and how they ended; of items, which may be many, what failed."""
+    found = []
+    for row in workshop.ledger.executions(run.id):
+        if step is not None and not _is_of(row.step, step):
+            continue
+        failed = row.status in {"failed", "cancelled"}
+        of = {"step": row.step, "attempt": row.attempt}
+        if not _is_item(row.step):
+            found.append({**_line(row.step, row.started, f"starts ({row.reason})"), **of})
+        if row.ended is not None and (failed or not _is_item(row.step)):
+            why = (row.error or {}).get("message", "")
+            said = f"{row.status}{why and ': '}{why}" if failed else "ends"
+            level = "error" if row.status == "failed" else "info"
+            found.append({**_line(row.step, row.ended, said, level=level), **of})
+    yield from sorted(found, key=_when)
+
+
+def _is_item(step: str) -> bool:
+    """Say whether a name is that of one of many."""
+    return step.endswith("]")
+
+
 def _steps_with_curves(workshop: Workshop, run: RunRecord) -> list[str]:
     """Return the names that curves may have: those of steps, and of the batches of items."""
     names = _steps(workshop, run)
@@ -159,13 +183,15 @@ def _as_line(event: Json) -> Json | None:
     match event:
         case {"event": "metric", "step": step, "name": name, "value": value, "at": at}:
             return _point(step, event["time"], name, value, at)
-        case {"event": "step_started", "step": step, "reason": reason}:
+        case {"event": "step_started", "step": step, "reason": reason} if not _is_item(step):
             return _line(step, event["time"], f"starts ({reason})")
         case {"event": "step_ended", "name": step, "action": action, "failed": failed}:
-            said = "fails" if failed else {"hit": "is kept", "wait": "waits"}.get(action, "ends")
+            if _is_item(step) and not failed:
+                return None
+            said = "failed" if failed else {"hit": "is kept", "wait": "waits"}.get(action, "ends")
             return _line(step, event["time"], said, level="error" if failed else "info")
-        case {"event": "retry", "step": step}:
-            said = f"is tried again: {event.get('why') or event.get('message', '')}"
+        case {"event": "retry", "step": step, "why": why}:
+            said = f"is tried again: {why}"
             return _line(step, event["time"], said, level="warning")
     return None
 

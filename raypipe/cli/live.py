@@ -57,6 +57,8 @@ class Stage:
     """It is mapped over a list, whose items are what is counted."""
     aloud: bool = False
     """What it logs is seen already, since it runs in this process."""
+    lacks: str = ""
+    """What it waits for before it can begin."""
     retries: int = 0
     warnings: int = 0
     took: float | None = None
@@ -96,6 +98,7 @@ class Stage:
         if self.of:
             parts.append(f"{self.done:g}/{self.of:g} {self.what}".rstrip())
         parts += [f"{name} {value:.4g}" for name, value in self.metrics.items()]
+        parts += [f"waits for {self.lacks}"] if self.lacks else []
         return ", ".join(parts)
 
 
@@ -124,7 +127,11 @@ class Progress:
                 return self._start(event)
             case StepProgress(step=step, done=done, total=total, what=what):
                 stage = self.stage(step)
-                stage.done, stage.of, stage.what = done, total, what
+                stage.done, stage.of, stage.what, stage.lacks = done, total, what, ""
+                return stage
+            case Event(event="step_waits"):
+                stage = self.stage(getattr(event, "step", ""))
+                stage.lacks = getattr(event, "what", "")
                 return stage
             case MetricLogged(step=step, name=name, value=value):
                 stage = self.stage(step)

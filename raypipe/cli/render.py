@@ -254,10 +254,7 @@ def run(data: Json) -> str:
         "code": data["code"][:12],
         "goes on from": data["resumes"],
     }
-    steps = [
-        (one["name"], one["action"], reason(one["reason"]), duration(one["seconds"]))
-        for one in data["steps"]
-    ]
+    steps = list(_folded(data["steps"]))
     troubled = [
         (one["step"], str(one["attempt"]), one["status"], (one["error"] or {}).get("message", ""))
         for one in data["executions"]
@@ -275,17 +272,39 @@ def run(data: Json) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+MOST_AT_WORK = 20
+FOLDED = 8
+"""Items of a step that are shown one by one; more that are alike share a row."""
+
+
+def _folded(steps: Sequence[Json]) -> Iterable[tuple[str, str, str, str]]:
+    """Yield a row for each step; many items that are alike share one, with all that they took."""
+    alike: dict[tuple[str, str, str], list[Json]] = {}
+    for one in steps:
+        kind = (base_name(one["name"]), one["action"], reason(one["reason"]))
+        alike.setdefault(kind, []).append(one)
+    for (base, action, why), group in alike.items():
+        if len(group) > FOLDED:
+            took = sum(one["seconds"] or 0.0 for one in group)
+            yield f"{base} ×{len(group):,}", action, why, f"{duration(took)} in all"
+        else:
+            yield from ((one["name"], action, why, duration(one["seconds"])) for one in group)
+
+
 def _at_work(data: Json) -> str:
     """Return the steps that are at work in a run that is under way, and how many are to come."""
     now = datetime.now().timestamp()
     rows = []
-    for one in data["at_work"]:
+    for one in data["at_work"][:MOST_AT_WORK]:
         took = now - one["since"]
         done, total = one.get("done", 0), one.get("total", 0)
         left = duration(took * (total - done) / done) if done and total else "-"
         far = f"{done:g}/{total:g} {one['what']}".rstrip() if total else "-"
         rows.append((one["step"], far, duration(took), left, one["reason"]))
-    more = f"{several(data['to_come'], 'step')} to come" if data["to_come"] else ""
+    hidden = len(data["at_work"]) - len(rows)
+    told = [f"{several(hidden, 'step')} more at work"] if hidden else []
+    told += [f"{several(data['to_come'], 'step')} to come"] if data["to_come"] else []
+    more = ", ".join(told)
     shown = table(("at work", "progress", "for", "left", "reason"), rows) if rows else ""
     return "\n".join(part for part in (shown, more) if part)
 

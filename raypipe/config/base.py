@@ -7,7 +7,12 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class BaseConfig(
-    BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    BaseModel,
+    frozen=True,
+    extra="forbid",
+    use_attribute_docstrings=True,
+    allow_inf_nan=False,
+    validate_default=True,  # a default of 1 is 1.0 where a float is meant, as when it is read back
 ):
     """Settings that are checked once, then never change.
 

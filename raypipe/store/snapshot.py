@@ -11,13 +11,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
 
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.ports import Artifacts
-from raypipe.engine.records import Json
+from raypipe.engine.records import ArtifactStat, Json
 from raypipe.errors import StoreError, UsageError
 from raypipe.store.faults import disk_faults
 
@@ -60,10 +60,10 @@ class Snapshots:
             if (known := self._known(seals)) is not None:
                 return known
             began = time.time_ns()
-            digest = self._artifacts.put_bytes(_pack(self._root, seals)).digest
+            stat = self._artifacts.put_bytes(_pack(self._root, seals))
             if seals_of(self._root) == seals:
-                self._note(digest, seals, began)
-                return Snapshot(digest=digest, seals=seals)
+                self._note(stat, seals, began)
+                return Snapshot(digest=stat.digest, seals=seals)
         raise UsageError(
             f"the project {str(self._root)!r} changes while its code is copied",
             hint="run again when nothing writes to it, or name what is no code in .gitignore",
@@ -73,21 +73,21 @@ class Snapshots:
         """Return the snapshot of these states; None where there is none, or it is gone."""
         try:
             noted: Json = json.loads(self._index.read_text())
-            if noted["seals"] != seals:
+            stat = ArtifactStat(**noted["stat"])
+            if noted["seals"] != seals or not self._artifacts.intact(stat):
                 return None
-            self._artifacts.stat(noted["digest"])
         except (OSError, ValueError, KeyError, TypeError, StoreError):
             return None
-        return Snapshot(digest=noted["digest"], seals=seals)
+        return Snapshot(digest=stat.digest, seals=seals)
 
-    def _note(self, digest: str, seals: Mapping[str, list[int]], began: int) -> None:
+    def _note(self, stat: ArtifactStat, seals: Mapping[str, list[int]], began: int) -> None:
         if any(began - max(seal[:2]) < YOUNG for seal in seals.values()):
             return
         with disk_faults(f"the index {str(self._index)!r} cannot be written"):
             self._index.parent.mkdir(parents=True, exist_ok=True)
             descriptor, aside = tempfile.mkstemp(dir=self._index.parent)
             with os.fdopen(descriptor, "w") as file:
-                json.dump({"digest": digest, "seals": seals}, file, separators=(",", ":"))
+                json.dump({"stat": asdict(stat), "seals": seals}, file, separators=(",", ":"))
             Path(aside).rename(self._index)
 
 

@@ -30,8 +30,9 @@ def ran(name):
 
 
 def litter():
-    subprocess.Popen(["sleep", "600"])
-    subprocess.run(["sh", "-c", "setsid sleep 600 & exit"])
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.Popen(["sleep", "600"], **quiet)
+    subprocess.run(["sh", "-c", "setsid sleep 600 & exit"], **quiet)
 
 
 DEAF = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
@@ -303,4 +304,4 @@ def test_what_a_killed_driver_s_step_left_is_ended_by_the_next_run(
     assert len(left_of(run)) == 2
     assert_goes_on(flow)
     assert left_of(run) == []
-    process.communicate()  # what was left held its pipes
+    process.communicate()

@@ -179,3 +179,24 @@ def waiting(*reviews: tuple[str, bool], status: str = "waiting") -> dict:
 )
 def test_runs_say_of_one_that_waits_whether_it_is_to_be_run_again(one, shown):
     assert f"  {shown}" in render.runs([one])
+
+
+def test_many_items_of_a_run_that_are_alike_share_a_row():
+    steps = [{**step(f"double[{n}]", "execute", "new"), "seconds": 0.5} for n in range(10_000)]
+    steps += [{**step("total", "execute", "new"), "seconds": 2.0}]
+    run = {
+        "id": "r1", "pipeline": "flow", "status": "running", "created": 0.0, "ended": None,
+        "parameters": {}, "commits": {}, "code": "c" * 64, "resumes": "r0", "executions": [],
+        "metrics": {}, "error": None, "steps": steps, "to_come": 7,
+        "at_work": [
+            {"step": f"double[{n}]", "since": 0.0, "reason": "new", "done": 1, "total": 2,
+             "what": "rows"} for n in range(30)
+        ],
+    }  # fmt: skip
+    text = render.run(run)
+    assert ["double", "×10,000", "execute", "new", "83:20", "min", "in", "all"] in [
+        line.split() for line in text.splitlines()
+    ]
+    assert "10 steps more at work, 7 steps to come" in text
+    assert "goes on from: r0" in text
+    assert len(text.splitlines()) < 50

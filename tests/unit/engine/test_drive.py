@@ -1781,3 +1781,27 @@ def test_what_many_steps_tell_is_not_read_at_each_turn(world, monkeypatch):
     )
     assert drive.go().status == "succeeded"
     assert len(looked) <= 2 * 30
+
+
+@pytest.mark.parametrize("days", [3, -3])
+def test_a_clock_that_jumps_by_days_in_mid_run_changes_nothing_of_it(world, days):
+    """What is told of progress goes on, results stay in use, and a second run finds them."""
+
+    @step
+    def one() -> int:
+        world.time += days * 86_400
+        return 1
+
+    @step(expires=3600.0)
+    def two(value: int) -> int:
+        world.time += days * 86_400
+        return value + 1
+
+    def pipeline():
+        return two(one())
+
+    assert world.run(pipeline).status == "succeeded"
+    assert [status for _, status in world.attempts()] == ["succeeded", "succeeded"]
+    driven = world.run(pipeline)
+    assert driven.status == "succeeded"
+    assert (world.ran, world.value(driven, "two")) == ([], 2)
