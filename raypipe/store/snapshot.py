@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
@@ -27,6 +27,8 @@ LARGEST_FILE = 10 * 2**20
 """Bytes; a larger file is data, not code."""
 LARGEST = 200 * 2**20
 """Bytes of a whole snapshot."""
+_LEDGERS = ("/ledger.db", "/ledger.json")
+_PARTS = ("artifacts", "claims", "index", "runs", "work", "uses", "cache")
 WRITTEN = (".py", ".yaml", ".yml", ".toml")
 """What files of code and settings end with; others may well be data."""
 YOUNG = 2_000_000_000
@@ -226,7 +228,11 @@ def code_files(root: Path) -> Iterator[Path]:
 def _found(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the files that may be code, by their paths from the root, with their states."""
     listed = _listed_by_git(root)
-    for name in _walk(root, "") if listed is None else listed:
+    names = list(_walk(root, "") if listed is None else listed)
+    homes = _homes_among(names)
+    for name in names:
+        if homes and name.startswith(homes):
+            continue
         try:
             stat = os.lstat(f"{root}/{name}")
             if S_ISLNK(stat.st_mode):
@@ -238,6 +244,18 @@ def _found(root: Path) -> Iterator[tuple[str, os.stat_result]]:
             continue
         if belongs and S_ISREG(stat.st_mode) and stat.st_size <= LARGEST_FILE:
             yield name, stat
+
+
+def _homes_among(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the folders that are homes, which may lie in a project under any name.
+
+    Beside being no code, a ledger must not be opened as a file by a process that has it open: by
+    closing it the process would lose its locks, and two could write to it at once.
+    """
+    found = {name.rpartition("/")[0] for name in names if name.endswith(_LEDGERS)}
+    parts = tuple(f"{home}/{part}/" for home in found for part in _PARTS)
+    inside = [name for name in names if name.startswith(parts)] if found else []
+    return tuple(f"{home}/" for home in found if any(n.startswith(f"{home}/") for n in inside))
 
 
 def _leads_inside(link: Path, root: Path) -> bool:

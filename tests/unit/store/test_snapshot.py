@@ -73,6 +73,21 @@ def test_what_is_no_code_is_left_out(root, with_git, name):
     assert kept(root) == sorted(CODE)
 
 
+def test_a_home_of_any_name_is_left_out(root):
+    """Its ledger may be open: a process that opens it as a file beside that loses its locks."""
+    for name in (
+        "state/ledger.db",
+        "state/ledger.db-wal",
+        "state/artifacts/ab/cd",
+        "data/ledger.db",
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x")
+    names = seals_of(root)
+    assert not [name for name in names if name.startswith("state/")]
+    assert "data/ledger.db" in names, "that is somebody else's"
+
+
 def test_an_environment_of_any_name_is_left_out(root):
     write(root / "py311" / "pyvenv.cfg")
     write(root / "py311" / "lib" / "site.py")
