@@ -11,7 +11,7 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import workshop_of
-from raypipe.app.retention import retire
+from raypipe.app.retention import asked_for, retire
 from raypipe.engine.records import Json
 from raypipe.errors import StoreError
 from raypipe.fault_points import fault_point
@@ -20,8 +20,6 @@ from raypipe.store.uses import Uses
 
 SHOWN = 20
 """Most things that are listed by name."""
-KEPT_RUNS = 10
-"""Runs of each pipeline, the newest ones, that keep what they made and used."""
 AT_ONCE = 50
 """Things that are removed in one act; runs that are under way wait so long."""
 
@@ -40,30 +38,27 @@ class Thing:
     """A writer left it, or writes it still: it stays while any run is under way."""
 
 
-def clean(home: Path | None, *, dry_run: bool = True, runs: int = KEPT_RUNS) -> Json:
-    """Remove what nothing reaches: artifacts, scratch folders, what crashed writers left.
+def clean(home: Path | None, *, dry_run: bool = True, runs: int | None = None) -> Json:
+    """Remove what has had its time in the ledger, then all that nothing recorded reaches.
 
-    Kept is what live results, the newest runs of each pipeline, reviews, model versions and holds
-    reach, and what runs that are under way have noted that they need. Rows of the ledger that no
-    rule keeps go first.
+    Kept is what live results, the newest runs of each pipeline (`runs` of them, else as settings
+    say), reviews, model versions and holds reach, and what runs that are under way have noted that
+    they need. Where the disk is full the ledger is only read.
     """
     workshop = workshop_of(home, write=False)
     if not workshop.paths.home.is_dir():
-        return _told([], dry_run=dry_run)
+        return _told([], {}, dry_run=dry_run)
     uses = Uses(workshop.paths.uses)
+    newest = asked_for(workshop).newest if runs is None else runs
     if dry_run:
         rows = retire(home, dry_run=True)
-        return {**_told(_unneeded(workshop, uses, uses.gone(), runs), dry_run=True), "ledger": rows}
-    rows = retire(home, dry_run=False)
-    return {**_clean(workshop, uses, runs), "ledger": rows}
-
-
-def _clean(workshop: Workshop, uses: Uses, runs: int) -> Json:
+        return _told(_unneeded(workshop, uses, uses.gone(), newest), rows, dry_run=True)
     with uses.cleaning():
+        rows = retire(home, dry_run=False)
         gone = uses.gone()  # before the ledger is read: what they recorded is in it by now
-        removed = _remove(_unneeded(workshop, uses, gone, runs), uses, gone)
+        removed = _remove(_unneeded(workshop, uses, gone, newest), uses, gone)
         uses.forget(gone)
-    return _told(removed, dry_run=False)
+    return _told(removed, rows, dry_run=False)
 
 
 def _unneeded(workshop: Workshop, uses: Uses, gone: frozenset[str], runs: int) -> list[Thing]:
@@ -86,12 +81,13 @@ def _remove(things: Sequence[Thing], uses: Uses, gone: frozenset[str]) -> list[T
     return removed
 
 
-def _told(things: Sequence[Thing], *, dry_run: bool) -> Json:
+def _told(things: Sequence[Thing], rows: Json, *, dry_run: bool) -> Json:
     return {
         "dry_run": dry_run,
         "count": len(things),
         "bytes": sum(one.size for one in things),
         "shown": [one.name for one in things[:SHOWN]],
+        "ledger": rows,
     }
 
 
@@ -149,13 +145,14 @@ def _size(folder: Path) -> int:
 # --- what is needed -----------------------------------------------------------------------------
 
 
-def reachable(workshop: Workshop, runs: int = KEPT_RUNS) -> set[str]:
+def reachable(workshop: Workshop, runs: int) -> set[str]:
     """Return the digests of all artifacts that something recorded needs.
 
     Versions are never forgotten, so that aliases, routes and gateways need nothing beside them.
     """
     ledger = workshop.ledger
     roots = {review.evidence for review in ledger.list_reviews()}
+    roots |= {one.name for one in ledger.holds() if one.kind == "artifact"}
     bundles = set()
     for model in ledger.models():
         for row in ledger.versions(model):

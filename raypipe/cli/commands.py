@@ -81,13 +81,25 @@ def why(
 
 
 def clean(
-    home: options.Home = None, yes: options.Yes = False, as_json: options.AsJson = False
+    home: options.Home = None,
+    yes: options.Yes = False,
+    runs: Annotated[
+        int | None,
+        typer.Option(
+            "--runs",
+            min=0,
+            help="Newest runs of each pipeline that keep all they made. Left out: "
+            "store.keep.newest.",
+        ),
+    ] = None,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Remove what is not needed. Without --yes it is only shown what that is."""
+    """Remove what is not needed. Without --yes it is only shown what that is; safe beside runs."""
     from raypipe.app.clean import clean as clean_home
     from raypipe.cli.render import cleaning
 
-    show("clean", clean_home(home, dry_run=not yes), as_json=as_json, text=cleaning)
+    said = clean_home(home, dry_run=not yes, runs=runs)
+    show("clean", said, as_json=as_json, text=cleaning)
 
 
 def doctor(

@@ -15,6 +15,7 @@ from raypipe.cli import (
     commands_config,
     commands_data,
     commands_feedback,
+    commands_holds,
     commands_models,
     commands_outbox,
     commands_requests,
@@ -43,6 +44,7 @@ commands_models.register(app)
 commands_serving.register(app)
 commands_data.register(app)
 commands_requests.register(app)
+commands_holds.register(app)
 commands_feedback.register(app)
 commands_config.register(app)
 commands_outbox.register(app)

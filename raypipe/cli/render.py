@@ -530,6 +530,24 @@ def cleaning(data: Json) -> str:
     return f"{shown}{what} removed."
 
 
+def held(data: Json) -> str:
+    """Return what is kept from being removed from now on."""
+    return f"The {data['kind']} {data['name']} is kept until `raypipe hold remove {data['name']}`."
+
+
+def let_go(data: Json) -> str:
+    """Return what may be removed again."""
+    return f"The {data['kind']} {data['name']} may be removed again, once nothing else needs it."
+
+
+def holds(data: Json) -> str:
+    """Return what is kept, one thing a line."""
+    if not data:
+        return "Nothing is held."
+    rows = [(one["kind"], one["name"][:40], one["by"], one["note"]) for one in data]
+    return table(("kind", "name", "by", "note"), rows)
+
+
 def _rows(data: Json) -> list[str]:
     """Return what of the ledger has had its time."""
     rows = data.get("ledger", {})

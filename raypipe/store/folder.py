@@ -123,6 +123,7 @@ class FolderArtifacts:
 
     def stat(self, digest: str) -> ArtifactStat:
         """Return what an artifact looks like now; OSError if it is gone."""
+        self._note(digest)
         return _stat_of(digest, self._place(digest))
 
     def intact(self, stat: ArtifactStat) -> bool:

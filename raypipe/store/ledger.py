@@ -37,6 +37,7 @@ from raypipe.store.rows import (
     CaptureRow,
     EffectStatus,
     ExecutionRow,
+    HoldRow,
     ModelVersionRow,
     OutboxRow,
     RouteRow,
@@ -649,6 +650,26 @@ class SqlLedger:
         """Return the captured rows that became a part of a pipeline's dataset, newest first."""
         found = self._db.all("captures", project=project, pipeline=pipeline)
         return [rows.read_capture(row) for row in found]
+
+    # --- holds ----------------------------------------------------------------------------------
+
+    @_act
+    def add_hold(self, kind: str, name: str, note: str, actor: Actor) -> HoldRow:
+        """Keep something from being removed; what is kept already stays as it is."""
+        row = HoldRow(kind=kind, name=name, note=note, actor=actor, time=self._now())
+        with self._db.writing():
+            self._db.do("add_hold", **{**asdict(row), "actor": dump(asdict(actor))})
+        return next(one for one in self.holds() if (one.kind, one.name) == (kind, name))
+
+    def holds(self) -> list[HoldRow]:
+        """Return what people keep from being removed, newest first."""
+        return [rows.read_hold(row) for row in self._db.all("holds")]
+
+    @_act
+    def remove_hold(self, kind: str, name: str) -> None:
+        """Let something be removed again."""
+        with self._db.writing():
+            self._db.do("remove_hold", kind=kind, name=name)
 
     # --- effects --------------------------------------------------------------------------------
 

@@ -144,6 +144,7 @@ class ObjectArtifacts:
 
     def stat(self, digest: str) -> ArtifactStat:
         """Return what an artifact looks like now; OSError if it is gone."""
+        self._note(digest)
         found = self._find(digest)
         if found is None:
             raise FileNotFoundError(f"there is no artifact {digest}")
@@ -157,6 +158,12 @@ class ObjectArtifacts:
 
     def verify(self, digest: str) -> bool:
         """Say whether what lies under a digest has that digest; reads all of it."""
+        whole = self._is_what_it_says(digest)
+        if not whole:
+            self._cache.forget(digest)  # it may look as it did when it was whole
+        return whole
+
+    def _is_what_it_says(self, digest: str) -> bool:
         data = self._bucket.get(_key(digest))
         if data is not None:
             return is_of(data, digest)

@@ -28,10 +28,10 @@ SELECT record FROM runs WHERE id = :id;
 -- set_run_record: more is known of a run
 UPDATE runs SET record = :record WHERE id = :id;
 
--- records_of_newest: the newest runs of each pipeline
+-- records_of_newest: the newest runs of each pipeline, and held ones
 WITH newest AS (
-    SELECT record, row_number() OVER (PARTITION BY project, pipeline ORDER BY created DESC, id DESC) AS place FROM runs
-) SELECT record FROM newest WHERE place <= :runs;
+    SELECT id, record, row_number() OVER (PARTITION BY project, pipeline ORDER BY created DESC, id DESC) AS place FROM runs
+) SELECT record FROM newest WHERE place <= :runs OR id IN (SELECT name FROM holds WHERE kind = 'run');
 
 -- list_runs_of: the newest runs of a project
 SELECT * FROM runs WHERE project = :project ORDER BY created DESC, id DESC LIMIT :limit;
@@ -232,10 +232,12 @@ SELECT DISTINCT digest FROM result_artifacts JOIN results ON results.id = result
 -- run_ids: all runs
 SELECT id FROM runs;
 
--- kept_artifacts: what live results, and the results that the newest runs of each pipeline made or used, are made of
+-- kept_artifacts: what live results are made of, and those that the newest runs of each pipeline, and held ones, made or used
 WITH newest AS (
     SELECT id, row_number() OVER (PARTITION BY project, pipeline ORDER BY created DESC, id DESC) AS place FROM runs
-), kept AS (SELECT id FROM newest WHERE place <= :runs)
+), kept AS (
+    SELECT id FROM newest WHERE place <= :runs UNION SELECT name AS id FROM holds WHERE kind = 'run'
+)
 SELECT digest FROM result_artifacts JOIN results ON results.id = result WHERE live = 1
 UNION
 SELECT digest FROM kept
@@ -244,7 +246,7 @@ JOIN result_artifacts ON result_artifacts.result = results.id
 UNION
 SELECT digest FROM kept
 JOIN run_steps ON run_steps.run = kept.id
-JOIN results ON results.key = run_steps.key AND run_steps.state LIKE '%' || results.root || '%'
+JOIN results ON results.key = run_steps.key AND replace(run_steps.state, results.root, '') != run_steps.state
 JOIN result_artifacts ON result_artifacts.result = results.id;
 
 -- live_keys: keys whose live results are made of an artifact
@@ -264,6 +266,16 @@ ON CONFLICT DO NOTHING;
 -- captures: captured rows that became a part of a pipeline's dataset, newest first
 SELECT evidence, commit_id, row_count, actor, time FROM captures
 WHERE project = :project AND pipeline = :pipeline ORDER BY id DESC;
+
+-- add_hold: a person keeps something from being removed
+INSERT INTO holds (kind, name, note, actor, time) VALUES (:kind, :name, :note, :actor, :time)
+ON CONFLICT DO NOTHING;
+
+-- holds: what is kept from being removed, newest first
+SELECT * FROM holds ORDER BY time DESC, kind, name;
+
+-- remove_hold: it may be removed again
+DELETE FROM holds WHERE kind = :kind AND name = :name;
 
 -- every_version: every version of every model
 SELECT record FROM model_versions;

@@ -1,6 +1,7 @@
 """What of a ledger has had its time: found first, then removed a few rows at a time.
 
-Whatever a model version, a review, a run under way or a result in use needs stays, however old.
+Whatever a model version, a review, a hold, a run under way or a result in use needs stays, however
+old.
 What people decided stays altogether: reviews, versions, aliases, routes, accepted captures, looks.
 """
 
@@ -132,12 +133,13 @@ def _do(database: Database, query: str, **values: object) -> None:
 
 
 def _needed_runs(database: Database) -> set[str]:
-    """Return the runs that model versions and reviews tell of."""
-    return {
+    """Return the runs that model versions and reviews tell of, and those that people hold."""
+    told = {
         json.loads(row["record"])["run"]
         for query in ("every_version", "list_reviews")
         for row in database.all(query)
     }
+    return told | {row["name"] for row in database.all("holds") if row["kind"] == "run"}
 
 
 def _runs_of_results(database: Database, retired: set[str]) -> set[str]:

@@ -121,6 +121,19 @@ class CaptureRow:
     time: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class HoldRow:
+    """What a person keeps from being removed."""
+
+    kind: str
+    """`run`, `artifact` or `version`."""
+    name: str
+    """A run's id, a digest, or MODEL@VERSION."""
+    note: str
+    actor: Actor
+    time: float
+
+
 def dump(value: Any) -> str:
     """Write a record's JSON."""
     return json.dumps(value, separators=(",", ":"), default=str)
@@ -225,6 +238,17 @@ def read_capture(row: Row) -> CaptureRow:
         evidence=row["evidence"],
         commit=row["commit_id"],
         rows=row["row_count"],
+        actor=Actor(**json.loads(row["actor"])),
+        time=row["time"],
+    )
+
+
+def read_hold(row: Row) -> HoldRow:
+    """Read a row of `holds`."""
+    return HoldRow(
+        kind=row["kind"],
+        name=row["name"],
+        note=row["note"],
         actor=Actor(**json.loads(row["actor"])),
         time=row["time"],
     )

@@ -192,3 +192,12 @@ CREATE TABLE outbox (
     error TEXT                      -- what the last attempt came to, if to nothing
 );
 CREATE INDEX outbox_by_status ON outbox (status, id);
+
+CREATE TABLE holds (                -- what a person keeps from being removed
+    kind TEXT NOT NULL,             -- run, artifact, version
+    name TEXT NOT NULL,             -- a run's id, a digest, MODEL@VERSION
+    note TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    time REAL NOT NULL,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;

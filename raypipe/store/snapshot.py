@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
@@ -23,12 +23,12 @@ from raypipe.store.faults import disk_faults
 
 LEFT_OUT = frozenset({"venv", "node_modules", "__pycache__"})
 """Folders that hold no code of the project's; nor does what is hidden, which may hold secrets."""
+LEDGERS = frozenset({"ledger.db", "ledger.json"})
+"""Files that a home is known by."""
 LARGEST_FILE = 10 * 2**20
 """Bytes; a larger file is data, not code."""
 LARGEST = 200 * 2**20
 """Bytes of a whole snapshot."""
-_LEDGERS = ("/ledger.db", "/ledger.json")
-_PARTS = ("artifacts", "claims", "index", "runs", "work", "uses", "cache")
 WRITTEN = (".py", ".yaml", ".yml", ".toml")
 """What files of code and settings end with; others may well be data."""
 YOUNG = 2_000_000_000
@@ -228,11 +228,7 @@ def code_files(root: Path) -> Iterator[Path]:
 def _found(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the files that may be code, by their paths from the root, with their states."""
     listed = _listed_by_git(root)
-    names = list(_walk(root, "") if listed is None else listed)
-    homes = _homes_among(names)
-    for name in names:
-        if homes and name.startswith(homes):
-            continue
+    for name in _outside_homes([*_walk(root, "")] if listed is None else listed):
         try:
             stat = os.lstat(f"{root}/{name}")
             if S_ISLNK(stat.st_mode):
@@ -246,16 +242,15 @@ def _found(root: Path) -> Iterator[tuple[str, os.stat_result]]:
             yield name, stat
 
 
-def _homes_among(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the folders that are homes, which may lie in a project under any name.
+def _outside_homes(names: list[str]) -> Iterator[str]:
+    """Yield the files that are in no home.
 
-    Beside being no code, a ledger must not be opened as a file by a process that has it open: by
-    closing it the process would lose its locks, and two could write to it at once.
+    A ledger must never be opened but by SQLite: closing it again would let go of the locks that
+    this process has on it, and another process would take away what it writes.
     """
-    found = {name.rpartition("/")[0] for name in names if name.endswith(_LEDGERS)}
-    parts = tuple(f"{home}/{part}/" for home in found for part in _PARTS)
-    inside = [name for name in names if name.startswith(parts)] if found else []
-    return tuple(f"{home}/" for home in found if any(n.startswith(f"{home}/") for n in inside))
+    folders = (name.rpartition("/")[0] for name in names if name.rpartition("/")[2] in LEDGERS)
+    homes = tuple(f"{folder}/" if folder else "ledger." for folder in folders)
+    return (name for name in names if not name.startswith(homes))
 
 
 def _leads_inside(link: Path, root: Path) -> bool:
@@ -283,8 +278,13 @@ def _listed_by_git(root: Path) -> list[str] | None:
 
 
 def _walk(root: Path, prefix: str) -> Iterator[str]:
-    with os.scandir(f"{root}/{prefix}") as entries:
-        found = [entry for entry in entries if not _left_out(entry.name)]
+    try:
+        with os.scandir(f"{root}/{prefix}") as entries:
+            found = [entry for entry in entries if not _left_out(entry.name)]
+    except FileNotFoundError:  # it went while this looked
+        return
+    if prefix and LEDGERS & {entry.name for entry in found}:  # a home, where much comes and goes
+        return
     for entry in found:
         name = f"{prefix}{entry.name}"
         if not entry.is_dir(follow_symlinks=False):

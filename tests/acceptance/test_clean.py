@@ -1,5 +1,6 @@
 """Cleaning takes what nothing needs, says so first, and is safe beside runs that are under way."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,19 @@ def flow(who: str = ""):
     drawn = draw(who)
     return {"size": size(write(drawn), drawn)}
 """
+LARGE = """\
+from raypipe import pipeline, step
+
+
+@step
+def make() -> bytes:
+    return b"x" * 900_000
+
+
+@pipeline
+def flow():
+    return {"made": make()}
+"""
 RUNNER = """
 import sys
 from pathlib import Path
@@ -51,7 +65,7 @@ from raypipe.app.request import RunRequest
 from raypipe.app.run import run
 
 home, who = Path(sys.argv[1]), sys.argv[2]
-for _ in range(25):
+for _ in range(12):
     request = RunRequest(target="flow.py", home=home, sets=(f"who={who}",))
     outcome = run(request)
     assert outcome.status == "succeeded", (outcome.failed, outcome.error)
@@ -93,7 +107,7 @@ def test_cleaning_beside_runs_takes_nothing_that_they_need(
         _, err = runner.communicate()
         assert runner.returncode == 0, err
 
-    assert sum(removed) > 20
+    assert sum(removed) > 10
     clean(home, dry_run=False, runs=0)
     assert all(check.ok for check in verify(home))
     workshop = look(home)
@@ -117,7 +131,9 @@ def home_of(project: Project) -> Path:
 def test_without_yes_it_is_only_said_what_would_go(cleaned: Project) -> None:
     stray = look(home_of(cleaned)).artifacts.put_bytes(b"nobody's")
     said = cleaned.raypipe("clean", "--json").result["clean"]
-    expected = {"count": 1, "bytes": 8, "shown": [f"artifact {stray.digest[:12]}"]}
+    rows = {"runs": 0, "results": 0, "unused": 0, "curves": 0}
+    shown = [f"artifact {stray.digest[:12]}"]
+    expected = {"count": 1, "bytes": 8, "shown": shown, "ledger": rows}
     assert said == {"dry_run": True, **expected}
     assert look(home_of(cleaned)).artifacts.intact(stray)
 
@@ -150,19 +166,46 @@ def test_what_a_writer_has_aside_stays_while_a_run_is_under_way(cleaned: Project
 
 
 def test_the_newest_runs_keep_what_they_made_though_it_was_made_anew_since(flow: Project) -> None:
-    flow.edit("flow.py", "random.randrange(4)", "1")
-    flow.run("flow.py")
-    home = home_of(flow)
-    first = set(look(home).artifacts.list())
-    flow.edit("flow.py", "bytes([1])", 'Path("turn").read_bytes()')
+    flow.edit("flow.py", "bytes([random.randrange(4)])", 'Path("turn").read_bytes()')
     for turn in ("a", "b"):  # what a step reads without saying so counts in no key
         flow.write("turn", turn)
         flow.run("flow.py")
+    home = home_of(flow)
     before = set(look(home).artifacts.list())
 
     assert clean(home, runs=2)["count"] == 0
     assert clean(home, dry_run=False, runs=1)["count"] > 0
-    assert first < set(look(home).artifacts.list()) < before
+    workshop = look(home)
+    assert workshop.ledger.live_artifacts() <= set(workshop.artifacts.list()) < before
+
+
+def test_what_a_person_holds_stays(flow: Project) -> None:
+    flow.edit("flow.py", "random.randrange(4)", "1")
+    flow.edit("flow.py", "bytes([1])", 'Path("turn").read_bytes()')
+    flow.write("turn", "a")
+    second = flow.run("flow.py").result["run"]
+    flow.write("turn", "b")
+    flow.run("flow.py")
+    home = home_of(flow)
+    stray = look(home).artifacts.put_bytes(b"nobody's").digest
+    unneeded = clean(home, runs=1)["count"]
+
+    flow.raypipe("hold", "add", second, "--note", "for the audit", "--by", "Ann")
+    assert clean(home, runs=1)["count"] == 1
+    held = flow.raypipe("hold", "add", stray[:12], "--json").result["hold"]
+    assert (held["kind"], held["name"]) == ("artifact", stray)
+    assert clean(home, runs=1)["count"] == 0
+    listed = flow.raypipe("hold", "list", "--json").result["holds"]
+    assert [(one["kind"], one["name"], one["note"]) for one in listed] == [
+        ("artifact", stray, ""),
+        ("run", second, "for the audit"),
+    ]
+
+    flow.raypipe("hold", "remove", second)
+    flow.raypipe("hold", "remove", stray)
+    assert clean(home, runs=1)["count"] == unneeded
+    assert flow.raypipe("hold", "remove", second).code == 9
+    assert flow.raypipe("hold", "add", "nonesuch").code == 9
 
 
 def test_two_cleanings_at_once_are_one_too_many(cleaned: Project) -> None:
@@ -170,3 +213,30 @@ def test_two_cleanings_at_once_are_one_too_many(cleaned: Project) -> None:
         said = cleaned.raypipe("clean", "--yes")
     assert said.code == 7
     assert "another process is cleaning" in said.err
+
+
+@pytest.mark.parametrize("kept", ["folder", "objects"])
+def test_what_is_torn_though_it_looks_whole_is_found_by_doctor_and_made_anew(
+    project: Project, monkeypatch, kept: str
+) -> None:
+    if kept == "objects":
+        monkeypatch.setenv("RAYPIPE_ARTIFACTS", f"file://{project.folder}/objects")
+    project.write("flow.py", LARGE)
+    project.run("flow.py")
+    folder = home_of(project) / "artifacts" if kept == "folder" else project.folder / "objects"
+    (file,) = (one for one in folder.rglob("*") if one.is_file() and one.stat().st_size == 900_000)
+    before = file.stat()
+    file.chmod(0o644)
+    file.write_bytes(b"y" * 900_000)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert project.raypipe("plan", "flow.py", "--json").executed == []
+
+    said = project.raypipe("doctor", "--verify", "--json")
+    assert said.code == 7
+    (torn,) = [one["detail"] for one in said.result["checks"] if one["name"][:9] == "artifact "]
+    assert torn == "torn: the next run makes it anew"
+
+    assert project.run("flow.py").executed == ["make"]
+    checks = project.raypipe("doctor", "--verify", "--json").result["checks"]
+    assert not [one for one in checks if one["name"].startswith("artifact ")]
+    assert project.run("flow.py").executed == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raypipe.store.artifacts import Place, bind
+from raypipe.store.artifacts import ArtifactsPlace, bind
 from raypipe.store.paths import HomePaths
 from tests.lakefs import LakeFS
 
@@ -76,7 +76,7 @@ def test_512_mib_in_a_bucket_take_an_eighth_of_that_in_memory(
     home.mkdir()
     for name, value in lakefs_server.environment.items():
         monkeypatch.setenv(name, value)
-    place = Place(
+    place = ArtifactsPlace(
         artifacts=f"s3://{lakefs_server.create()}/main/x", endpoint_override=lakefs_server.url
     )
     bind(HomePaths(home), place)

@@ -1,8 +1,11 @@
-"""The ledger's place is a URL without a secret."""
+"""The places of ledger and artifacts are named without secrets."""
 
 import pytest
+from pydantic import ValidationError
 
+from raypipe.app.assemble import artifacts_named
 from raypipe.config.load import load
+from raypipe.config.store import StoreConfig
 from raypipe.errors import SettingsError
 
 SETTINGS = """
@@ -39,3 +42,27 @@ def test_a_url_with_a_secret_is_refused_without_being_shown(tmp_path, url):
         load(tmp_path / "a.yaml")
     assert "store.ledger" in str(refused.value)
     assert "s3" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("artifacts: s3://AKIA:s3cret@bucket/x", "it holds credentials"),
+        ("artifacts: bucket/x", "names no place"),
+        ("endpoint_override: http://AKIA:s3cret@host:9000", "it holds credentials"),
+    ],
+)
+def test_a_place_of_artifacts_is_checked_and_holds_no_credentials(setting, said):
+    name, _, value = setting.partition(": ")
+    with pytest.raises(ValidationError, match=said):
+        StoreConfig.model_validate({name: value})
+
+
+def test_credentials_of_a_bucket_are_named_by_their_variables():
+    store = StoreConfig.model_validate(
+        {"artifacts": "s3://bucket/x/", "access_key": {"env": "KEY"}, "secret_key": {"env": "WORD"}}
+    )
+    assert store.artifacts == "s3://bucket/x"
+    place = artifacts_named(store)
+    assert place is not None
+    assert (place.access_key, place.secret_key) == ("KEY", "WORD")

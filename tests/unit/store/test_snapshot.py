@@ -73,21 +73,6 @@ def test_what_is_no_code_is_left_out(root, with_git, name):
     assert kept(root) == sorted(CODE)
 
 
-def test_a_home_of_any_name_is_left_out(root):
-    """Its ledger may be open: a process that opens it as a file beside that loses its locks."""
-    for name in (
-        "state/ledger.db",
-        "state/ledger.db-wal",
-        "state/artifacts/ab/cd",
-        "data/ledger.db",
-    ):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("x")
-    names = seals_of(root)
-    assert not [name for name in names if name.startswith("state/")]
-    assert "data/ledger.db" in names, "that is somebody else's"
-
-
 def test_an_environment_of_any_name_is_left_out(root):
     write(root / "py311" / "pyvenv.cfg")
     write(root / "py311" / "lib" / "site.py")
@@ -101,6 +86,17 @@ def test_what_git_ignores_is_left_out_and_what_it_does_not_know_yet_is_kept(root
     write(root / "pkg" / "a.log")
     write(root / "new.py")
     assert kept(root) == sorted([*CODE, "new.py"])
+
+
+@pytest.mark.parametrize("with_git", [False, True])
+@pytest.mark.parametrize("ledger", ["ledger.db", "ledger.json"])
+def test_a_home_of_any_name_is_not_even_opened(root, with_git, ledger):
+    """A ledger that is opened and closed beside SQLite loses the locks that it is kept whole by."""
+    if with_git:
+        git(root)
+    for name in (ledger, f"{ledger}-wal", "artifacts/0123", "runs/1/step.log"):
+        write(root / "kept" / "here" / name)
+    assert kept(root) == sorted(CODE)
 
 
 def test_a_file_that_was_deleted_but_is_in_gits_index_is_passed_over(root):

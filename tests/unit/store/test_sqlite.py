@@ -185,6 +185,9 @@ def test_every_query_is_understood_by_the_database_as_the_schema_makes_it(tmp_pa
 
 WHOLE = {
     "records_of_newest",
+    "run_ids",
+    "kept_artifacts",
+    "holds",
     "live_artifacts",
     "list_reviews",
     "list_reviews_of",
@@ -192,8 +195,6 @@ WHOLE = {
     "every_version",
     "every_claim",
     "beat",
-    "run_ids",
-    "kept_artifacts",
     "old_effects",
     "superseded_results",
     "newest_runs",
