@@ -195,8 +195,6 @@ WHOLE = {
     "every_version",
     "every_claim",
     "beat",
-    "run_ids",
-    "kept_artifacts",
     "old_effects",
     "superseded_results",
     "newest_runs",
