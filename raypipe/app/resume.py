@@ -54,7 +54,9 @@ def find_resumed(request: RunRequest) -> Resumed:
     workshop = look(request.home)
     run = workshop.ledger.get_run(request.resume)
     if run.status == RunStatus.RUNNING and is_alive(workshop, run):
-        raise UsageError(f"run {run.id} is under way", hint="wait until it has ended, or cancel it")
+        raise UsageError(
+            f"run {run.id} is under way", hint=f"wait, or end it: raypipe cancel {run.id}"
+        )
     if not run.place:
         raise UsageError(
             f"run {run.id} cannot be gone on from: it does not say which file it was of",

@@ -17,7 +17,9 @@ from raypipe.engine.events import (
     StepEnded,
     StepExpanded,
     StepProgress,
+    StepRetried,
     StepStarted,
+    StepWaits,
     Warned,
 )
 
@@ -98,7 +100,7 @@ class Stage:
         if self.of:
             parts.append(f"{self.done:g}/{self.of:g} {self.what}".rstrip())
         parts += [f"{name} {value:.4g}" for name, value in self.metrics.items()]
-        parts += [f"waits for {self.lacks}"] if self.lacks else []
+        parts += [f"waits: {self.lacks}"] if self.lacks else []
         return ", ".join(parts)
 
 
@@ -129,9 +131,9 @@ class Progress:
                 stage = self.stage(step)
                 stage.done, stage.of, stage.what, stage.lacks = done, total, what, ""
                 return stage
-            case Event(event="step_waits"):
-                stage = self.stage(getattr(event, "step", ""))
-                stage.lacks = getattr(event, "what", "")
+            case StepWaits(step=step, what=what):
+                stage = self.stage(step)
+                stage.lacks = what
                 return stage
             case MetricLogged(step=step, name=name, value=value):
                 stage = self.stage(step)
@@ -145,8 +147,8 @@ class Progress:
                 return stage
             case StepEnded():
                 return self._end(event)
-            case Event(event="retry"):
-                stage = self.stage(getattr(event, "step", ""))
+            case StepRetried(step=step):
+                stage = self.stage(step)
                 stage.retries += 1
                 return stage
         return None
@@ -237,6 +239,10 @@ def told(event: Event) -> Iterator[str]:
             yield f"! today's code differs from that of run {event.resumes}: {few(event.files)}"
             for state in event.steps:
                 yield f"!   {state.name}: {state.action} ({state.reason})"
+        case StepRetried(step=step, why=why, wait=wait):
+            yield f"! {step}: {why.partition(chr(10))[0]}; tried again in {duration(wait)}"
+        case StepWaits(step=step, what=what):
+            yield f"! {step} waits: {what}"
         case Warned(step=step, text=text):
             yield f"! {step}{step and ': '}{text}"
 

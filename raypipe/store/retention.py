@@ -48,6 +48,8 @@ class Old:
     runs: tuple[str, ...]
     curves: tuple[str, ...]
     """Runs whose points go."""
+    effects: tuple[int, ...] = ()
+    """Numbers of effects that were carried out or dropped."""
 
     @classmethod
     def nothing(cls) -> "Old":
@@ -57,7 +59,7 @@ class Old:
     @property
     def count(self) -> int:
         """How many things there are."""
-        return sum(map(len, (self.unused, self.superseded, self.runs, self.curves)))
+        return sum(map(len, (self.unused, self.superseded, self.runs, self.curves, self.effects)))
 
 
 def find_old(database: Database, keep: Keep) -> Old:
@@ -96,6 +98,7 @@ def find_old(database: Database, keep: Keep) -> Old:
         superseded=tuple(superseded),
         runs=tuple(runs),
         curves=tuple(curves),
+        effects=tuple(row["id"] for row in database.all("old_effects", before=keep.runs)),
     )
 
 
@@ -110,6 +113,8 @@ def remove_old(database: Database, old: Old) -> None:
     for runs in _some(old.runs):
         _do(database, "forget_uses", runs=runs)
         _do(database, "forget_runs", runs=runs)
+    for numbers in _some(old.effects):
+        _do(database, "forget_effects", numbers=numbers)
     _forget_code(database)
 
 

@@ -7,13 +7,14 @@ import pytest
 from raypipe.cli.live import Lines, Progress, closing, is_over, listening, tree
 from raypipe.engine.events import (
     CodeDiffers,
-    Event,
     MetricLogged,
     RunStarted,
     StepEnded,
     StepExpanded,
     StepProgress,
+    StepRetried,
     StepStarted,
+    StepWaits,
     Warned,
 )
 from raypipe.engine.records import Reason, StepState
@@ -143,11 +144,7 @@ def test_json_is_one_object_a_line(capsys):
 # --- maps, warnings, retries --------------------------------------------------------------------
 
 
-class Retry(Event):
-    """As the engine says that a call is tried again."""
-
-    event = "retry"
-    step = "train"
+RETRY = StepRetried(step="train", cause="raised", why="no\nmore", wait=1.5, left=2)
 
 
 def test_the_items_of_a_map_are_one_line_and_the_map_itself_is_none_of_them():
@@ -168,10 +165,19 @@ def test_a_map_over_nothing_is_over_at_once():
 
 
 def test_a_step_says_how_often_it_was_tried_again_and_how_often_it_warned():
-    events = [began("train"), Warned(step="train", text="slow"), Retry(), Retry(), ended("train")]
+    events = [began("train"), Warned(step="train", text="slow"), RETRY, RETRY, ended("train")]
     assert lines_of(started("train"), *events)[-1] == (
         "✓ train                    0 ms  (new)  [2 retries, 1 warning]"
     )
+    assert lines_of(started("train"), began("train"), RETRY)[0] == "▸ train  (new)"
+    assert "! train: no; tried again in 1.5 s" in lines_of(began("train"), RETRY)
+
+
+def test_a_step_that_has_no_place_yet_says_what_it_waits_for():
+    waits = StepWaits(step="train", what="1 GPU, and there is none")
+    assert "! train waits: 1 GPU, and there is none" in lines_of(began("train"), waits)
+    (_, row) = tree(progress_of(started("train"), began("train"), waits), 100.0, 24)
+    assert row.endswith("waits: 1 GPU, and there is none")
 
 
 def test_a_warning_is_said_where_nobody_saw_it_yet():

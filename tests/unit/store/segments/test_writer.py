@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import orjson
@@ -146,12 +145,15 @@ def _start(folder: Path, out: Path, level: str) -> "subprocess.Popen[bytes]":
 
 
 @pytest.mark.parametrize("level", ["process", "disk"])
-def test_kill_9_of_writers_under_load_loses_nothing_that_was_acknowledged(tmp_path, level):
+def test_kill_9_of_writers_under_load_loses_nothing_that_was_acknowledged(
+    tmp_path, level, wait_until
+):
     """Whoever reads a line on the writer's output was answered."""
     folder, acknowledged = tmp_path / "requests", []
     for round_ in range(3):
-        writers = [_start(folder, tmp_path / f"{round_}.{n}", level) for n in range(2)]
-        time.sleep(1.0)
+        answered = [tmp_path / f"{round_}.{n}" for n in range(2)]
+        writers = [_start(folder, file, level) for file in answered]
+        wait_until(lambda: all(file.stat().st_size > 2_000 for file in answered))  # noqa: B023
         for writer in writers:
             os.kill(writer.pid, signal.SIGKILL)
             writer.wait()
