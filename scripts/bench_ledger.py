@@ -16,7 +16,8 @@ from bench_common import row
 
 from raypipe.app import inspect
 from raypipe.app.request import RunRequest
-from raypipe.app.run import plan, run, why
+from raypipe.app.run import plan, run
+from raypipe.app.why import why
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.postgres_url import PostgresUrl, parse
 from tests import scale

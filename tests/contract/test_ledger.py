@@ -206,12 +206,12 @@ def test_runs_are_listed_by_pipeline_status_and_time(ledger):
 def test_the_code_that_a_run_uses_is_kept_with_it(ledger, open_ledger):
     one = run("20260102-000002-bbbbbb", given={"n": {"value": 1}}, place="flow.py")
     ledger.start_run(one)
-    assert ledger.kept_code() == set()
+    assert ledger.kept_code(10) == set()
     ledger.keep_code(one.id, "d1")
     ledger.keep_code("no such run", "d2")
     ledger.start_run(run("20260103-000003-cccccc", code="d3", resumes=one.id))
     assert open_ledger().get_run(one.id) == replace(one, code="d1")
-    assert open_ledger().kept_code() == {"d1", "d3"}
+    assert open_ledger().kept_code(10) == {"d1", "d3"}
 
 
 @pytest.mark.parametrize("name", ["20260101-000001-aaaaaa", "20260101", "aaaaaa"])

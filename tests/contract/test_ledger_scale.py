@@ -128,7 +128,7 @@ class PostgresStore:
         scale.fill(parse(url), runs)
         # Few rows are read as fast by reading all of them, many are not: plan as for many.
         plan = "%20-cenable_seqscan%3Doff%20-cenable_hashjoin%3Doff" if runs < scale.RUNS else ""
-        self._place = parse(url + plan)
+        self._place = parse(f"{url}{plan}&application_name={self._schema}")
 
     def work(self, call: Call, runs: int) -> int:
         with closing(SqlLedger.open(self._place)):
@@ -142,7 +142,9 @@ class PostgresStore:
     def _read(self) -> int:
         """Return how many rows were read so far, once nobody is there who has not told."""
         deadline = time.monotonic() + 60
-        while self._server.ask("SELECT 1 FROM pg_stat_activity WHERE application_name = 'raypipe'"):
+        while self._server.ask(
+            f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{self._schema}'"
+        ):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         ((read,),) = self._server.ask(
