@@ -40,6 +40,8 @@ RAYS_OWN = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 """Resources that each node has, and what they are called there."""
 LOOK, STALLED = 1.0, 3.0
 """Seconds between two looks at steps with a timeout; without an end before all are looked at."""
+HEADLESS = 15.0
+"""Seconds without an answer of the cluster's head after which a run gives it up."""
 PATIENCE = 10.0
 """Seconds before it is said that no node has what a step asks for."""
 SWEEP = 0.7
@@ -94,7 +96,9 @@ class RayRuntime:
         self._before: dict[int, int] = {}
         """Children of this process that are none of Ray's."""
         self._started = self._adopted = False
-        self._looked = self._ended = time.monotonic()
+        self._looked = self._ended = self._answered = time.monotonic()
+        self._head = ""
+        """Where the cluster's head listens."""
 
     def submit(self, call: StepCall) -> None:
         """Hand a call to Ray."""
@@ -141,6 +145,7 @@ class RayRuntime:
             self._ended = now
         elif now - self._looked > LOOK:
             self._looked = now
+            self._require_head(now)
             self._look_after(now)
         return [self._outcome(reference) for reference in done]
 
@@ -167,6 +172,25 @@ class RayRuntime:
         self._forget_temporary()
 
     # --- watching -------------------------------------------------------------------------------
+
+    def _require_head(self, now: float) -> None:
+        """Raise ClusterError once the head has not answered for long.
+
+        Ray would wait a minute for it, and then end this process without a word.
+        """
+        host, _, port = self._head.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=LOOK).close()
+            self._answered = now
+        except OSError as error:
+            if now - self._answered > HEADLESS:
+                self._calls.clear()
+                self._sweeps.clear()
+                raise ClusterError(
+                    f"the head of the cluster at {self._head} does not answer any more: "
+                    f"{error.strerror or error}",
+                    hint="start it again, then run again: what was recorded is kept",
+                ) from error
 
     def _look_after(self, now: float) -> None:
         """End attempts that nobody else ends: over their time and stuck, or half dead.
@@ -275,6 +299,8 @@ class RayRuntime:
             self._forget_temporary()
             raise _cannot_start(self._options.address, error) from error
         self._started = True
+        self._head = str(ray.get_runtime_context().gcs_address)
+        self._answered = time.monotonic()
 
     def _start_own(self, ray: Any) -> None:
         self._temporary = temporary_folder()
