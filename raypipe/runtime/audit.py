@@ -179,11 +179,6 @@ def _whole(path: Any) -> str:
     return os.path.abspath(os.fsdecode(path))  # noqa: PTH100, links are left as they are
 
 
-def is_told(error: Exception) -> bool:
-    """Say whether an error is that of a strict call, which trying again does not mend."""
-    return isinstance(error, StepFailed) and error.kind == UNDECLARED
-
-
 def _did(kind: str, name: str) -> str:
     match kind:
         case "file":

