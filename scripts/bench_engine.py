@@ -4,9 +4,11 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from bench_common import cpu, once, row
+from bench_project import write_project
 
 RAYPIPE = [sys.executable, "-m", "raypipe"]
 
@@ -93,6 +95,40 @@ def main() -> None:
             3.0,
             "ms",
         )
+        plans(folder / "large", environment)
+
+
+def plans(folder: Path, environment: dict) -> None:
+    """Measure plans of a project of 500 modules, importing which is a part of them."""
+    folder.mkdir()
+    edited = write_project(folder, steps=1000)
+    environment = {k: v for k, v in environment.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+    def spent(*command: str) -> float:
+        return once([sys.executable, *command], folder, environment)
+
+    plan, every = ("-m", "raypipe", "plan", "large.py"), ("-m", "raypipe", "plan", "every.py")
+    spent("-c", "import large, every")
+    imported = statistics.median(spent("-c", "import large") for _ in range(5))
+    row("importing 500 modules, bare python", imported, None)
+    (folder / ".raypipe").mkdir()
+    row("first plan of 1,000 steps in 500 modules", spent(*plan), None)
+    spent("-m", "raypipe", "run", "large.py")
+    time.sleep(2.1)
+    spent(*every)
+    measured = statistics.median(spent(*every) for _ in range(5))
+    row("plan of a 500-module project", measured, 0.30)
+    row(
+        "plan of 1,000 steps in 500 modules",
+        statistics.median(spent(*plan) for _ in range(5)),
+        None,
+    )
+    after = []
+    text = edited.read_text()
+    for number in range(5):
+        edited.write_text(text.replace("total = 0.0", f"total = round({number}.5)"))
+        after.append(spent(*plan))
+    row("plan of 1,000 steps in 500 modules after one edit", statistics.median(after), 0.5)
 
 
 main()

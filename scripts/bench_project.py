@@ -9,7 +9,9 @@ SHARED = 2
 
 
 def write_project(folder: Path, steps: int) -> Path:
-    """Write 500 modules, and a pipeline of so many steps; return a module that an edit is made in.
+    """Write 500 modules, a pipeline of so many steps, and one of a step that reaches all modules.
+
+    Return a module that an edit is made in.
 
     Each module uses three of its own package that come before it, and two of shared packages. It
     has a class, a table, constants, and ten functions of which one uses them all.
@@ -23,6 +25,7 @@ def write_project(folder: Path, steps: int) -> Path:
             (inside / f"m{number}.py").write_text(_module(package, number))
     (folder / "big/__init__.py").write_text("")
     (folder / "large.py").write_text(_pipeline(steps))
+    (folder / "every.py").write_text(_reaching_all())
     return folder / f"big/p{PACKAGES - 1}/m10.py"
 
 
@@ -44,11 +47,11 @@ def _module(package: int, number: int) -> str:
         "class Model:",
         '    """A model."""',
         "",
-        "    size = 1",
+        f"    size_{package}_{number} = 1",
         "",
-        "    def area(self, side: float) -> float:",
+        f"    def area_{package}_{number}(self, side: float) -> float:",
         '        """Return its area."""',
-        "        return math.sqrt(self.size * side) * RATE",
+        f"        return math.sqrt(self.size_{package}_{number} * side) * RATE",
         "",
     ]
     for function in range(9):
@@ -67,8 +70,10 @@ def _module(package: int, number: int) -> str:
     lines += [
         "",
         "def whole(x: float) -> float:",
+        "    if x <= 0:",
+        "        return 0.0",
         "    return sum(",
-        f"        [{', '.join([*parts, *calls, 'Model().area(x)'])}]",
+        f"        [{', '.join([*parts, *calls, f'Model().area_{package}_{number}(x)'])}]",
         "    )",
         "",
     ]
@@ -77,6 +82,16 @@ def _module(package: int, number: int) -> str:
 
 def _short(module: str) -> str:
     return module.removeprefix("big.").replace(".", "_")
+
+
+def _reaching_all() -> str:
+    every = [f"big.p{p}.m{m}" for p in range(PACKAGES) for m in range(MODULES)]
+    lines = ["from raypipe import pipeline, step", ""]
+    lines += [f"import {name}" for name in every]
+    lines += ["", "", "@step", "def one(x: float) -> float:", "    total = 0.0"]
+    lines += [f"    total += {name}.whole(x)" for name in every]
+    lines += ["    return total", "", "", "@pipeline", "def flow():", "    return one(0.0)", ""]
+    return "\n".join(lines)
 
 
 def _pipeline(steps: int) -> str:

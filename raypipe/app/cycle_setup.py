@@ -74,6 +74,7 @@ def prepare_cycle(
         runtime=request.runtime or ("ray" if request.address else config.runtime.kind),
         address=request.address or config.runtime.address,
         shared=request.shared or config.runtime.shared,
+        audit=config.runtime.audit,
         cpus=config.runtime.cpus,
         after=_after(workshop, config, dataset, schema_file),
     )

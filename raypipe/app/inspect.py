@@ -10,6 +10,7 @@ from typing import Any
 from raypipe.app.alive import as_it_is
 from raypipe.app.assemble import Workshop
 from raypipe.app.journal import at_work, journal_file
+from raypipe.app.logs import undeclared
 from raypipe.app.look import look
 from raypipe.app.models import find_version
 from raypipe.app.moments import read_since
@@ -99,6 +100,7 @@ def run(name: str, home: Path | None) -> Json:
         "executions": [asdict(row) for row in ledger.executions(record.id)],
         "metrics": {metric.name: metric.value for metric in points},
         "trials": _trials(workshop, steps),
+        "undeclared": undeclared(workshop, record),
     }
 
 

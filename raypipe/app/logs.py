@@ -15,7 +15,10 @@ from raypipe.app.journal import journal_file, read_lines
 from raypipe.app.look import look
 from raypipe.engine.records import Json, RunRecord, RunStatus
 from raypipe.errors import NotFound
+from raypipe.runtime.audit import LOGGER
 
+AUDIT = f'"logger":"{LOGGER}"'.encode()
+"""What is in the lines that tell of what a step read and did not declare."""
 PAUSE = 0.2
 """Seconds between two looks at a run that is followed."""
 
@@ -112,6 +115,18 @@ class _Tail:
 def _files(workshop: Workshop, run: RunRecord) -> list[Path]:
     journal = journal_file(workshop.paths, run.id)
     return sorted(file for file in journal.parent.glob("*.jsonl") if file != journal)
+
+
+def undeclared(workshop: Workshop, run: RunRecord) -> list[Json]:
+    """Return what steps of a run read and did not declare, each with its step, as it was told."""
+    found = []
+    for file in _files(workshop, run):
+        for line in file.read_bytes().splitlines():
+            if AUDIT in line:
+                with suppress(ValueError):
+                    told = json.loads(line)
+                    found.append({"step": told["step"], "text": told["text"]})
+    return found
 
 
 def _curves(workshop: Workshop, run: RunRecord, step: str | None) -> Iterator[Json]:

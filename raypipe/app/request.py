@@ -20,6 +20,8 @@ class RunRequest:
     shared: bool = False
     """The home is on a file system that each node of the cluster sees, whatever settings say."""
     force: tuple[str, ...] = ()
+    strict: bool = False
+    """A step that reads what it does not declare fails, whatever settings say."""
     resume: str | None = None
     """The run to go on from: with its code, parameters, settings and commits."""
     code: Literal["kept", "now"] | None = None

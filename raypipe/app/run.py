@@ -26,6 +26,7 @@ from raypipe.engine.estimate import LAST, Estimate, estimate
 from raypipe.engine.events import CodeDiffers, Event, StepStarted, StepWaits, Warned
 from raypipe.engine.graph import Graph
 from raypipe.engine.plan import Choices, Planned, Planner
+from raypipe.engine.ports import AuditMode
 from raypipe.engine.records import Json, Result, RunRecord, RunStatus, StepState
 from raypipe.engine.step import module_of
 from raypipe.errors import NotFound, RaypipeError, UsageError
@@ -69,6 +70,8 @@ class Prepared:
     runtime: Literal["inline", "ray"] = "inline"
     address: str | None = None
     shared: bool = False
+    audit: AuditMode = "warn"
+    """What is done about what a step reads and does not declare."""
     cpus: int | None = None
     after: AfterRun | None = None
     """What is done with the outputs of a run that came to rest.
@@ -93,6 +96,8 @@ def prepare(request: RunRequest, *, write: bool) -> Prepared:
         from raypipe.app.cycle_setup import prepare_cycle
 
         prepared = prepare_cycle(request, target, home, write, resumed)
+    if request.strict:
+        prepared = replace(prepared, audit="strict")
     prepared = replace(prepared, resumed=resumed, place=str(target.path.relative_to(target.root)))
     if resumed is not None:
         was = resumed.run.parameters["target"]
@@ -275,6 +280,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
             where=prepared.runtime,
             listen=_keeping(used, listen),
             stopped=lambda: bool(stop.why),
+            audit=prepared.audit,
         )
         try:
             driven = drive.go()

@@ -28,6 +28,7 @@ def run(
     force: options.Force = None,
     resume: options.Resume = None,
     code: options.Code = None,
+    strict: options.Strict = False,
     require_done: options.RequireDone = False,
     as_json: options.AsJson = False,
     by: options.By = None,
@@ -40,7 +41,7 @@ def run(
     from raypipe.cli.outcome import conclude
 
     request = _request(target, sets, home, runtime, address, force, by, shared)
-    request = replace(request, resume=resume, code=code)
+    request = replace(request, resume=resume, code=code, strict=strict)
     with listening(as_json=as_json) as listen:
         outcome = run_pipeline(request, listen)
     return conclude(outcome, as_json=as_json, require_done=require_done)

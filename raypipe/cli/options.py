@@ -56,6 +56,15 @@ Shared = Annotated[
     ),
 ]
 
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="A step that reads a file, a variable or a socket that it does not declare fails "
+        "(runtime.audit).",
+    ),
+]
+
 Force = Annotated[
     list[str] | None,
     typer.Option("--force", metavar="STEP", help="Execute this step whatever is kept; repeatable."),

@@ -266,6 +266,7 @@ def run(data: Json) -> str:
         _at_work(data),
         table(("step", "attempt", "status", "error"), troubled) if troubled else "",
         trials(data["trials"]) if data.get("trials") else "",
+        "\n".join(f"warning: {one['text']}" for one in data.get("undeclared", ())),
         lines({"metrics": data["metrics"]}) if data["metrics"] else "",
         f"error: {data['error']['message']}" if data["error"] else "",
     ]

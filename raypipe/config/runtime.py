@@ -25,5 +25,11 @@ class RuntimeConfig(BaseConfig):
     Without it a cluster of several nodes is refused: what a step elsewhere wrote would be lost.
     """
 
+    audit: Literal["warn", "strict", "off"] = "warn"
+    """What is done where a step reads a file, a variable or a socket that it does not declare.
+
+    A warning, an error, or nothing. What `depends_on` names is declared.
+    """
+
     cpus: int | None = Field(None, ge=1)
     """CPUs of a Ray of its own; None: those of the machine."""

@@ -24,7 +24,15 @@ from raypipe.engine.events import (
 )
 from raypipe.engine.graph import Graph, Node, Ref, node_of, nodes_in, path_of
 from raypipe.engine.plan import Planned, Planner
-from raypipe.engine.ports import CallOutcome, Claim, Ports, Published, Runtime, StepCall
+from raypipe.engine.ports import (
+    AuditMode,
+    CallOutcome,
+    Claim,
+    Ports,
+    Published,
+    Runtime,
+    StepCall,
+)
 from raypipe.engine.records import ArtifactStat, Json, Metric, Result, Review, RunStatus
 from raypipe.engine.retry import again, kind_of
 from raypipe.engine.step import Step
@@ -96,6 +104,8 @@ class Drive:
     """Says whether the run is to end before it has come to rest."""
     chance: Callable[[], float] = random
     """Draws a number from 0 to 1, for pauses between attempts."""
+    audit: AuditMode = "warn"
+    """What is done about what a step reads and does not declare."""
     _waiting_for: dict[str, int] = field(default_factory=dict)
     _downstream: dict[str, list[str]] = field(default_factory=dict)
     _ready: deque[str] = field(default_factory=deque)
@@ -448,6 +458,9 @@ class Drive:
             events=scratch / "events.jsonl",
             run=self.run,
             home=self.ports.home,
+            declared=options.depends_on,
+            expires=options.expires,
+            audit=self.audit if options.cache else "off",
             function=step.function,
         )
 

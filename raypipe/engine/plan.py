@@ -91,6 +91,8 @@ class Planner:
     """The items of each map whose list is known."""
     _fingerprints: dict[tuple[str, tuple[str, ...]], Fingerprint] = field(default_factory=dict)
     _literals: dict[int, tuple[Any, Encoded]] = field(default_factory=dict)
+    _named: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Code that a node is given, where that can no longer change."""
     _classes: dict[bytes, frozenset[str]] = field(default_factory=dict)
     _intact: set[str] = field(default_factory=set)
     """Digests of artifacts that were found whole; what is torn may be mended meanwhile."""
@@ -535,6 +537,8 @@ class Planner:
         them. Of an input that is not known yet there is nothing to say.
         """
         assert node.step is not None
+        if node.name in self._named:
+            return self._named[node.name]
         found = set(_code_references(node.arguments))
         for name, value in self._counted(node).items():
             for _, part in leaves("", value):
@@ -542,7 +546,10 @@ class Planner:
                     found |= self._classes_of(self._digest_of(part, _place(node, name))[1])
         if node.step.target.startswith(OWN):  # its modules import what they are given
             found = {name for name in found if not name.startswith(OWN)}
-        return tuple(sorted(found))
+        named = tuple(sorted(found))
+        if not node.upstream:
+            self._named[node.name] = named
+        return named
 
     def _classes_of(self, manifest: bytes) -> frozenset[str]:
         known = self._classes.get(manifest)

@@ -197,6 +197,9 @@ Argument = bytes | list["Argument"] | tuple["Argument", ...] | dict[Any, "Argume
 """A manifest, or a list, tuple or dict of manifests."""
 
 
+AuditMode = Literal["warn", "strict", "off"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepCall:
     """One execution of one step, or of one batch of a batched step."""
@@ -231,6 +234,11 @@ class StepCall:
     home: Path
     attempt: int = 1
     """Which try in this run it is, from 1."""
+    declared: tuple[str, ...] = ()
+    """What else its result depends on, as `depends_on` says it."""
+    expires: float | None = None
+    audit: AuditMode = "off"
+    """What is done about what it reads and does not declare."""
     stats: Mapping[str, ArtifactStat] = field(default_factory=dict)
     """What the artifacts that it is given looked like when they were published, by digest."""
     function: Callable[..., Any] | None = field(default=None, compare=False)

@@ -19,6 +19,7 @@ from raypipe.engine.records import ArtifactStat
 from raypipe.engine.step import Step
 from raypipe.errors import NotFound, PipelineError, RaypipeError, StepFailed, StoreError
 from raypipe.fault_points import fault_point
+from raypipe.runtime.audit import watching
 from raypipe.runtime.imports import importing_from
 from raypipe.runtime.limits import time_limit
 from raypipe.runtime.printed import log_file, printing_to
@@ -83,10 +84,13 @@ def _attempt(
             arguments = {
                 name: _value(argument, codec, handed) for name, argument in call.arguments.items()
             }
-            try:
-                returned = function(**arguments)
-            finally:
-                handed.check(call)
+            with watching(call, context.paths) as watch:
+                try:
+                    returned = function(**arguments)
+                finally:
+                    handed.check(call)
+            if watch is not None:
+                watch.report()
     return tuple(_publish(call, value, codec, artifacts) for value in _outputs(call, returned))
 
 

@@ -40,6 +40,8 @@ def test_a_run_waits_for_the_review_and_goes_on_after_it(imported: Project) -> N
     assert "waiting (approved: run again)" in project.raypipe("runs", "list").out
     run = waiting.result["run"]
     assert "status: waiting (approved: run again)" in project.raypipe("runs", "show", run).out
+    shown = project.raypipe("runs", "show", run, "--json").result["run"]
+    assert shown["undeclared"] == []  # raypipe's own steps read nothing that they were not given
 
     done = tiny.run(project)
     assert done.result["status"] == "succeeded"

@@ -9,6 +9,8 @@ from raypipe.errors import RaypipeError
 Json = Any
 PHASES = ("imports ", "effects ")
 """States that follow from others, which come first: what they start with, in their order."""
+PACKED = 0.7
+"""Share of the states that findings are told by, under which the others are thrown away."""
 _UNKNOWN = "?"
 
 
@@ -86,8 +88,9 @@ class Notes:
         used = 0
         for _, bits in kept.values():
             used |= bits
-        places = [place for place in range(len(self._states)) if used >> place & 1]
-        if len(places) < len(self._states):
+        places = [*range(len(self._states))]
+        if used.bit_count() < PACKED * len(places):
+            places = [place for place in places if used >> place & 1]
             kept = {key: (found, _packed(bits, places)) for key, (found, bits) in kept.items()}
         return {
             "states": [self._states[place] for place in places],

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint.resolve import MODULE, Code, absolute
 from raypipe.engine.fingerprint.symbols import Piece
 from raypipe.engine.fingerprint.walk import Imports
@@ -20,7 +19,7 @@ def leading(acting: set[str], scope: int, imports: Imports) -> set[str]:
 def orders(
     symbols: Iterable[str], acting: set[str], leading: set[str], code: Code
 ) -> dict[str, str]:
-    """Return the digest of the order of each module in which it counts.
+    """Return, for each module in which the order counts, what stands where, line by line.
 
     `acting` are modules that change what is reached; in `leading` ones it counts in what order
     modules are imported too.
@@ -35,7 +34,7 @@ def orders(
     for module in sorted(counted):
         order = [*_order(code, module, reached.get(module, set()), leading)]
         if len(order) > 1:
-            found[f"{module}:{ORDER}"] = digest_bytes("\n".join(order).encode())
+            found[f"{module}:{ORDER}"] = "\n".join(order)
     return found
 
 
@@ -52,7 +51,8 @@ def _order(code: Code, module: str, names: set[str], leading: set[str]) -> Itera
     for piece in table.pieces:
         is_reached = names & set(piece.binds or (MODULE,))
         if is_reached and not _is_plain(code, module, piece):
-            found.append((piece.at, f"{' '.join(piece.binds)} {piece.digest}"))
+            bound = " ".join(piece.binds) or "a statement"
+            found.append((piece.at, f"{bound} ({piece.digest[:16]})"))
     every = [
         *((name, target, level) for name, of in table.imports.items() for target, level, _ in of),
         *(("*", target, level) for target, level in table.stars),

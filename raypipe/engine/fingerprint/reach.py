@@ -10,7 +10,7 @@ from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint.effects import Effect, effects_of
 from raypipe.engine.fingerprint.notes import Notes, digest_of
 from raypipe.engine.fingerprint.order import leading, orders
-from raypipe.engine.fingerprint.resolve import Code, Resolver, top_symbol
+from raypipe.engine.fingerprint.resolve import Code, Resolver
 from raypipe.engine.fingerprint.symbols import NOT_INSTALLED, Sources
 from raypipe.engine.fingerprint.walk import Facts, Imports, Walk, facts_of
 from raypipe.engine.records import Fingerprint
@@ -194,7 +194,7 @@ class _Reach(Walk):
         Such as a registration by decorator, or a module that sets another's attribute.
         """
         scope = self._scope | self.closed
-        tops = {top_symbol(symbol) for symbol in self.symbols}
+        tops = set(map(self.code.top, self.symbols))
         packages = (f"package {name}" for name in self.packages)
         new: set[str] = set()
         for changed in (*tops, *packages, ""):
@@ -227,13 +227,15 @@ class _Reach(Walk):
         code = self.code
         reached = self.reached()
         symbols = {symbol: code.digest(symbol) for symbol in reached}
-        texts = Later(lambda: {code.digest(symbol): code.text(symbol) for symbol in reached})
         scope = self._scope | self.closed
         subclasses = "__subclasses__" in self.attributes
         if self._is_foreign:
             self._leading = leading(self._acting, scope, self.imports)
         acting = self._acting | (self.modules if subclasses else set())
-        symbols |= orders(reached, acting, self._leading, code)
+        ordered = orders(reached, acting, self._leading, code)
+        told = {digest_bytes(text.encode()): text for text in ordered.values()}
+        symbols |= {name: digest_bytes(text.encode()) for name, text in ordered.items()}
+        texts = Later(lambda: {**{code.digest(one): code.text(one) for one in reached}, **told})
         distribution = self.tracer.sources.distribution
         packages = dict(sorted(found for top in self.packages if (found := distribution(top))))
         counted = ["fingerprint 3", started, sorted(symbols.items()), sorted(packages.items())]

@@ -77,12 +77,6 @@ def absolute(module: str, is_package: bool, target: str, level: int) -> str:
     return ".".join([*kept, *([target] if target else [])])
 
 
-def top_symbol(symbol: str) -> str:
-    """Return the symbol of the class that a member is of; any other symbol as it is."""
-    module, _, name = symbol.partition(":")
-    return f"{module}:{name.partition('.')[0]}"
-
-
 class Code:
     """A project's modules as a graph of symbols; what was found is kept."""
 
@@ -90,6 +84,7 @@ class Code:
         self.sources = sources
         self._direct: dict[str, Direct] = {}
         self._bound: dict[str, tuple[str, bool]] = {}
+        self._tops: dict[str, str] = {}
 
     def table(self, module: str) -> ModuleTable | None:
         """Return the table of a module of the project; None for any other."""
@@ -98,6 +93,14 @@ class Code:
     def has(self, module: str) -> bool:
         """Say whether a module is one of the project's."""
         return self.sources.has(module)
+
+    def top(self, symbol: str) -> str:
+        """Return the symbol of the class that a member is of; any other symbol as it is."""
+        top = self._tops.get(symbol)
+        if top is None:
+            module, _, name = symbol.partition(":")
+            top = self._tops[symbol] = f"{module}:{name.partition('.')[0]}"
+        return top
 
     def direct(self, symbol: str) -> Direct:
         """Return what a symbol reaches by itself."""

@@ -202,13 +202,10 @@ class Walk:
 
     def reached(self) -> list[str]:
         """Return the symbols that are reached, but for members of classes that are themselves."""
+        top = self.code.top
         return sorted(
             symbol
             for symbol in self.symbols
-            if not symbol.endswith(WHOLE) and not self._is_in_another(symbol)
+            if symbol[-1] != WHOLE
+            and ((owner := top(symbol)) == symbol or owner not in self.symbols)
         )
-
-    def _is_in_another(self, symbol: str) -> bool:
-        module, _, name = symbol.partition(":")
-        owner, dot, _ = name.partition(".")
-        return bool(dot) and f"{module}:{owner}" in self.symbols

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from raypipe.engine.fingerprint import fingerprint
+from raypipe.engine.fingerprint import Tracer, fingerprint
 from raypipe.engine.fingerprint import parse as parsing
+from raypipe.engine.records import Fingerprint
 from raypipe.errors import PipelineError
 from raypipe.store import sources
 from raypipe.store.sources import FileSources, code_folders, module_name, project_root
@@ -191,6 +192,78 @@ def test_saving_leaves_nothing_but_the_index(root, look, tmp_path, later):
     later(10)
     look("mine")
     assert [entry.name for entry in (tmp_path / "index").iterdir()] == ["sources.json"]
+
+
+PROJECT = {
+    "flow.py": "import lib, init\ndef go(x):\n    return lib.helper(x) + lib.RATE\n",
+    "lib.py": "import deep\nRATE = 1\ndef helper(x):\n    return deep.K().run()\n"
+    "def unused():\n    return 1\n",
+    "deep.py": "class K:\n    def run(self):\n        return 1\n",
+    "init.py": "import lib\nlib.RATE = 2\n",
+    "other.py": "X = 1\n",
+}
+EDITS = {
+    "nothing": ("other.py", "X = 1", "X = 1"),
+    "a comment": ("lib.py", "RATE = 1", "RATE = 1  # one"),
+    "a module that is not imported": ("other.py", "X = 1", "X = 2"),
+    "a function that is not reached": (
+        "lib.py",
+        "def unused():\n    return 1",
+        "def unused(): ...",
+    ),
+    "a constant": ("lib.py", "RATE = 1", "RATE = 3"),
+    "a method of a value": ("deep.py", "return 1", "return 2"),
+    "what an import changes": ("init.py", "= 2", "= 3"),
+    "which module is changed": ("init.py", "lib.RATE = 2", "pass"),
+    "a new way to change it": ("deep.py", "class", "import lib\nlib.RATE = 5\nclass"),
+    "an import": ("flow.py", "import lib, init", "import lib"),
+    "a new module": ("new.py", "", "X = 1"),
+    "a module in the place of a package": ("lib/__init__.py", "", "RATE = 1\nhelper = abs\n"),
+    "a module that is gone": ("init.py", None, None),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_what_is_kept_of_fingerprints_is_what_tracing_anew_finds(root, tmp_path, later, edit):
+    for name, text in PROJECT.items():
+        write(root / name, text)
+    later(10)
+
+    def trace(index: Path | None) -> Fingerprint:
+        found = FileSources(root, index)
+        tracer = Tracer(found, found) if index else Tracer(found)
+        traced = tracer.fingerprint("flow:go", imported=["flow"])
+        tracer.save()
+        found.save()
+        return traced
+
+    index = tmp_path / "index"
+    assert trace(index) == trace(None)
+    name, old, new = EDITS[edit]
+    if new is None:
+        (root / name).unlink()
+    else:
+        text = PROJECT.get(name, "")
+        assert old in text
+        write(root / name, text.replace(old, new) if old else new)
+    for _ in range(2):
+        assert trace(index) == trace(None)
+
+
+def test_a_kept_fingerprint_needs_no_module_to_be_read(root, tmp_path, parsed, later, monkeypatch):
+    for name, text in PROJECT.items():
+        write(root / name, text)
+    later(10)
+    digests = []
+    for _ in range(2):
+        found = FileSources(root, tmp_path / "index")
+        tracer = Tracer(found, found)
+        digests.append(tracer.fingerprint("flow:go", imported=["flow"]).digest)
+        tracer.save()
+        found.save()
+        monkeypatch.setattr(sources.ModuleTable, "from_json", None)
+    assert digests[0] == digests[1]
+    assert sorted(parsed) == ["deep", "flow", "init", "lib"]
 
 
 # --- files that are wrong -----------------------------------------------------------------------

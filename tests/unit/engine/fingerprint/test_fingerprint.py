@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -99,5 +100,6 @@ def test_an_edit_of_what_is_not_reached_leaves_the_fingerprint(
         for n in (1, 2)
     )
     found = of(one)
-    if isinstance(found, Fingerprint) and not found.widened:
+    hands_modules_on = re.search(r"sys\.modules|import_module", shown(one))
+    if isinstance(found, Fingerprint) and not found.widened and not hands_modules_on:
         assert found.digest == digest(other), shown(one)

@@ -52,7 +52,8 @@ class Texts:
         return self.path(name) is not None or self.is_folder(name)
 
     def submodules(self, package: str) -> Iterable[str]:
-        paths = (path for path in self.files if path.startswith(f"{package}/"))
+        folder = package.replace(".", "/")
+        paths = (path for path in self.files if path.startswith(f"{folder}/"))
         return sorted(
             p.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for p in paths
         )
@@ -1616,8 +1617,24 @@ def fingerprint_of(text: str, **versions: str) -> str:
 
 
 def edited(text: str) -> str:
-    assert "41" in text
-    return text.replace("41", "42")
+    """Return a row after its edits: `# edit: OLD => NEW`, or 42 for each 41."""
+    edits = [line for line in text.splitlines() if line.startswith("# edit: ")]
+    if not edits:
+        assert "41" in text
+        return text.replace("41", "42")
+    after = text.partition("# edit: ")[0]
+    for edit in edits:
+        old, _, new = edit.removeprefix("# edit: ").replace("\\n", "\n").partition(" => ")
+        assert old in after
+        after = after.replace(old, new)
+    return after
+
+
+def check_counts(text: str) -> None:
+    """Hold that an edit changes the result of a row, and with it the fingerprint."""
+    before, after = text, edited(text)
+    assert result_of(Texts(project_of(before))) != result_of(Texts(project_of(after)))
+    assert fingerprint_of(before) != fingerprint_of(after)
 
 
 @pytest.mark.parametrize("row", COUNTS)
