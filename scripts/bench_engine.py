@@ -131,4 +131,5 @@ def plans(folder: Path, environment: dict) -> None:
     row("plan of 1,000 steps in 500 modules after one edit", statistics.median(after), 0.5)
 
 
-main()
+if __name__ == "__main__":
+    main()

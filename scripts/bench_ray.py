@@ -1,0 +1,189 @@
+"""The engine on Ray beside bare Ray: cold runs, its share of a step, ten thousand items."""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench_common import once, row
+from bench_engine import FIVE, RAYPIPE
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.ray_head import head  # noqa: E402 - a Ray of its own, which tests start too
+
+MAPPED = """
+from raypipe import pipeline, step
+
+
+@step
+def numbers(count: int) -> list[int]:
+    return list(range(count))
+
+
+@step
+def one(number: int, salt: int) -> int:
+    return number + salt
+
+
+@pipeline
+def flow(count: int = 1, salt: int = 0):
+    return one.map(numbers(count), salt=salt)
+"""
+
+DRIVER = """
+import os, resource, sys
+from raypipe.cli.main import main
+
+out = os.dup(1)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+used = resource.getrusage(resource.RUSAGE_SELF)
+os.write(out, f"{used.ru_utime + used.ru_stime} {used.ru_maxrss / 1024}".encode())
+"""
+
+BARE = """
+import logging, os, sys, tempfile
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+import ray
+
+address, count, chained = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "chained"
+place = {"_temp_dir": sys.argv[4], "include_dashboard": False} if address == "local" else {}
+ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **place)
+
+
+@ray.remote
+def one(number):
+    return number
+
+
+if chained:
+    reference = one.remote(0)
+    for _ in range(count - 1):
+        reference = one.remote(reference)
+    ray.get(reference)
+else:
+    waiting, begun = [], 0
+    while begun < count or waiting:
+        while begun < count and len(waiting) < 500:
+            waiting.append(one.remote(begun))
+            begun += 1
+        done, waiting = ray.wait(waiting, num_returns=1)
+        ray.get(done)
+ray.shutdown()
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory(prefix="rpb-", dir="/tmp") as name:
+        folder = Path(name)
+        for file, text in {"pyproject.toml": "", "mapped.py": MAPPED, "bare.py": BARE}.items():
+            (folder / file).write_text(text)
+        (folder / "driver.py").write_text(DRIVER)
+        environment = {
+            k: v for k, v in os.environ.items() if not k.startswith(("RAYPIPE_", "RAY_"))
+        }
+        environment["HOME"] = name
+        cold_runs(folder, environment)
+        share_of_a_step(folder, environment)
+        ten_thousand(folder, environment)
+
+
+def cold_runs(folder: Path, environment: dict[str, str]) -> None:
+    """Five steps, each changed, so that all are executed; wall time."""
+    turns = iter(range(1_000))
+
+    def five(*options: str) -> float:
+        edited = FIVE.replace("return [1, 2, 3]", f"return [{next(turns)}, 2, 3]")
+        (folder / "five.py").write_text(edited)
+        return wall([*RAYPIPE, "run", "five.py", *options], folder, environment)
+
+    def bare(address: str) -> float:
+        return wall(chained(address, 5, folder), folder, environment)
+
+    row("cold run of five steps, inline, wall", middle(five), 0.6)
+    own = middle(lambda: bare("local"))
+    row("five tasks on a Ray of one's own, bare Ray, wall", own, None)
+    measured = middle(lambda: five("--runtime", "ray"))
+    row("cold run of five steps, own Ray, wall", measured, own + 0.5)
+    with head() as up:
+        (folder / ".ray").mkdir()
+        token = (up.place / ".ray" / "auth_token").read_text()
+        (folder / ".ray" / "auth_token").write_text(token)
+        environment = {**environment, "RAY_AUTH_MODE": "token"}
+        there = middle(lambda: bare(up.address))
+        row("five tasks on a cluster that is up, bare Ray, wall", there, None)
+        measured = middle(lambda: five("--address", up.address))
+        row("cold run of five steps, cluster up, wall", measured, there * 1.2)
+
+
+def share_of_a_step(folder: Path, environment: dict[str, str]) -> None:
+    """CPU of all processes of a Ray of one's own: driver, workers, Ray."""
+    turns = iter(range(1_000))
+
+    def ours(count: int) -> float:
+        sets = ("--set", f"count={count}", "--set", f"salt={next(turns)}")
+        return once([*RAYPIPE, "run", "mapped.py", "--runtime", "ray", *sets], folder, environment)
+
+    def bare(count: int) -> float:
+        return once(fanned(count, folder), folder, environment)
+
+    few, many = 10, 510
+    task = 1000 * (middle(lambda: bare(many)) - middle(lambda: bare(few))) / (many - few)
+    row("a task, bare Ray, CPU of all processes", task, None, "ms")
+    step = 1000 * (middle(lambda: ours(many)) - middle(lambda: ours(few))) / (many - few)
+    row("an executed step on Ray, durable, CPU of all processes", step, task + 5, "ms")
+
+
+def ten_thousand(folder: Path, environment: dict[str, str]) -> None:
+    """CPU and peak memory of the driver alone."""
+
+    def driver(count: int, salt: int) -> tuple[float, float]:
+        sets = ["--set", f"count={count}", "--set", f"salt={salt}"]
+        command = [sys.executable, "driver.py", "run", "mapped.py", "--runtime", "ray", *sets]
+        said = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+        spent, most = re.findall(r"[\d.]+", said.stdout.decode())
+        return float(spent), float(most)
+
+    spent, most = driver(1, 1_000_001)
+    all_spent, all_most = driver(10_000, 1_000_002)
+    each = 1000 * (all_spent - spent) / 9_999
+    row("10,000 steps by .map() on Ray, the driver's CPU each", each, 4.0, "ms")
+    row("10,000 steps by .map() on Ray, the driver's memory grows by", all_most - most, 200, "MB")
+
+
+def chained(address: str, count: int, folder: Path) -> list[str]:
+    """Return a command that runs tasks one after the other."""
+    return [sys.executable, "bare.py", address, str(count), "chained", str(folder / "ray")]
+
+
+def fanned(count: int, folder: Path) -> list[str]:
+    """Return a command that runs tasks side by side."""
+    return [sys.executable, "bare.py", "local", str(count), "fanned", str(folder / "ray")]
+
+
+def wall(command: list[str], folder: Path, environment: dict[str, str]) -> float:
+    """Return the seconds that a command takes."""
+    begun = time.perf_counter()
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    return time.perf_counter() - begun
+
+
+def middle(measure) -> float:  # noqa: ANN001
+    """Return the median of three, one warm-up left out."""
+    measure()
+    return statistics.median(measure() for _ in range(3))
+
+
+if __name__ == "__main__":
+    main()
