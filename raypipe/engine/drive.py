@@ -1,6 +1,6 @@
 """The one loop of a run: decide, submit, record, until nothing is left to do."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ from raypipe.engine.events import (
     StepStarted,
     Warned,
 )
-from raypipe.engine.graph import Graph, Node, Ref, node_of, nodes_in, path_of
+from raypipe.engine.graph import Graph, Node
 from raypipe.engine.plan import Planned, Planner
 from raypipe.engine.ports import (
     AuditMode,
@@ -35,6 +35,7 @@ from raypipe.engine.ports import (
 )
 from raypipe.engine.records import ArtifactStat, Json, Metric, Result, Review, RunStatus
 from raypipe.engine.retry import again, kind_of
+from raypipe.engine.schedule import Schedule
 from raypipe.engine.step import Step
 from raypipe.errors import RaypipeError, Rejected, StepFailed, StoreError
 from raypipe.fault_points import fault_point
@@ -42,10 +43,10 @@ from raypipe.fault_points import fault_point
 Listener = Callable[[Event], None]
 TOGETHER = 64
 """Most calls that one act enters in the ledger, as begun or as ended."""
-EVERYTHING = ""
-"""What bounds every call: the room that the runtime has."""
 LOOK = 0.1
-"""Seconds between two looks at what the steps at work tell."""
+"""Seconds between two looks at what the steps at work tell, while these are few."""
+LOOKED_AT = 50
+"""Steps at work whose number doubles that time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,21 +107,9 @@ class Drive:
     """Draws a number from 0 to 1, for pauses between attempts."""
     audit: AuditMode = "warn"
     """What is done about what a step reads and does not declare."""
-    _waiting_for: dict[str, int] = field(default_factory=dict)
-    _downstream: dict[str, list[str]] = field(default_factory=dict)
-    _ready: deque[str] = field(default_factory=deque)
-    _nodes: dict[str, Node] = field(default_factory=dict)
-    """The graph's nodes, and the items of its maps."""
+    _schedule: Schedule = field(default_factory=Schedule)
     _held: dict[str, list[Planned]] = field(default_factory=dict)
     _running: dict[str, _Running] = field(default_factory=dict)
-    _queued: dict[str, deque[str]] = field(default_factory=dict)
-    """Nodes that there is no room for yet, by what bounds them."""
-    _at_work: Counter[str] = field(default_factory=Counter)
-    """Calls at work, by what bounds them."""
-    _after_items: dict[str, list[str]] = field(default_factory=dict)
-    """Maps that go over the outputs of another one, which need its items alone."""
-    _expanded: set[str] = field(default_factory=set)
-    """Maps whose items are decided one by one."""
     _starting: list[_Running] = field(default_factory=list)
     """Calls that are handed over at the end of this turn."""
     _contended: deque[str] = field(default_factory=deque)
@@ -162,34 +151,16 @@ class Drive:
     def _announce(self) -> None:
         nodes = self._graph.nodes
         for node in nodes.values():
-            self._await(node)
+            self._schedule.add(node)
         steps = tuple(node.name for node in nodes.values() if node.kind != "lookup")
         self.listen(RunStarted(run=self.run, pipeline=self._graph.pipeline, steps=steps))
-
-    def _await(self, node: Node) -> None:
-        """Let a node be decided once what it is given is known; for a map that is its list."""
-        self._nodes[node.name] = node
-        needed = node.upstream
-        if node.kind == "map":
-            over = node.arguments[node.over]
-            needed = node.asked_first | nodes_in(over)
-            source = node_of(over) if isinstance(over, Ref) and not path_of(over) else None
-            if source is not None and self._nodes[source].kind == "map":
-                self._after_items.setdefault(source, []).append(node.name)
-        unknown = needed - self.planner.manifests.keys()
-        self._waiting_for[node.name] = len(unknown)
-        for upstream in unknown:
-            if node.name not in self._after_items.get(upstream, ()):
-                self._downstream.setdefault(upstream, []).append(node.name)
-        if not unknown:
-            self._ready.append(node.name)
 
     @property
     def _graph(self) -> Graph:
         return self.planner.graph
 
     def _decide_ready(self) -> None:
-        while self._error is None and (node := self._next()) is not None:
+        while self._error is None and (node := self._schedule.next(self.runtime.room)) is not None:
             try:
                 if node.kind == "map" and self._expand(node):
                     continue
@@ -203,45 +174,15 @@ class Drive:
                 self._submit(tuple(self._held.pop(group)))
         self._start()
 
-    def _next(self) -> Node | None:
-        """Return a node that can be decided now, and submitted if it is to be executed."""
-        while self._ready:
-            node = self._nodes[self._ready.popleft()]
-            full = self._full(node)
-            if full is None:
-                return node
-            self._queued.setdefault(full, deque()).append(node.name)
-        for names in self._queued.values():
-            if names and (full := self._full(self._nodes[names[0]])) is None:
-                return self._nodes[names.popleft()]
-        return None
-
-    def _full(self, node: Node) -> str | None:
-        """Return what bounds a node and has no room for it now; None if it has room."""
-        if node.kind != "step" or node.group:
-            return None
-        limit = _step_of(node).options.at_once
-        scope = _scope_of(node)
-        if limit is not None and self._at_work[scope] >= limit:
-            return scope
-        return EVERYTHING if len(self._running) >= self.runtime.room else None
-
     def _expand(self, node: Node) -> bool:
         """Let the items of a map be decided, once; True where the map waits for them."""
-        if node.name in self._expanded:
+        if self._schedule.expanded(node):
             return False
         items = self.planner.expand(node)
         if node.name not in self.planner.items:  # it is skipped
             return False
-        self._expanded.add(node.name)
         self.listen(StepExpanded(step=node.name, items=len(items)))
-        for item in items:
-            self._await(item)
-        self._waiting_for[node.name] = len(items)
-        for item in items:
-            self._downstream.setdefault(item.name, []).append(node.name)
-        for behind in self._after_items.pop(node.name, ()):
-            self._is_known(behind)
+        self._schedule.expand(node, items)
         return bool(items)
 
     def _submit_held(self) -> bool:
@@ -257,14 +198,14 @@ class Drive:
             case "hit":
                 if planned.node.kind != "lookup":
                     self.listen(StepEnded(state=planned.state))
-                self._release(planned.node.name)
+                self._schedule.known(planned.node.name)
             case "wait":
                 self._ask(planned)
             case "execute" if not self._claim(planned):
                 self._contended.append(planned.node.name)
             case "execute" if self._is_made(planned):
                 self._let_go(planned)
-                self._ready.append(planned.node.name)
+                self._schedule.again([planned.node.name])
             case "execute" if planned.node.group:
                 self._held.setdefault(planned.node.group, []).append(planned)
             case "execute":
@@ -296,22 +237,11 @@ class Drive:
         """Decide anew what another process was making: it may be there, or be nobody's."""
         if self._error is not None:
             self._contended.clear()
-        self._ready.extend(self._contended)
+        self._schedule.again(self._contended)
         self._contended.clear()
 
     def _group_is_decided(self, group: str) -> bool:
         return all(node.name in self.planner.planned for node in self.planner.members(group))
-
-    def _release(self, name: str) -> None:
-        behind = self._after_items.pop(name, ())  # of a map that was skipped
-        for downstream in (*self._downstream.pop(name, ()), *behind):
-            self._is_known(downstream)
-
-    def _is_known(self, downstream: str) -> None:
-        """Count one thing less that a node waits for."""
-        self._waiting_for[downstream] -= 1
-        if self._waiting_for[downstream] == 0:
-            self._ready.append(downstream)
 
     def _ask(self, planned: Planned) -> None:
         if planned.reason.kind == "rejected":
@@ -337,7 +267,7 @@ class Drive:
         )
         fault_point("review.opened")
         if review.status != "open":  # decided since it was looked for
-            self._ready.append(planned.node.name)
+            self._schedule.again([planned.node.name])
             return
         self._reviews.append(review)
         planned = replace(planned, review=review, reason=replace(planned.reason, what=review.id))
@@ -360,7 +290,7 @@ class Drive:
             give_up=lambda error: self._lose(running, error),
         )
         self._running[call.id] = running
-        self._at_work[_scope_of(batch[0].node)] += 1
+        self._schedule.begun(batch[0].node)
         self._starting.append(running)
         if len(self._starting) == TOGETHER:
             self._start()
@@ -478,7 +408,7 @@ class Drive:
         if all(running.rest is not None for running in self._running.values()):
             self.ports.pause(0.05)
         now = self.ports.now()
-        if not 0 <= now - self._looked < LOOK:
+        if not 0 <= now - self._looked < LOOK * (1 + len(self._running) / LOOKED_AT):
             self._looked = now
             for running in self._running.values():
                 self._read_events(running)
@@ -542,33 +472,34 @@ class Drive:
         kept, failed = [], []
         for outcome in outcomes:
             running = self._running.pop(outcome.id)
-            self._at_work[_scope_of(running.nodes[0].node)] -= 1
+            if running.rest is None:
+                self._schedule.ended(running.nodes[0].node)
             self._read_events(running)
             error = outcome.error or self._what_moved(running)
             if error is None:
                 kept.append((running, outcome))
             else:
                 failed.append((running, error))
-        try:
-            recorded = self.ports.ledger.together(lambda: [self._enter(*one) for one in kept])
-        except RaypipeError as raised:
-            if len(kept) > 1:  # for one of them; the others can be recorded one by one
-                self._finish_again(kept)
-            else:
-                failed += [(running, raised) for running, _ in kept]
-        else:
-            fault_point("result.recorded")
-            for (running, outcome), results in zip(kept, recorded, strict=True):
-                self._keep(running, outcome, results)
-        for running, error in failed:
+        for running, error in (*failed, *self._record(kept)):
             if not self._rests(running, error):
                 self._give_up(running, error)
 
-    def _finish_again(self, kept: Sequence[tuple[_Running, CallOutcome]]) -> None:
-        for running, outcome in kept:
-            self._running[outcome.id] = running
-            self._at_work[_scope_of(running.nodes[0].node)] += 1
-            self._finish([outcome])
+    def _record(
+        self, kept: Sequence[tuple[_Running, CallOutcome]]
+    ) -> list[tuple[_Running, Exception]]:
+        """Record what calls came to, in one act; return what could not be recorded."""
+        if not kept:
+            return []
+        try:
+            recorded = self.ports.ledger.together(lambda: [self._enter(*one) for one in kept])
+        except RaypipeError as raised:
+            if len(kept) == 1:
+                return [(kept[0][0], raised)]
+            return [failed for one in kept for failed in self._record([one])]
+        fault_point("result.recorded")
+        for (running, outcome), results in zip(kept, recorded, strict=True):
+            self._keep(running, outcome, results)
+        return []
 
     def _enter(self, running: _Running, outcome: CallOutcome) -> dict[int, Result]:
         """Enter the results of a call that are not recorded yet, by place, and its end."""
@@ -605,7 +536,6 @@ class Drive:
         self._end_attempts(running, "failed", _told(error))
         running.since, running.rest = self.ports.now(), another.wait
         self._running[running.call.id] = running
-        self._at_work[_scope_of(running.nodes[0].node)] += 1
         for planned, _ in running.left:
             self.listen(
                 StepRetried(
@@ -625,6 +555,7 @@ class Drive:
                 self._finish([_not_again(running.call)])
             elif not running.since <= self.ports.now() < running.since + (running.rest or 0):
                 running.rest = None
+                self._schedule.begun(running.nodes[0].node)
                 running.executions = [
                     execution if place in running.made else self._start_attempt(planned)
                     for place, (planned, execution) in enumerate(
@@ -704,7 +635,7 @@ class Drive:
         done = replace(planned, digest=recorded.root, seconds=seconds, result=recorded)
         self.planner.planned[planned.node.name] = done
         self.listen(StepEnded(state=done.state))
-        self._release(planned.node.name)
+        self._schedule.known(planned.node.name)
 
     def _fail(self, planned: Planned, error: Exception) -> None:
         if self._error is None:
@@ -716,7 +647,7 @@ class Drive:
     # --- the end --------------------------------------------------------------------------------
 
     def _rest(self) -> Driven:
-        for node in list(self._nodes.values()):
+        for node in list(self._schedule.nodes.values()):
             if node.name not in self.planner.planned:
                 self._decide_unreached(node)
         planned = self.planner.in_order()
@@ -740,11 +671,6 @@ class Drive:
             self.planner.decide(node)
         except RaypipeError:  # it would have failed, had the run come so far
             self.planner.open(node)
-
-
-def _scope_of(node: Node) -> str:
-    """Return what bounds how many calls like this one are at work at once."""
-    return node.mapped or _step_of(node).target
 
 
 def _step_of(node: Node) -> Step[..., Any]:

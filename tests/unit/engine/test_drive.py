@@ -527,6 +527,23 @@ def test_a_pause_between_attempts_holds_nothing_else_up(world):
     assert len(world.pauses) >= 9  # half a second
 
 
+def test_what_rests_takes_no_room(world):
+    """With room for one call, as inline, another step runs in the pause."""
+    flaky = retrying(1, retries=1)
+    world.runtime.room = 1
+
+    @step
+    def other(n):
+        return n
+
+    def pipeline():
+        flaky()
+        other(1)
+
+    assert world.run(pipeline).status == RunStatus.SUCCEEDED
+    assert world.ran == ["flaky", "other", "flaky"]
+
+
 def test_what_rests_when_the_run_fails_is_not_tried_again(world):
     bad = failing(9)
     flaky = retrying(9, retries=5)
