@@ -198,15 +198,16 @@ def _after(
 ) -> Callable[[Driven, Planner], Json]:
     def after(driven: Driven, planner: Planner) -> Json:
         nodes = {item.node.name: item for item in driven.planned}
-        if not schema_file.exists() and "infer" in planner.manifests:
+        if not schema_file.exists() and "infer" in planner.known.manifests:
             write_schema(
-                workshop.codec.decode(planner.manifests["infer"], workshop.artifacts), schema_file
+                workshop.codec.decode(planner.known.manifests["infer"], workshop.artifacts),
+                schema_file,
             )
             fault_point("schema.written")
         if (look := nodes.get("evaluate")) and look.result:  # of a run that was killed, too
             digest = workshop.codec.encode(dataset).digest
             workshop.ledger.add_look(digest, look.result.run, "evaluate")
-        if "register" not in planner.manifests:
+        if "register" not in planner.known.manifests:
             return None
         _enter_version(workshop, config, planner)
         return serving_now(workshop)
@@ -217,16 +218,16 @@ def _after(
 def _enter_version(workshop: Workshop, config: CycleConfig, planner: Planner) -> None:
     """Enter the registered version in the ledger, once; it may become the champion."""
     codec = workshop.codec
-    manifest = planner.manifests["register"]
+    manifest = planner.known.manifests["register"]
     version = codec.decode(manifest, workshop.artifacts)
     digest, _ = codec.field(manifest, ())
-    trained = planner.manifests["train"]
+    trained = planner.known.manifests["train"]
     row = ModelVersionRow(
         model=version.model,
         version=version.version,
         bundle=_blob_of(version.bundle),
         candidate=codec.field(trained, ("candidate",))[0],
-        evaluation=codec.field(planner.manifests["judge"], ())[0],
+        evaluation=codec.field(planner.known.manifests["judge"], ())[0],
         run=planner.planned["register"].result.run,  # type: ignore[union-attr]
         created=planner.ports.now(),
         actor=workshop.actor,

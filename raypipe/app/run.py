@@ -497,7 +497,7 @@ def _outputs(prepared: Prepared, planner: Planner) -> tuple[dict[str, Json], dic
     shown: dict[str, Json] = {}
     values: dict[str, Any] = {}
     for name, ref in prepared.graph.outputs.items():
-        digest, manifest = planner.output(ref)
+        digest, manifest = planner.known.output(ref)
         values[name] = value = workshop.codec.decode(manifest, workshop.artifacts)
         shown[name] = value if _is_json(value) else _where(value, digest, workshop)
     return shown, values

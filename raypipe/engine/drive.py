@@ -330,7 +330,7 @@ class Drive:
         """
         stats: dict[str, ArtifactStat] = {}
         for node in (*(planned.node for planned in batch), *self._kept_fellows(batch)):
-            for encoded in self.planner.literal_blobs(node):
+            for encoded in self.planner.known.blobs_given(node):
                 stats |= {stat.digest: stat for stat in _publish(self.ports, encoded.blobs)}
         for result in self._given(batch):
             stats |= {stat.digest: stat for stat in result.artifacts}
@@ -359,14 +359,18 @@ class Drive:
         options = step.options
         keys = [planned.key or "" for planned in batch]
         scratch = self.ports.scratch.make(tuple(keys))
-        arguments = self.planner.arguments(node)
+        known = self.planner.known
+        arguments = known.arguments(node)
         if options.batch is not None:
             arguments[options.batch] = [
-                self.planner.arguments(planned.node)[options.batch] for planned in batch
+                known.arguments(planned.node)[options.batch] for planned in batch
             ]
         if options.batch is not None and options.kept is not None:
             arguments[options.kept] = [
-                (self.planner.arguments(fellow)[options.batch], self.planner.manifests[fellow.name])
+                (
+                    self.planner.known.arguments(fellow)[options.batch],
+                    self.planner.known.manifests[fellow.name],
+                )
                 for fellow in self._kept_fellows(batch)
             ]
         return StepCall(
@@ -400,7 +404,7 @@ class Drive:
         if _step_of(batch[0].node).options.kept is None:
             return []
         assert group is not None
-        known = self.planner.manifests.keys() - mine
+        known = self.planner.known.manifests.keys() - mine
         return [node for node in self.planner.members(group) if node.name in known]
 
     def _wait(self) -> Sequence[CallOutcome]:
@@ -631,7 +635,7 @@ class Drive:
 
     def _take_up(self, planned: Planned, recorded: Result, seconds: float) -> None:
         """Go on from a result that is recorded."""
-        self.planner.learn(planned.node.name, self.ports.artifacts.read(recorded.root))
+        self.planner.known.learn(planned.node.name, self.ports.artifacts.read(recorded.root))
         done = replace(planned, digest=recorded.root, seconds=seconds, result=recorded)
         self.planner.planned[planned.node.name] = done
         self.listen(StepEnded(state=done.state))

@@ -20,8 +20,8 @@ from raypipe.engine.graph import (
     node_of,
     path_of,
 )
-from raypipe.engine.ports import Argument as Manifests
-from raypipe.engine.ports import Encoded, Ports
+from raypipe.engine.known import Known, place_in
+from raypipe.engine.ports import Ports
 from raypipe.engine.records import (
     Action,
     Explanation,
@@ -31,7 +31,7 @@ from raypipe.engine.records import (
     Review,
     StepState,
 )
-from raypipe.errors import NotFound, PipelineError, RaypipeError, StoreError
+from raypipe.errors import PipelineError, RaypipeError, StoreError
 
 OWN = "raypipe."
 """What the names of raypipe's own steps and classes start with."""
@@ -85,21 +85,20 @@ class Planner:
     ports: Ports
     choices: Choices = Choices()
     planned: dict[str, Planned] = field(default_factory=dict)
-    manifests: dict[str, bytes] = field(default_factory=dict)
-    """Output of each node that is known, as its manifest."""
+    known: Known = field(init=False)
     items: dict[str, tuple[Node, ...]] = field(default_factory=dict)
     """The items of each map whose list is known."""
     _fingerprints: dict[tuple[str, tuple[str, ...]], Fingerprint] = field(default_factory=dict)
-    _literals: dict[int, tuple[Any, Encoded]] = field(default_factory=dict)
     _named: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Code that a node is given, where that can no longer change."""
     _classes: dict[bytes, frozenset[str]] = field(default_factory=dict)
     _intact: set[str] = field(default_factory=set)
     """Digests of artifacts that were found whole; what is torn may be mended meanwhile."""
-    _parts: dict[tuple[str, tuple[str | int, ...]], tuple[str, bytes]] = field(default_factory=dict)
-    """Digest and manifest of each item of the lists that maps go over."""
     _groups: dict[str, list[Node]] | None = None
     """The items of each batched call of the graph."""
+
+    def __post_init__(self) -> None:
+        self.known = Known(self.ports.codec)
 
     def plan(self) -> tuple[Planned, ...]:
         """Decide every node that can be decided, the others are open; lookups are left out."""
@@ -133,13 +132,13 @@ class Planner:
 
         PipelineError and NotFound name the step that is given what cannot be given.
         """
-        if node.asked_first - self.manifests.keys():
+        if node.asked_first - self.known.manifests.keys():
             planned = self.open(node, "" if node.kind == "map" else self._while_open(node))
         elif not self._is_wanted(node):
             planned = self._nothing(node, Reason(kind="skipped", detail="its `when` is False"))
         elif node.kind == "map":
             planned = self._decide_map(node)
-        elif node.upstream - self.manifests.keys():
+        elif node.upstream - self.known.manifests.keys():
             planned = self._find_whatever_comes(node)
         elif node.kind == "lookup":
             planned = self._look_up(node)
@@ -154,7 +153,7 @@ class Planner:
         """Decide a node that is given what is not known yet: a hit if none of that counts."""
         if node.kind != "step":
             return self.open(node)
-        if self._counted_upstream(node) - self.manifests.keys():
+        if self._counted_upstream(node) - self.known.manifests.keys():
             return self.open(node, self._while_open(node))
         found = self._find_result(node)
         if found.action == "hit":
@@ -168,10 +167,10 @@ class Planner:
 
     def open(self, node: Node, detail: str = "") -> Planned:
         """Say what a node waits for, in words of the steps."""
-        unknown = node.upstream - self.manifests.keys()
+        unknown = node.upstream - self.known.manifests.keys()
         facts = {name for name in unknown if self.graph.nodes[name].kind == "lookup"}
         behind = {upstream for name in facts for upstream in self.graph.nodes[name].upstream}
-        steps = sorted((unknown - facts) | (behind - self.manifests.keys()))
+        steps = sorted((unknown - facts) | (behind - self.known.manifests.keys()))
         what = next(iter(steps or sorted(unknown)), "")
         reason = Reason(kind="upstream", what=what, detail=detail)
         self.planned[node.name] = Planned(node=node, action="open", reason=reason)
@@ -186,7 +185,7 @@ class Planner:
         """
         if node.kind != "map" or node.name in self.items:
             return self.items.get(node.name, ())
-        if node.asked_first - self.manifests.keys() or not self._is_wanted(node):
+        if node.asked_first - self.known.manifests.keys() or not self._is_wanted(node):
             return ()
         given = self._items_given(node)
         if given is None:
@@ -219,27 +218,31 @@ class Planner:
         source, path = node_of(over), path_of(over)
         if not path and source in self.items:
             return [Ref(item.name) for item in self.items[source]]
-        if source not in self.manifests:
+        if source not in self.known.manifests:
             return None
-        items = self.ports.codec.items(self._digest_of(over, _place(node, node.over))[1])
+        items = self.ports.codec.items(self.known.digest_of(over, place_in(node, node.over))[1])
         if items is None:
             raise PipelineError(
                 f"{node.name}.map() goes over {over!s}, which is no list",
                 hint="let the step give a list or a tuple",
             )
         places = [(*path, place) for place in range(len(items))]
-        self._parts |= {(source, place): item for place, item in zip(places, items, strict=True)}
+        self.known.parts |= {
+            (source, place): item for place, item in zip(places, items, strict=True)
+        }
         return [Ref(source, place) for place in places]
 
     def _decide_map(self, node: Node) -> Planned:
         items = self.expand(node)
         if node.name not in self.items:
             return self.open(node, "its list is not known")
-        missing = [item.name for item in items if item.name not in self.manifests]
+        missing = [item.name for item in items if item.name not in self.known.manifests]
         if missing:
             return self._unfinished(node, missing)
-        digest, manifest = self.ports.codec.gather([self.manifests[item.name] for item in items])
-        self.learn(node.name, manifest)
+        digest, manifest = self.ports.codec.gather(
+            [self.known.manifests[item.name] for item in items]
+        )
+        self.known.learn(node.name, manifest)
         return Planned(
             node=node,
             action="hit",
@@ -262,7 +265,7 @@ class Planner:
         """Say whether a node's condition, which is known, lets it run; it must be a bool."""
         if node.condition is None:
             return True
-        digest, _ = self._digest_of(node.condition, f"`when` of step {node.name!r}")
+        digest, _ = self.known.digest_of(node.condition, f"`when` of step {node.name!r}")
         encode = self.ports.codec.encode
         if digest not in {encode(True).digest, encode(False).digest}:
             raise PipelineError(
@@ -274,7 +277,7 @@ class Planner:
     def _nothing(self, node: Node, reason: Reason) -> Planned:
         """Decide that a node is not wanted: its output is None."""
         nothing = self.ports.codec.encode(None)
-        self.learn(node.name, nothing.manifest)
+        self.known.learn(node.name, nothing.manifest)
         return Planned(node=node, action="hit", reason=reason, digest=nothing.digest)
 
     def is_forced(self, node: Node) -> bool:
@@ -299,24 +302,6 @@ class Planner:
                 yield from self.results_of(item.name)
         elif (planned := self.planned.get(name)) and planned.result is not None:
             yield planned.result
-
-    def learn(self, name: str, manifest: bytes) -> None:
-        """Take note of the output of a node."""
-        self.manifests[name] = manifest
-
-    def arguments(self, node: Node) -> dict[str, Manifests]:
-        """Return the manifests that a step is called with."""
-        return {
-            name: self._manifest(value, _place(node, name))
-            for name, value in node.arguments.items()
-        }
-
-    def output(self, ref: Ref) -> tuple[str, bytes]:
-        """Return digest and manifest of what a reference stands for; KeyError if not known."""
-        part = self._parts.get((node_of(ref), path_of(ref)))
-        if part is not None:
-            return part
-        return self.ports.codec.field(self.manifests[node_of(ref)], path_of(ref))
 
     def is_as_planned(self, planned: Planned) -> bool:
         """Say whether the code and the environment that a step was decided by are still there."""
@@ -345,7 +330,7 @@ class Planner:
         if reason is None:
             assert result is not None
             assert manifest is not None
-            self.learn(node.name, manifest)
+            self.known.learn(node.name, manifest)
             return Planned(
                 node=node,
                 action="hit",
@@ -452,7 +437,7 @@ class Planner:
             digest = before.explanation.parameters.get(name)
             if digest is None or not isinstance(value, Literal_):
                 continue
-            if self._encode(value, _place(node, name)).digest != digest:
+            if self.known.encode(value, place_in(node, name)).digest != digest:
                 how = self.ports.compare(value.value, before)
                 return f"{name} changed" if how is None else f"{name}: {how}"
         return ""
@@ -462,7 +447,7 @@ class Planner:
     def _find_review(self, node: Node) -> Planned:
         if not self._is_asked(node):
             return self._nothing(node, Reason(kind="same", detail="nobody is asked"))
-        digest, _ = self._digest_of(node.arguments["evidence"], _place(node, "evidence"))
+        digest, _ = self.known.digest_of(node.arguments["evidence"], place_in(node, "evidence"))
         found = self.ports.ledger.find_review(
             self.ports.project, self.graph.pipeline, node.name, digest
         )
@@ -476,7 +461,7 @@ class Planner:
             return Planned(node=node, action="wait", reason=reason, key=digest, review=found)
         decision = Decision(evidence=digest, by=by, note=found.note or "")
         encoded = self.ports.codec.encode(decision)
-        self.learn(node.name, encoded.manifest)
+        self.known.learn(node.name, encoded.manifest)
         return Planned(
             node=node,
             action="hit",
@@ -488,25 +473,25 @@ class Planner:
 
     def evidence(self, node: Node) -> bytes:
         """Return the manifest of what a person is shown."""
-        return self._digest_of(node.arguments["evidence"], _place(node, "evidence"))[1]
+        return self.known.digest_of(node.arguments["evidence"], place_in(node, "evidence"))[1]
 
     def _is_asked(self, node: Node) -> bool:
         if "when" not in node.arguments:
             return True
-        digest, _ = self._digest_of(node.arguments["when"], _place(node, "when"))
+        digest, _ = self.known.digest_of(node.arguments["when"], place_in(node, "when"))
         return digest != self.ports.codec.encode(False).digest
 
     def _look_up(self, node: Node) -> Planned:
         digests = {
-            name: self._digest_of(value, _place(node, name))[0]
+            name: self.known.digest_of(value, place_in(node, name))[0]
             for name, value in node.arguments.items()
         }
         found = self.ports.lookups[node.asks](digests)
         if found is None:
             encoded = self.ports.codec.encode(None)
-            self.learn(node.name, encoded.manifest)
+            self.known.learn(node.name, encoded.manifest)
         else:
-            self.learn(node.name, self.ports.artifacts.read(found))
+            self.known.learn(node.name, self.ports.artifacts.read(found))
         return Planned(
             node=node,
             action="hit",
@@ -542,8 +527,8 @@ class Planner:
         found = set(_code_references(node.arguments))
         for name, value in self._counted(node).items():
             for _, part in leaves("", value):
-                if isinstance(part, Literal_) or node_of(part) in self.manifests:
-                    found |= self._classes_of(self._digest_of(part, _place(node, name))[1])
+                if isinstance(part, Literal_) or node_of(part) in self.known.manifests:
+                    found |= self._classes_of(self.known.digest_of(part, place_in(node, name))[1])
         if node.step.target.startswith(OWN):  # its modules import what they are given
             found = {name for name in found if not name.startswith(OWN)}
         named = tuple(sorted(found))
@@ -571,16 +556,18 @@ class Planner:
         inputs: dict[str, str] = {}
         shown: dict[str, str] = {}
         for name, value in self._counted(node).items():
-            where = _place(node, name)
+            where = place_in(node, name)
             if isinstance(value, Literal_):
-                parameters[name] = self._encode(value, where).digest
+                parameters[name] = self.known.encode(value, where).digest
                 shown |= shown_parts(name, value.value)
             else:
                 parameters |= {
                     at: digest_bytes(kind.encode()) for at, kind in containers(name, value)
                 }
                 shown |= containers(name, value)
-                inputs |= {at: self._digest_of(part, where)[0] for at, part in leaves(name, value)}
+                inputs |= {
+                    at: self.known.digest_of(part, where)[0] for at, part in leaves(name, value)
+                }
         return Explanation(
             fingerprint=fingerprint.digest,
             parameters=parameters,
@@ -589,73 +576,9 @@ class Planner:
             shown=shown,
         )
 
-    def _digest_of(self, value: Argument, where: str) -> tuple[str, bytes]:
-        match value:
-            case Ref():
-                return self._output_for(value, where)
-            case Literal_():
-                encoded = self._encode(value, where)
-                return encoded.digest, encoded.manifest
-            case _:
-                return self.ports.codec.gather(self._manifest(value, where))
-
-    def _output_for(self, ref: Ref, where: str) -> tuple[str, bytes]:
-        try:
-            return self.output(ref)
-        except PipelineError as error:
-            raise PipelineError(f"{where} is given {ref!s}: {error}", hint=error.hint) from None
-
-    def _manifest(self, value: Argument, where: str) -> Manifests:
-        match value:
-            case list():
-                return [self._manifest(item, where) for item in value]
-            case tuple():
-                return tuple(self._manifest(item, where) for item in value)
-            case dict():
-                return {key: self._manifest(item, where) for key, item in value.items()}
-            case _:
-                return self._digest_of(value, where)[1]
-
-    def _encode(self, literal: Literal_, where: str) -> Encoded:
-        known = self._literals.get(id(literal))
-        if known is None:
-            try:
-                encoded = self.ports.codec.encode(literal.value)
-            except TypeError as error:
-                raise PipelineError(
-                    f"{where} is given what cannot be kept: {error}",
-                    hint="give scalars, lists, dicts, dataclasses, pydantic models, Arrow tables, "
-                    "numpy arrays, torch tensors or pathlib.Path",
-                ) from None
-            except NotFound as error:
-                raise NotFound(
-                    f"{where}: {error}",
-                    hint="make it, or give another path; for a pipeline's parameter with "
-                    "--set NAME=PATH",
-                ) from None
-            known = self._literals[id(literal)] = (literal, encoded)
-        return known[1]
-
-    def literal_blobs(self, node: Node) -> Iterator[Encoded]:
-        """Yield the encoded literals of a node that have blobs.
-
-        They must be published before it runs.
-        """
-        for name, value in node.arguments.items():
-            for _, part in leaves("", value):
-                if isinstance(part, Literal_):
-                    encoded = self._encode(part, _place(node, name))
-                    if encoded.blobs:
-                        yield encoded
-
 
 def _count(items: Sequence[Any]) -> str:
     return f"{len(items):,} item{'' if len(items) == 1 else 's'}"
-
-
-def _place(node: Node, parameter: str) -> str:
-    kind = node.kind if node.kind != "lookup" else "fact"
-    return f"{kind} {node.name!r}, parameter {parameter!r}"
 
 
 def given_to(node: Node) -> dict[str, str]:

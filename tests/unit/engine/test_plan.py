@@ -889,7 +889,7 @@ def test_blobs_of_literals_are_found_in_lists_and_dicts(world, tmp_path):
     (tmp_path / "b.csv").write_text("b")
     a, b = tmp_path / "a.csv", tmp_path / "b.csv"
     planner = world.planner(lambda: f(a, [load(), {"b": b, "c": load()}]))
-    found = planner.literal_blobs(planner.graph.nodes["f"])
+    found = planner.known.blobs_given(planner.graph.nodes["f"])
     blobs = [blob for encoded in found for blob in encoded.blobs]
     assert [Path(blob) for blob in blobs] == [a, b]
 
