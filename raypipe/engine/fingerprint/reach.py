@@ -91,13 +91,19 @@ class Tracer:
 
     # --- what is found of a module
 
-    def effects_on(self, changed: str, scope: int) -> Iterator[tuple[int, Effect]]:
-        """Yield the effects on a symbol of the modules of some bits, each with its module's bit."""
+    def effects_on(self, reached: set[str], scope: int) -> Iterator[tuple[str, int, Effect]]:
+        """Yield what is changed of what is reached, by the modules of some bits.
+
+        Each with the module's bit and the effect.
+        """
         if missing := scope & ~self._indexed:
             self._indexed |= missing
             for module in self.imports.named(missing):
                 self._index(module)
-        return (found for found in self._changing.get(changed, ()) if found[0] & scope)
+        for changed in reached & self._changing.keys():
+            for bit, effect in self._changing[changed]:
+                if bit & scope:
+                    yield changed, bit, effect
 
     def _index(self, module: str) -> None:
         bit = self.imports.bits[module]
@@ -194,16 +200,15 @@ class _Reach(Walk):
         Such as a registration by decorator, or a module that sets another's attribute.
         """
         scope = self._scope | self.closed
-        tops = set(map(self.code.top, self.symbols))
-        packages = (f"package {name}" for name in self.packages)
+        reached = {"", *map(self.code.top, self.symbols)}
+        reached.update(f"package {name}" for name in self.packages)
         new: set[str] = set()
-        for changed in (*tops, *packages, ""):
-            for bit, effect in self.tracer.effects_on(changed, scope):
-                new.update(effect.by)
-                module = self.imports.modules[bit.bit_length() - 1]
-                self._acting.add(module)
-                if changed.partition(":")[0] != module:
-                    self._is_foreign = True
+        for changed, bit, effect in self.tracer.effects_on(reached, scope):
+            new.update(effect.by)
+            module = self.imports.modules[bit.bit_length() - 1]
+            self._acting.add(module)
+            if changed.partition(":")[0] != module:
+                self._is_foreign = True
         return self.reach(new)
 
     def _is_installed(self, module: str) -> bool:

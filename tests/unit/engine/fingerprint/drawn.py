@@ -39,6 +39,15 @@ HEAD = """
 import contextlib, functools, importlib, operator, sys
 import registry
 """
+GIVEN = """class Given:
+    def weigh(self):
+        return {} + helped()
+    @property
+    def height(self):
+        return {}
+def helped():
+    return {}"""
+"""The class of what the step is given; nothing that it reaches names it."""
 FUNCTION_WAYS = (
     "call", "map", "partial", "dict", "default", "closure", "comprehension", "walrus", "match",
     "with", "reduce", "table", "getattr", "computed", "import", "import computed", "local import",
@@ -80,10 +89,17 @@ class Project:
 class Writer:
     """Writes things down as a project; each literal is a number of its own, of three digits."""
 
-    def __init__(self, things: list[Thing], styles: list[int], effects: list[tuple[int, int, int]]):
+    def __init__(
+        self,
+        things: list[Thing],
+        styles: list[int],
+        effects: list[tuple[int, int, int]],
+        given: int,
+    ) -> None:
         self.things = things
         self.styles = styles
         self.effects = effects
+        self.given = given
         self.number = 100
 
     def write(self) -> Project:
@@ -97,7 +113,9 @@ class Writer:
         for effect in self.effects:
             home, text = self.effect(*effect)
             bodies[home].append(text)
-        bodies[0].append(f"def go(x):\n    return {self.value(0, 0, 0)}")
+        given = self.given % len(MODULES)
+        bodies[given].append(GIVEN.format(self.literal(), self.literal(), self.literal()))
+        bodies[0].append(f"def go(x):\n    return {self.value(0, 0, 0)} + x.weigh() + x.height")
         return Project({PATHS[MODULES[n]]: [*heads[n], *bodies[n]] for n in heads})
 
     def literal(self) -> int:
@@ -254,7 +272,7 @@ class Writer:
 
     def effect(self, kind: int, seed: int, where: int) -> tuple[int, str]:
         """Return the module of a statement that changes a thing, and the statement."""
-        place = seed % len(self.things)
+        place = seed % min(4, len(self.things))
         thing, name = self.things[place], self.name(place)
         home = where % (thing.home + 1)
         said = f"{MODULES[thing.home]}.{name}" if home != thing.home else name
@@ -309,8 +327,8 @@ firsts = st.builds(
 def projects(draw: st.DrawFn) -> Project:
     every = [draw(firsts), *draw(st.lists(things, min_size=1, max_size=6))]
     styles = draw(st.lists(st.integers(0, len(STYLES) - 1), min_size=7, max_size=7))
-    effects = draw(st.lists(st.tuples(numbers, numbers, numbers), max_size=3))
-    return Writer(every, styles, effects).write()
+    effects = draw(st.lists(st.tuples(numbers, numbers, numbers), max_size=5))
+    return Writer(every, styles, effects, draw(numbers)).write()
 
 
 # --- edits ---------------------------------------------------------------------------------------
@@ -347,6 +365,28 @@ NEW = (
 )  # fmt: skip
 
 
+EDITS = (
+    "literal", "literal", "literal", "literal", "literal", "name", "module", "swap",
+    "swap what runs", "exchange", "drop", "new",
+)  # fmt: skip
+_IMPORT = re.compile("import |from ")
+
+
+def _swap(draw: st.DrawFn, blocks: list[str], places: list[int]) -> None:
+    if len(places) > 1:
+        one = draw(st.integers(0, len(places) - 2))
+        a, b = places[one], places[one + 1]
+        blocks[a], blocks[b] = blocks[b], blocks[a]
+
+
+def _exchange(draw: st.DrawFn, blocks: list[str], places: list[int]) -> None:
+    """Let two imports bind each other's names."""
+    if len(places) > 1:
+        one, other = draw(st.permutations(places))[:2]
+        (a, _, first), (b, _, second) = (blocks[n].partition(" as ") for n in (one, other))
+        blocks[one], blocks[other] = f"{a} as {second}", f"{b} as {first}"
+
+
 @st.composite
 def edits(draw: st.DrawFn, project: Project) -> Project:
     """Change one file: a literal, a name, a module, a statement's place, or which there are."""
@@ -354,7 +394,7 @@ def edits(draw: st.DrawFn, project: Project) -> Project:
     path = draw(st.sampled_from(full or [PATHS["flow"]]))
     blocks = [*project.blocks[path]]
     place = draw(st.integers(1, len(blocks) - 1))
-    match draw(st.sampled_from(["literal", "literal", "name", "module", "swap", "drop", "new"])):
+    match draw(st.sampled_from(EDITS)):
         case "literal":
             blocks[place] = _literal(draw, blocks[place])
         case "name":
@@ -362,8 +402,14 @@ def edits(draw: st.DrawFn, project: Project) -> Project:
         case "module":
             blocks[place] = _other_module(draw, blocks[place])
         case "swap":
-            other = draw(st.integers(1, len(blocks) - 1))
-            blocks[place], blocks[other] = blocks[other], blocks[place]
+            runs = [n for n, block in enumerate(blocks) if n and not block.startswith("def go")]
+            one, other = draw(st.sampled_from(runs)), draw(st.sampled_from(runs))
+            blocks[one], blocks[other] = blocks[other], blocks[one]
+        case "swap what runs":
+            _swap(draw, blocks, [n for n, b in enumerate(blocks) if n and not _IMPORT.match(b)])
+        case "exchange":
+            named = [n for n, block in enumerate(blocks) if " as " in block and n]
+            _exchange(draw, blocks, named)
         case "drop":
             if not blocks[place].startswith("def go"):
                 del blocks[place]

@@ -1,16 +1,18 @@
 """Held against what Python does: projects at random, edited at random, run before and after."""
 
 import importlib
-import os
 import re
+import sys
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raypipe.engine.fingerprint import fingerprint
 from raypipe.engine.records import Fingerprint
 from tests.unit.engine.fingerprint.drawn import (
+    MODULES,
     NEUTRAL,
     Project,
     edits,
@@ -19,12 +21,9 @@ from tests.unit.engine.fingerprint.drawn import (
 )
 from tests.unit.engine.fingerprint.test_reach import Texts, importable
 
-EXAMPLES = int(os.environ.get("RAYPIPE_EXAMPLES", "150"))
-searched = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+NO_CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
+searched = settings(max_examples=150, suppress_health_check=NO_CHECKS)
+searched_long = settings(max_examples=3000, suppress_health_check=NO_CHECKS)
 
 
 def of(project: Project) -> Fingerprint | str:
@@ -43,6 +42,12 @@ def shown(project: Project) -> str:
     return "".join(f"# file: {path}\n{text}" for path, text in project.files().items())
 
 
+def class_given() -> Any:
+    """Return the class of what the step is given, wherever it is."""
+    every = (sys.modules[name] for name in MODULES if name in sys.modules)
+    return next(module.Given for module in every if "Given" in vars(module))
+
+
 def outcome(project: Project) -> Any:
     """Run the step; None where a module cannot be imported, so that there is nothing to plan."""
     with importable(Texts(project.files())):
@@ -51,7 +56,7 @@ def outcome(project: Project) -> Any:
         except Exception:
             return None
         try:
-            return go(2)
+            return go(class_given()())
         except Exception as error:
             return repr(error)
 
@@ -59,6 +64,18 @@ def outcome(project: Project) -> Any:
 @searched
 @given(st.data())
 def test_an_edit_that_changes_the_result_changes_the_fingerprint(data: st.DataObject) -> None:
+    check_edits(data)
+
+
+@pytest.mark.long
+@searched_long
+@given(st.data())
+def test_many_edits_that_change_the_result_change_the_fingerprint(data: st.DataObject) -> None:
+    """So many that each way of breaking the tracer that was tried by hand was found."""
+    check_edits(data)
+
+
+def check_edits(data: st.DataObject) -> None:
     before = data.draw(projects())
     result = outcome(before)
     for after in data.draw(st.lists(edits(before), min_size=8, max_size=8)):
