@@ -66,10 +66,7 @@ def changes(
 ) -> Iterator[Change]:
     """Yield all that differs between two explanations, what a person changes first at the top."""
     if before.fingerprint != now.fingerprint and code_before is not None:
-        symbols = sorted(
-            _changes(code_before.symbols, code_now.symbols), key=lambda one: one[1] != "changed"
-        )
-        for name, how in symbols:
+        for name, how in _symbol_changes(code_before.symbols, code_now.symbols):
             yield Change(kind="code", what=name, how=how)
         yield from _package_changes(code_before.packages, code_now.packages)
     for name, how in _changes(before.parameters, now.parameters):
@@ -79,6 +76,13 @@ def changes(
     for name, _ in _changes(before.environment, now.environment):
         how = _declared(name, before.environment.get(name), now.environment.get(name))
         yield Change(kind="environment", what=name, how=how)
+
+
+def _symbol_changes(before: Mapping[str, str], now: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """Return what differs of the code; the order of a module only where nothing else does."""
+    every = list(_changes(before, now))
+    named = [one for one in every if ":<" not in one[0]]
+    return sorted(named or every, key=lambda one: one[1] != "changed")
 
 
 def _package_changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Change]:
