@@ -167,12 +167,11 @@ def test_the_late_word_of_one_who_was_gone_on_without_changes_nothing(workshop, 
 
 def test_a_fact_and_what_it_asks_for_are_one_act(workshop):
     def asks_and_fails() -> None:
-        with workshop.ledger.act():
-            workshop.ledger.ask_for([Effect(key="two", kind="test", payload={})])
-            workshop.ledger.version("no", "such")
+        workshop.ledger.ask_for([Effect(key="two", kind="test", payload={})])
+        workshop.ledger.version("no", "such")
 
     with pytest.raises(NotFound, match="model"):
-        asks_and_fails()
+        workshop.ledger.together(asks_and_fails)
     with pytest.raises(NotFound):
         row(workshop, "two")
 
