@@ -32,6 +32,7 @@ FAULT_POINTS = {
     "schema.written": "the schema file is written, and no look at the data is counted",
     "version.entered": "a version is in the ledger, and no gateway was told",
     "route.entered": "a route or an alias is in the ledger, and no gateway was told",
+    "gateway.put": "a gateway's Serve has the news, and its processes may not have it yet",
     "repository.aside": "a repository of data is made ready, and has no name yet",
     "import.branched": "an import has its branch, with nothing on it",
     "import.object": "the bytes of a shard are kept, and no branch knows of them",

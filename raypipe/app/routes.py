@@ -358,6 +358,7 @@ def _tell(workshop: Workshop, state: GatewayState, patience: float) -> None:
     again = f"{time.time_ns():x}" if said else ""  # else Serve would not ask the replicas again
     wanted = user_config(state.gateway, models, again)
     dashboard.put(document(state.gateway, wanted))
+    fault_point("gateway.put")
     deadline = time.monotonic() + patience
     while not (said := _said(workshop, dashboard.replicas(), wanted["revision"])):
         if time.monotonic() > deadline:
