@@ -34,6 +34,7 @@ FAULT_POINTS = {
     "route.entered": "a route or an alias is in the ledger, and no gateway was told",
     "gateway.put": "a gateway's Serve has the news, and its processes may not have it yet",
     "repository.aside": "a repository of data is made ready, and has no name yet",
+    "import.noted": "an import is noted, and has no branch yet",
     "import.branched": "an import has its branch, with nothing on it",
     "import.object": "the bytes of a shard are kept, and no branch knows of them",
     "import.staged": "a shard is put on its branch, and not committed",

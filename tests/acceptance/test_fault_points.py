@@ -16,6 +16,8 @@ from raypipe.app.look import look
 from raypipe.fault_points import FAULT_POINTS, VARIABLE, asked_for
 from raypipe.stages.serving.processes import free_ports
 from raypipe.store.segments import SegmentWriter, read_records, seal
+from raypipe.store.versions import open_store
+from raypipe.values.uri import parse_uri
 from tests.acceptance import tiny
 from tests.conftest import Project, Said, counts
 
@@ -78,6 +80,7 @@ OF_GATEWAYS = ("gateway.put",)
 """Held by test_serving.py."""
 OF_DATA = (
     "repository.aside",
+    "import.noted",
     "import.branched",
     "import.object",
     "import.staged",
@@ -239,6 +242,8 @@ def test_an_import_that_dies_there_is_made_up_for_by_the_next(project: Project, 
     assert (shown["rows"], len(shown["shards"])) == (800, 2)
     log = project.raypipe("data", "log", "local://tiny/main", "--json").result["commits"]
     assert [one["message"].split()[0] for one in log] == ["Import", "The"]
+    home = project.folder / ".raypipe"
+    assert set(open_store(parse_uri("local://tiny/main"), home).branches()) == {"main"}
 
 
 def test_a_schema_that_is_written_is_the_one_that_the_next_run_holds_data_to(
