@@ -44,7 +44,15 @@ def test_a_review_that_opens_is_told_though_the_first_answer_is_lost(
     assert len(told.taken) == 1, "the review was open before"
 
 
-@pytest.mark.parametrize("point", ["run.ended", "effect.begun", "effect.done", "effect.recorded"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "run.ended",
+        "effect.done",
+        pytest.param("effect.begun", marks=pytest.mark.long),
+        pytest.param("effect.recorded", marks=pytest.mark.long),
+    ],
+)
 def test_kill_9_of_the_driver_tells_nobody_twice_and_nobody_never(
     trained: Project, told: Receiver, point: str
 ) -> None:
