@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -178,3 +179,76 @@ def a_postgres(**settings: str) -> Iterator[Postgres]:
     finally:
         server.stop()
         shutil.rmtree(folder)
+
+
+class Cutting:
+    """A way to a server that swallows its answer to a word, once, and is cut then.
+
+    Of several words each is waited for after the one before, on the same connection; an empty one
+    is whatever is said next.
+    """
+
+    def __init__(self, to: int) -> None:
+        self.words: list[bytes] = []
+        self.cuts = 0
+        self._to = to
+        self._on: socket.socket | None = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def through(self, url: str) -> str:
+        """Return a URL that goes this way to the schema of another; it needs the password."""
+        options = url.rpartition("&")[2]
+        return f"postgresql://raypipe@127.0.0.1:{self.port}/postgres?{options}"
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._to))
+            cut = threading.Event()
+            for source, target in ((client, server), (server, client)):
+                threading.Thread(
+                    target=self._hand_on, args=(source, target, cut), daemon=True
+                ).start()
+
+    def _hand_on(self, source: socket.socket, target: socket.socket, cut: threading.Event) -> None:
+        forth = target.getpeername()[1] == self._to
+        with source, target:
+            while data := _received(source):
+                if forth and self._said(source, data):
+                    cut.set()
+                elif not forth and cut.is_set():
+                    break  # the server has answered: it did what it was told
+                target.sendall(data)
+            for end in (source, target):
+                _with_nothing_more(end)
+
+    def _said(self, source: socket.socket, data: bytes) -> bool:
+        """Say whether the last word has been said just now."""
+        if not self.words or self.words[0] not in data or self._on not in (None, source):
+            return False
+        self.words.pop(0)
+        self._on = source if self.words else None
+        self.cuts += not self.words
+        return not self.words
+
+
+def _with_nothing_more(end: socket.socket) -> None:
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
+
+
+def _received(source: socket.socket) -> bytes:
+    try:
+        return source.recv(65536)
+    except OSError:
+        return b""

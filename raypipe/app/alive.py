@@ -55,9 +55,12 @@ def end_lost_runs(workshop: Workshop) -> None:
 
 def _end(workshop: Workshop, run: RunRecord, why: Interrupted) -> None:
     error = error_json(why)
-    with workshop.ledger.act():
+
+    def enter() -> None:
         workshop.ledger.end_lost(run.id, error)
         workshop.ledger.ask_for(notices.of_run(run, RunStatus.FAILED, error))
+
+    workshop.ledger.together(enter)
 
 
 def as_it_is(workshop: Workshop, run: RunRecord) -> RunRecord:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raypipe.app.imports import remove_left, under_way
 from raypipe.app.outbox import Handler
 from raypipe.engine.drive import Listener
 from raypipe.engine.records import Actor, Effect, Review
@@ -159,23 +160,25 @@ def _commit(
     if not captured.count:
         return dataset_at(captured.into, versions).commit
     evidence = workshop.ledger.get_review(row.payload["review"]).evidence
-    with tempfile.TemporaryDirectory(prefix="raypipe-captured-") as folder:
-        shard = Path(folder, f"captured-{evidence[:12]}.parquet")
-        parquet.write_table(captured.rows, shard)
-        imported = importing.import_files(
-            [shard], uri, versions, workshop.actor, meta={EFFECT: row.key}
-        )
-    if imported.unchanged:
-        return imported.commit
-    try:
-        validate_branch(workshop, config, file, uri, imported.branch, versions, listen)
-    except ValidationStopped as error:
-        error.hint = (
-            f"{error.hint or ''} The review stands: `raypipe feedback join {shown(file)}` tries "
-            "again, once the data is allowed."
-        )
-        raise
-    return importing.publish(imported, uri, versions, workshop.actor, accepted=True)
+    remove_left(workshop, uri)
+    with under_way(workshop, uri) as begin:
+        with tempfile.TemporaryDirectory(prefix="raypipe-captured-") as folder:
+            shard = Path(folder, f"captured-{evidence[:12]}.parquet")
+            parquet.write_table(captured.rows, shard)
+            imported = importing.import_files(
+                [shard], uri, versions, workshop.actor, meta={EFFECT: row.key}, begin=begin
+            )
+        if imported.unchanged:
+            return imported.commit
+        try:
+            validate_branch(workshop, config, file, uri, imported.branch, versions, listen)
+        except ValidationStopped as error:
+            error.hint = (
+                f"{error.hint or ''} The review stands: `raypipe feedback join {shown(file)}` "
+                "tries again, once the data is allowed."
+            )
+            raise
+        return importing.publish(imported, uri, versions, workshop.actor, accepted=True)
 
 
 CAPTURED = Handler(do=_by_settings_of_then, already_done=_is_published, at_rest=False)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop
+from raypipe.app.imports import left_behind, remove
 from raypipe.app.look import workshop_of
 from raypipe.app.retention import asked_for, retire
 from raypipe.engine.records import Json
@@ -118,6 +119,13 @@ def _things(workshop: Workshop, needed: set[str]) -> Iterator[Thing]:
         yield _folder(folder, f"scratch {folder.name[:12]}", noted_scratch(folder.name))
     for folder in _folders(workshop.paths.code):
         yield replace(_folder(folder, f"code {folder.name[:12]}", folder.name), written=True)
+    for import_ in left_behind(workshop):
+        yield Thing(
+            name=f"branch {import_.branch} of {import_.uri}",
+            noted=import_.branch,
+            size=0,
+            remove=partial(remove, workshop, import_),
+        )
     known = workshop.ledger.run_ids()
     for folder in _folders(workshop.paths.runs):
         if folder.name not in known:

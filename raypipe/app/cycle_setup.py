@@ -236,12 +236,14 @@ def _enter_version(workshop: Workshop, config: CycleConfig, planner: Planner) ->
         compared_with=planner.planned["champion"].digest,
         value=digest,
     )
-    with workshop.ledger.act():
-        entered = workshop.ledger.add_version(
-            row, alias=CHAMPION if config.registry.promote else None
-        )
+    ledger, told = workshop.ledger, [gateway_told()]
+
+    def enter() -> None:
+        entered = ledger.add_version(row, alias=CHAMPION if config.registry.promote else None)
         if entered.created == row.created:  # else it was there, and the gateway knows
-            workshop.ledger.ask_for([gateway_told()])
+            ledger.ask_for(told)
+
+    ledger.together(enter)
     fault_point("version.entered")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raypipe.app.assemble import Workshop
+from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.request import RunRequest
 from raypipe.app.run import Prepared, run_prepared
@@ -19,6 +20,7 @@ from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
+from raypipe.errors import Interrupted
 from raypipe.stages.data import dataset_at, merge_profiles, profile_shard
 from raypipe.stages.validation import admit, infer, validate
 from raypipe.store.versions import VersionStore, open_store
@@ -49,24 +51,28 @@ def import_files(
     importing.check_files(files)
     workshop = workshop_of(home, by=by, near=config)
     versions = open_store(uri, workshop.paths.home, create=True)
-    imported = importing.import_files(files, uri, versions, workshop.actor, partition=partition)
-    said: dict[str, Any] = {
-        "branch": imported.branch,
-        "commit": imported.commit,
-        "rows": imported.rows,
-        "shards": list(imported.shards),
-    }
-    if imported.unchanged:
-        return {**said, "note": f"{to} holds all of this already; there is no new commit"}
-    if settings is not None and config is not None:
-        said["validation"] = validate_branch(
-            workshop, settings, config, uri, imported.branch, versions, listen
+    remove_left(workshop, uri)
+    with under_way(workshop, uri) as begin:
+        imported = importing.import_files(
+            files, uri, versions, workshop.actor, partition=partition, begin=begin
         )
-    else:
-        said["validation"] = "no schema to hold the rows to: give --config"
-    checked = settings is not None
-    said["commit"] = importing.publish(imported, uri, versions, workshop.actor, accepted=checked)
-    return {**said, "merged": str(uri)}
+        said: dict[str, Any] = {
+            "branch": imported.branch,
+            "commit": imported.commit,
+            "rows": imported.rows,
+            "shards": list(imported.shards),
+        }
+        if imported.unchanged:
+            return {**said, "note": f"{to} holds all of this already; there is no new commit"}
+        if settings is not None and config is not None:
+            said["validation"] = validate_branch(
+                workshop, settings, config, uri, imported.branch, versions, listen
+            )
+        else:
+            said["validation"] = "no schema to hold the rows to: give --config"
+        checked = settings is not None
+        head = importing.publish(imported, uri, versions, workshop.actor, accepted=checked)
+    return {**said, "commit": head, "merged": str(uri)}
 
 
 def validate_branch(
@@ -94,9 +100,8 @@ def validate_branch(
         listen,
     )
     if outcome.error is not None:
-        outcome.error.hint = (
-            f"{outcome.error.hint or ''} The branch {branch} stays; {uri} never saw it."
-        )
+        stays = f" The branch {branch} stays;" if not isinstance(outcome.error, Interrupted) else ""
+        outcome.error.hint = f"{outcome.error.hint or ''}{stays} {uri} never saw it."
         raise outcome.error
     found = outcome.values["validation"]
     return {

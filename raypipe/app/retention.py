@@ -83,4 +83,5 @@ def _told(old: Old) -> Json:
         "results": len(old.superseded),
         "unused": len(old.unused),
         "curves": len(old.curves),
+        "effects": len(old.effects),
     }

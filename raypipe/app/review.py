@@ -48,10 +48,14 @@ def decide(
     look(home).ledger.get_review(name)
     workshop = workshop_of(home, by=by)
     before = workshop.ledger.get_review(name)
-    with workshop.ledger.act():
+
+    def enter() -> Review:
         decided = workshop.ledger.decide_review(before.id, status, workshop.actor, note)
         if status == "approved":
             workshop.ledger.ask_for(captured.of_review(decided))
+        return decided
+
+    decided = workshop.ledger.together(enter)
     fault_point("review.decided")
     return {
         **asdict(decided),

@@ -144,10 +144,7 @@ def set_route(model: str, pairs: Sequence[str], *, by: str | None, home: Path | 
     champion = ledger.aliases(model).get(CHAMPION)
     if champion is not None:
         named = {champion: named.get(champion, 0.0), **named}
-    with ledger.act():
-        ledger.set_route(model, named, workshop.actor)
-        ledger.ask_for([gateway_told()])
-    fault_point("route.entered")
+    _enter_route(workshop, model, named)
     return {**_route(workshop, model), "serving": push(workshop)}
 
 
@@ -190,11 +187,14 @@ def rollback(model: str, *, by: str | None, home: Path | None) -> Json:
 
 
 def _crown(workshop: Workshop, model: str, version: str, *, back: bool = False) -> None:
-    ledger = workshop.ledger
-    with ledger.act():
+    ledger, told = workshop.ledger, [gateway_told()]
+
+    def enter() -> None:
         ledger.set_alias(model, CHAMPION, version, workshop.actor, back=back)
         ledger.set_route(model, {version: 1.0}, workshop.actor)
-        ledger.ask_for([gateway_told()])
+        ledger.ask_for(told)
+
+    ledger.together(enter)
     fault_point("route.entered")
 
 
@@ -211,9 +211,17 @@ def _challenge(
             f"{model}@{version} is the champion, and so no challenger",
             hint=f"`raypipe route {model} VERSION=SHARE …` divides its requests",
         )
-    with workshop.ledger.act():
-        workshop.ledger.set_route(model, {champion: 1 - share, version: share}, workshop.actor)
-        workshop.ledger.ask_for([gateway_told()])
+    _enter_route(workshop, model, {champion: 1 - share, version: share})
+
+
+def _enter_route(workshop: Workshop, model: str, shares: Mapping[str, float]) -> None:
+    ledger, told = workshop.ledger, [gateway_told()]
+
+    def enter() -> None:
+        ledger.set_route(model, shares, workshop.actor)
+        ledger.ask_for(told)
+
+    ledger.together(enter)
     fault_point("route.entered")
 
 
@@ -267,7 +275,7 @@ def _served(ledger: "SqlLedger", model: str, keep: int) -> Served:
 def gateway_told() -> Effect:
     """Return what a change of versions or routes asks for: that the gateway is told what is so.
 
-    Not what changed: whatever is so by then.
+    Not what changed: whatever is so by then. Made once for an act, which may be carried out twice.
     """
     return Effect(key=f"gateway:{os.urandom(8).hex()}", kind="gateway", payload={})
 
@@ -350,6 +358,7 @@ def _tell(workshop: Workshop, state: GatewayState, patience: float) -> None:
     again = f"{time.time_ns():x}" if said else ""  # else Serve would not ask the replicas again
     wanted = user_config(state.gateway, models, again)
     dashboard.put(document(state.gateway, wanted))
+    fault_point("gateway.put")
     deadline = time.monotonic() + patience
     while not (said := _said(workshop, dashboard.replicas(), wanted["revision"])):
         if time.monotonic() > deadline:

@@ -431,19 +431,25 @@ def _stop(
 
 def _come_to_rest(workshop: Workshop, run: RunRecord, status: RunStatus, error: Json) -> RunStatus:
     """Record the end of a run, and in the same act whom that is to be told."""
-    with workshop.ledger.act():
+
+    def enter() -> RunStatus:
         rested = workshop.ledger.end_run(run.id, status, error)
         if rested == status:
             workshop.ledger.ask_for(notices.of_run(run, status, error))
-    return rested
+        return rested
+
+    return workshop.ledger.together(enter)
 
 
 def _cancelled(prepared: Prepared, run: RunRecord, planner: Planner, why: str) -> Outcome:
     error = interrupted(why)
     ledger = prepared.workshop.ledger
-    with ledger.act():
+
+    def enter() -> None:
         ledger.cancel_run(run.id, error_json(error))
         ledger.ask_for(notices.of_run(run, RunStatus.CANCELLED, error_json(error)))
+
+    ledger.together(enter)
     ledger.save_steps(run.id, _states(planner))
     return Outcome(
         run=run.id,

@@ -557,6 +557,7 @@ def _rows(data: Json) -> list[str]:
         "curves": "run's curve",
         "results": "superseded result",
         "unused": "unused result",
+        "effects": "ended effect",
     }
     told = [several(rows[one], what) for one, what in named.items() if rows.get(one)]
     return [*told, *([f"nothing of the ledger: {rows['kept']}"] if "kept" in rows else [])]

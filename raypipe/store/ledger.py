@@ -6,7 +6,6 @@ leave the second time what the first one left.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from functools import wraps
@@ -103,7 +102,8 @@ class SqlLedger:
     def together(self, act: Callable[[], Made]) -> Made:
         """Make what is written by an act of several one transaction.
 
-        It is carried out again where the server is lost before it answers.
+        It is carried out again where the server is lost before it answers, so that the act gives
+        the same the second time: keys that are drawn are drawn outside it.
         """
 
         def whole() -> Made:
@@ -672,10 +672,6 @@ class SqlLedger:
             self._db.do("remove_hold", kind=kind, name=name)
 
     # --- effects --------------------------------------------------------------------------------
-
-    def act(self) -> AbstractContextManager[None]:
-        """Make what is done in the body one transaction."""
-        return self._db.writing()
 
     @_act
     def ask_for(self, effects: Sequence[Effect]) -> None:

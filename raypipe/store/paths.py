@@ -51,6 +51,11 @@ class HomePaths:
         return self.home / "versions"
 
     @property
+    def imports(self) -> Path:
+        """Notes of imports under way, each named by its branch."""
+        return self.home / "imports"
+
+    @property
     def schemas(self) -> Path:
         """Schemas as YAML, where the settings name no file of their own."""
         return self.home / "schemas"

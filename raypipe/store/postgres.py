@@ -11,6 +11,7 @@ from functools import cache
 from hashlib import blake2b
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
+from weakref import finalize
 
 from raypipe.errors import StoreError
 from raypipe.store.database import (
@@ -62,7 +63,7 @@ class PostgresDatabase:
         self._busy = busy
         self._depth = 0
         self._lock = RLock()
-        self._connection = self._connect(_passes)
+        self._hold(self._connect(_passes))
 
     @classmethod
     def open(cls, url: PostgresUrl, *, create: bool, busy: float = BUSY) -> Self | None:
@@ -76,11 +77,13 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._connection.close()
+        self._let_go()
 
-    def __del__(self) -> None:
-        if hasattr(self, "_connection"):
-            self._connection.close()
+    def _hold(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
+        """Have a connection, which is closed when nobody has this object any more."""
+        self._connection = connection
+        self._let_go = finalize(self, connection.close)  # __del__ may come after the connection's
+        self._let_go.atexit = False
 
     # --- transactions ---------------------------------------------------------------------------
 
@@ -210,8 +213,8 @@ class PostgresDatabase:
         )
 
     def _connect_again(self) -> None:
-        self._connection.close()
-        self._connection = self._connect(lambda error: isinstance(error, psycopg.OperationalError))
+        self._let_go()
+        self._hold(self._connect(lambda error: isinstance(error, psycopg.OperationalError)))
 
     def _prepare(self, create: bool) -> bool:
         """Make or bring up the tables; False where there are none and none are to be made."""

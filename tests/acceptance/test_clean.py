@@ -131,7 +131,7 @@ def home_of(project: Project) -> Path:
 def test_without_yes_it_is_only_said_what_would_go(cleaned: Project) -> None:
     stray = look(home_of(cleaned)).artifacts.put_bytes(b"nobody's")
     said = cleaned.raypipe("clean", "--json").result["clean"]
-    rows = {"runs": 0, "results": 0, "unused": 0, "curves": 0}
+    rows = {"runs": 0, "results": 0, "unused": 0, "curves": 0, "effects": 0}
     shown = [f"artifact {stray.digest[:12]}"]
     expected = {"count": 1, "bytes": 8, "shown": shown, "ledger": rows}
     assert said == {"dry_run": True, **expected}

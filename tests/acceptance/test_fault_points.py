@@ -16,6 +16,8 @@ from raypipe.app.look import look
 from raypipe.fault_points import FAULT_POINTS, VARIABLE, asked_for
 from raypipe.stages.serving.processes import free_ports
 from raypipe.store.segments import SegmentWriter, read_records, seal
+from raypipe.store.versions import open_store
+from raypipe.values.uri import parse_uri
 from tests.acceptance import tiny
 from tests.conftest import Project, Said, counts
 
@@ -74,8 +76,11 @@ def flow():
 STEPS = ("numbers", "squares[0]", "squares[1]", "squares[2]", "page", "total")
 OF_VERSIONS = ("version.entered",)
 OF_ROUTES = ("route.entered",)
+OF_GATEWAYS = ("gateway.put",)
+"""Held by test_serving.py."""
 OF_DATA = (
     "repository.aside",
+    "import.noted",
     "import.branched",
     "import.object",
     "import.staged",
@@ -91,7 +96,7 @@ OF_HOMES = ("segment.sealed", "artifact.removed", "gateway.entered", "schema.bro
 OF_CYCLES = ("schema.written",)
 ELSEWHERE = {
     *(*OF_VERSIONS, *OF_ROUTES, *OF_DATA, *OF_LABELS, *OF_CAPTURES, *OF_EFFECTS, *OF_HOMES),
-    *(*OF_CYCLES, "review.decided"),
+    *(*OF_CYCLES, *OF_GATEWAYS, "review.decided"),
 }
 ONCE = {"run.entered", "code.kept", "run.resting", "steps.saved", "run.ended", "review.opened"}
 """Points that a process comes to once."""
@@ -237,6 +242,8 @@ def test_an_import_that_dies_there_is_made_up_for_by_the_next(project: Project, 
     assert (shown["rows"], len(shown["shards"])) == (800, 2)
     log = project.raypipe("data", "log", "local://tiny/main", "--json").result["commits"]
     assert [one["message"].split()[0] for one in log] == ["Import", "The"]
+    home = project.folder / ".raypipe"
+    assert set(open_store(parse_uri("local://tiny/main"), home).branches()) == {"main"}
 
 
 def test_a_schema_that_is_written_is_the_one_that_the_next_run_holds_data_to(

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from raypipe.app.assemble import open_workshop
+from raypipe.engine.records import Effect
 from raypipe.fault_points import VARIABLE
+from raypipe.store.ledger_place import VARIABLE as LEDGER
 from tests.acceptance import tiny
 from tests.conftest import Project
 from tests.receiver import Receiver, receiver
@@ -41,7 +44,15 @@ def test_a_review_that_opens_is_told_though_the_first_answer_is_lost(
     assert len(told.taken) == 1, "the review was open before"
 
 
-@pytest.mark.parametrize("point", ["run.ended", "effect.begun", "effect.done", "effect.recorded"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "run.ended",
+        "effect.done",
+        pytest.param("effect.begun", marks=pytest.mark.long),
+        pytest.param("effect.recorded", marks=pytest.mark.long),
+    ],
+)
 def test_kill_9_of_the_driver_tells_nobody_twice_and_nobody_never(
     trained: Project, told: Receiver, point: str
 ) -> None:
@@ -58,6 +69,33 @@ def test_kill_9_of_the_driver_tells_nobody_twice_and_nobody_never(
     every = trained.raypipe("outbox", "list", "--status", "all", "--json").result["effects"]
     assert [one["kind"] for one in every] == ["gateway", "notice"]
     assert told.events == ["succeeded"]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def asked(request, project: Project, told: Receiver, monkeypatch) -> Project:
+    """A home in whose ledger a notice waits."""
+    if request.param == "postgres":
+        monkeypatch.setenv(LEDGER, request.getfixturevalue("postgres").url())
+    payload = {"url": told.url, "timeout": 2.0, "body": {"event": "failed"}}
+    workshop = open_workshop(project.folder, project.folder / ".raypipe", write=True)
+    workshop.ledger.ask_for([Effect(key="notice:one", kind="notice", payload=payload)])
+    workshop.ledger.close()
+    return project
+
+
+@pytest.mark.parametrize("point", ["effect.begun", "effect.done", "effect.recorded"])
+def test_whoever_carries_it_out_may_be_killed_wherever_the_ledger_is(
+    asked: Project, told: Receiver, point: str
+) -> None:
+    process = asked.start("outbox", "deliver", **{VARIABLE: point})
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+
+    assert asked.raypipe("outbox", "deliver").code == 0
+
+    (one,) = asked.raypipe("outbox", "list", "--status", "all", "--json").result["effects"]
+    assert (one["status"], one["attempts"]) == ("delivered", 1 if point == "effect.recorded" else 2)
+    assert list(told.taken) == ["notice:one"]
 
 
 def test_a_line_that_is_dead_fails_no_run_and_is_told(trained: Project, told: Receiver) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -30,7 +29,7 @@ from raypipe.errors import StoreError, UsageError
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.postgres_url import PostgresUrl, parse
 from raypipe.store.rows import CaptureRow, ModelVersionRow
-from tests.postgres import Postgres, a_postgres
+from tests.postgres import Cutting, Postgres, a_postgres
 
 ANN = Actor(user="ann", host="laptop")
 FINGERPRINT = Fingerprint(digest="f1", symbols={}, packages={}, sources={"s1": "x = 1"})
@@ -122,62 +121,6 @@ def test_a_transaction_whose_connection_was_dropped_is_repeated_as_a_whole(postg
         assert len(ledger.alias_history("delay")) == 1
 
 
-class Cutting:
-    """A way to a server that swallows its answer to a word, once, and is cut then."""
-
-    def __init__(self, to: int) -> None:
-        self.word = b""
-        self.cuts = 0
-        self._to = to
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._to))
-            cut = threading.Event()
-            for source, target in ((client, server), (server, client)):
-                threading.Thread(
-                    target=self._hand_on, args=(source, target, cut), daemon=True
-                ).start()
-
-    def _hand_on(self, source: socket.socket, target: socket.socket, cut: threading.Event) -> None:
-        forth = target.getpeername()[1] == self._to
-        with source, target:
-            while data := _received(source):
-                if forth and self.word and self.word in data:
-                    self.word = b""
-                    self.cuts += 1
-                    cut.set()
-                elif not forth and cut.is_set():
-                    break  # the server has answered: it did what it was told
-                target.sendall(data)
-            for end in (source, target):
-                with_nothing_more(end)
-
-
-def with_nothing_more(end: socket.socket) -> None:
-    try:
-        end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
-
-
-def _received(source: socket.socket) -> bytes:
-    try:
-        return source.recv(65536)
-    except OSError:
-        return b""
-
-
 ACTS: dict[str, Callable[[SqlLedger], object]] = {
     "start_run": lambda ledger: ledger.start_run(replace(RUN, id="20260102-000001-bbbbbb")),
     "end_run": lambda ledger: ledger.end_run(RUN.id, RunStatus.FAILED, {"kind": "x"}),
@@ -243,12 +186,9 @@ def test_an_act_whose_answer_was_lost_while_it_committed_is_done_once(postgres, 
     with closing(SqlLedger.open(plain, now=lambda: 5.0)) as ledger:
         expected = ACTS[act](ledger)
     with closing(Cutting(postgres.port)) as way:
-        through = parse(
-            f"postgresql://raypipe@127.0.0.1:{way.port}/postgres?" + cut.shown.partition("&")[2]
-            .partition("&")[2], Postgres.PASSWORD,
-        )  # fmt: skip
+        through = parse(way.through(cut.shown), Postgres.PASSWORD)
         with closing(SqlLedger.open(through, now=lambda: 5.0)) as ledger:
-            way.word = b"COMMIT"
+            way.words = [b"COMMIT"]
             assert ACTS[act](ledger) == expected
         assert way.cuts == 1
     assert everything(postgres, cut) == everything(postgres, plain)

@@ -11,6 +11,7 @@ from raypipe.config.store import KeepConfig
 from raypipe.engine.records import (
     Actor,
     ArtifactStat,
+    Effect,
     Explanation,
     Fingerprint,
     Metric,
@@ -113,6 +114,23 @@ def test_an_old_run_goes_with_all_that_is_its_own(ledger):
     assert there(ledger, young)
     assert ledger.executions(young)
     assert ledger.metrics(young)
+    assert ledger.find_old(ALL).count == 0
+
+
+def test_effects_that_came_to_their_end_go_and_those_that_are_open_stay(ledger, monkeypatch):
+    kinds = ("delivered", "dropped", "given up", "waiting", "young")
+    monkeypatch.setattr(ledger, "_now", lambda: 500.0)
+    ledger.ask_for([Effect(key=kind, kind="notice", payload={}) for kind in kinds])
+    ledger.delivered(ledger.effect("delivered"))
+    ledger.drop_effect("dropped")
+    begun = ledger.begin_delivery(ledger.effect("given up"), 0.0)
+    ledger.not_delivered(begun, "refused", given_up=True)
+    monkeypatch.setattr(ledger, "_now", lambda: 1_500.0)
+    ledger.delivered(ledger.effect("young"))
+
+    assert ledger.find_old(Keep()).effects == (), "nothing old is asked for"
+    assert len(clean(ledger).effects) == 2
+    assert [one.key for one in ledger.outbox()] == ["given up", "waiting", "young"]
     assert ledger.find_old(ALL).count == 0
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 from collections import Counter
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raypipe.app.gateway import GatewayState
+from raypipe.fault_points import VARIABLE
 from raypipe.stages.serving.processes import free_ports, marked
 from raypipe.stages.serving.route import Route
 from raypipe.store.paths import HomePaths
@@ -53,6 +55,9 @@ class Home:
 
     def raypipe(self, *arguments: str) -> Said:
         return self.project.raypipe(*arguments, "--home", str(self.paths.home))
+
+    def start_command(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        return self.project.start(*arguments, "--home", str(self.paths.home), **environment)
 
     def start(self) -> dict[str, Any]:
         said = self.raypipe("serve", "start", "--port", str(self.port), "--json")
@@ -399,6 +404,46 @@ def test_a_replica_that_is_killed_under_load_loses_nothing_that_was_acknowledged
     gateway.follows("promote", f"tiny@{FIRST}")  # it hears what the one before heard
     assert gateway.ask("GET", "/v2/models/tiny")[1]["champion"] == FIRST
     gateway.follows("rollback", "tiny")
+
+
+OTHER = """
+from raypipe import pipeline, step
+
+
+@step
+def one() -> int:
+    return 1
+
+
+@pipeline
+def other():
+    return one()
+"""
+
+
+@pytest.mark.parametrize(
+    ("point", "next_one"),
+    [
+        ("effect.begun", ("outbox", "deliver")),
+        ("gateway.put", ("run", "other.py")),
+        ("effect.done", ("outbox", "deliver")),
+    ],
+)
+def test_what_a_killed_driver_was_telling_is_told_by_whoever_comes_next(
+    gateway: Home, point: str, next_one: tuple[str, ...]
+) -> None:
+    gateway.project.write("other.py", OTHER)
+    killed = gateway.start_command("promote", f"tiny@{FIRST}", **{VARIABLE: point})
+    out, err = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, err + out
+    waits = gateway.raypipe("outbox", "list", "--json").result["effects"]
+    assert [(one["kind"], one["attempts"]) for one in waits] == [("gateway", 1)]
+
+    said = gateway.raypipe(*next_one)
+
+    assert said.code == 0, said.err
+    assert gateway.ask("GET", "/v2/models/tiny")[1]["champion"] == FIRST
+    assert gateway.raypipe("outbox", "list", "--json").result["effects"] == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import hashlib
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,11 +82,13 @@ def import_files(
     partition: str | None = None,
     meta: Mapping[str, str] | None = None,
     now: datetime | None = None,
+    begin: Callable[[str], None] = lambda branch: None,
 ) -> ImportedShards:
     """Write files as shards onto a fresh branch of the reference's branch.
 
     One shard an input file, or one for each value of the column `partition` in it; a file of the
-    same name as one before replaces its shard. `meta` is said of the commit.
+    same name as one before replaces its shard. `meta` is said of the commit; `begin` is told the
+    name of the branch before that is made.
     """
     files = check_files(paths)
     head = _head(uri, versions)
@@ -98,10 +100,11 @@ def import_files(
             for shard in _prepare(file, Path(folder), uri.prefix, partition, before)
         ]
         _require_agreement(shards)
-        now = now or datetime.now(UTC)
-        branch, commit = _write(shards, uri, head, versions, actor, meta or {}, now)
+        branch = _fresh_name(shards, now or datetime.now(UTC))
+        begin(branch)
+        commit = _write(branch, shards, uri, head, versions, actor, meta or {})
     return ImportedShards(
-        branch=branch,
+        branch=uri.ref if commit == head else branch,
         commit=commit,
         rows=sum(shard.rows for shard in shards),
         shards=tuple(shard.path for shard in shards),
@@ -282,16 +285,15 @@ def _differences(before: pa.Schema, after: pa.Schema) -> tuple[str, ...]:
 
 
 def _write(
+    branch: str,
     shards: Sequence[_Prepared],
     uri: DatasetUri,
     head: str,
     versions: VersionStore,
     actor: Actor,
     meta: Mapping[str, str],
-    now: datetime,
-) -> tuple[str, str]:
-    """Commit shards onto a fresh branch; give the target itself back where nothing differs."""
-    branch = _fresh_name(shards, now)
+) -> str:
+    """Commit shards onto a fresh branch, which goes again where nothing differs."""
     versions.create_branch(branch, head)
     fault_point("import.branched")
     try:
@@ -306,9 +308,9 @@ def _write(
         raise
     if commit != head:
         fault_point("import.committed")
-        return branch, commit
-    versions.delete_branch(branch)
-    return uri.ref, head
+    else:
+        versions.delete_branch(branch)
+    return commit
 
 
 def _fresh_name(shards: Sequence[_Prepared], now: datetime) -> str:

@@ -11,7 +11,7 @@ from raypipe.app.assemble import Workshop, open_workshop
 from raypipe.app.outbox import Handler, attempt, deliver_due, deliver_now, is_due, wait_after
 from raypipe.engine.records import Effect
 from raypipe.errors import EffectFailed, EffectRefused, NotFound, StoreError, UsageError
-from raypipe.store.claims import FileClaims
+from raypipe.store.ledger_place import VARIABLE
 from raypipe.store.rows import OutboxRow
 
 
@@ -42,8 +42,10 @@ def target(monkeypatch) -> Target:
     return target
 
 
-@pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
+@pytest.fixture(params=["sqlite", "postgres"])
+def workshop(request, tmp_path: Path, monkeypatch) -> Workshop:
+    if request.param == "postgres":
+        monkeypatch.setenv(VARIABLE, request.getfixturevalue("postgres").url())
     workshop = open_workshop(tmp_path, tmp_path / ".raypipe", write=True)
     workshop.ledger.ask_for([Effect(key="one", kind="test", payload={"a": 1})])
     return workshop
@@ -123,7 +125,7 @@ def test_what_was_delivered_is_not_repeated_by_asking(workshop, target):
 
 
 def test_while_one_is_about_an_effect_others_leave_it_alone(workshop, target):
-    claim = FileClaims(workshop.paths.claims).claim("effect-one")
+    claim = workshop.claims.claim("effect-one")
     assert claim is not None
     deliver_due(workshop, patience=0.2)
     assert (target.done, row(workshop).attempts) == ([], 0)
@@ -133,7 +135,7 @@ def test_while_one_is_about_an_effect_others_leave_it_alone(workshop, target):
 
 
 def test_who_wants_it_now_waits_for_the_other(workshop, target, monkeypatch):
-    claim = FileClaims(workshop.paths.claims).claim("effect-one")
+    claim = workshop.claims.claim("effect-one")
     assert claim is not None
     monkeypatch.setattr(outbox, "TURN", 0.2)
     with pytest.raises(StoreError, match="another process has been about effect one"):
@@ -167,12 +169,11 @@ def test_the_late_word_of_one_who_was_gone_on_without_changes_nothing(workshop, 
 
 def test_a_fact_and_what_it_asks_for_are_one_act(workshop):
     def asks_and_fails() -> None:
-        with workshop.ledger.act():
-            workshop.ledger.ask_for([Effect(key="two", kind="test", payload={})])
-            workshop.ledger.version("no", "such")
+        workshop.ledger.ask_for([Effect(key="two", kind="test", payload={})])
+        workshop.ledger.version("no", "such")
 
     with pytest.raises(NotFound, match="model"):
-        asks_and_fails()
+        workshop.ledger.together(asks_and_fails)
     with pytest.raises(NotFound):
         row(workshop, "two")
 
