@@ -1,12 +1,20 @@
-"""Start-up, cached reruns and the engine's share of a step, in CPU seconds."""
+"""Start-up, cached reruns and the engine's share of a step in CPU seconds; a large value's way."""
 
 import os
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from bench_common import cpu, once, row
+
+from raypipe.app import worker
+from raypipe.engine.ports import CallOutcome, StepCall
+from raypipe.runtime.on_ray import RayOptions, RayRuntime
+from raypipe.store.folder import FolderArtifacts
+from raypipe.store.paths import HomePaths
+from raypipe.values.codec import TreeCodec
 
 RAYPIPE = [sys.executable, "-m", "raypipe"]
 
@@ -59,6 +67,22 @@ def flow(count: int = 1000, salt: int = 0):
 """
 
 
+LARGE = """
+import numpy as np
+from raypipe import step
+
+
+@step
+def make(first: int) -> np.ndarray:
+    return np.arange(first, first + 8_000_000)
+
+
+@step
+def last(numbers: np.ndarray) -> int:
+    return int(numbers[-1])
+"""
+
+
 def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(prefix="raypipe-bench-") as name:
@@ -93,6 +117,47 @@ def main() -> None:
             3.0,
             "ms",
         )
+        large_values(folder)
+
+
+def large_values(folder: Path) -> None:
+    """Measure calls on Ray that are given what another just made, by either way, side by side."""
+    home = folder / "large"
+    home.mkdir()
+    (folder / "large_values.py").write_text(LARGE)
+    artifacts, codec = FolderArtifacts(HomePaths(home).artifacts), TreeCodec(str)
+    runtime = RayRuntime(worker.run_on_ray, RayOptions(home=home, cpus=1))
+
+    def outcome(step: str, **fields: object) -> CallOutcome:
+        scratch = Path(tempfile.mkdtemp(dir=home))
+        runtime.submit(
+            StepCall(
+                id=scratch.name, step=step, target=f"large_values:{step}", root=folder,
+                folders=(".",), batch=None, resources={}, timeout=None, scratch=scratch,
+                events=scratch / "events", run="bench", home=home, **fields,
+            )
+        )  # fmt: skip
+        while not (ended := runtime.wait(1.0)):
+            pass
+        assert ended[0].error is None, ended[0].error
+        return ended[0]
+
+    ways: dict[str, list[float]] = {"artifact": [], "memory": []}
+    try:
+        for salt in range(7):
+            first = codec.encode(salt).manifest
+            (made,) = outcome("make", arguments={"first": first}, passed_on=True).outputs
+            given = {"numbers": artifacts.read(made.root)}
+            known = {stat.digest: stat for stat in made.artifacts}
+            for way, stats in (("artifact", {}), ("memory", known)):
+                began = time.perf_counter()
+                outcome("last", arguments=given, stats=stats)
+                ways[way].append(time.perf_counter() - began)
+    finally:
+        runtime.close()
+    artifact, memory = (1000 * statistics.median(seconds[1:]) for seconds in ways.values())
+    row("a call given 64 MB, from its artifact, wall", artifact, None, "ms")
+    row("the same, from Ray's object store; budget: 0.6 of that", memory, 0.6 * artifact, "ms")
 
 
 main()

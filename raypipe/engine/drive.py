@@ -448,7 +448,20 @@ class Drive:
             events=scratch / "events.jsonl",
             run=self.run,
             home=self.ports.home,
+            passed_on=any(self._is_waited_for(planned.node.name) for planned in batch),
             function=step.function,
+        )
+
+    def _is_waited_for(self, name: str) -> bool:
+        """Say whether a step that may run elsewhere waits for an output: not the run alone."""
+        if self._after_items.get(name):
+            return True
+        behind = [self._nodes[one] for one in self._downstream.get(name, ())]
+        return any(
+            self._is_waited_for(node.name)
+            if node.name in self._expanded  # a map, which gathers what its items give
+            else node.kind == "map" or (node.kind == "step" and not _step_of(node).options.driver)
+            for node in behind
         )
 
     def _kept_fellows(self, batch: tuple[Planned, ...]) -> list[Node]:
