@@ -1,4 +1,4 @@
-"""Start-up, cached reruns and the engine's share of a step, in CPU seconds."""
+"""Start-up, cached reruns and the engine's share of a step in CPU seconds; a large value's way."""
 
 import os
 import statistics

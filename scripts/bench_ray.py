@@ -12,6 +12,13 @@ from pathlib import Path
 from bench_common import once, row
 from bench_engine import FIVE, RAYPIPE
 
+from raypipe.app import worker
+from raypipe.engine.ports import CallOutcome, StepCall
+from raypipe.runtime.on_ray import RayOptions, RayRuntime
+from raypipe.store.folder import FolderArtifacts
+from raypipe.store.paths import HomePaths
+from raypipe.values.codec import TreeCodec
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -34,6 +41,21 @@ def one(number: int, salt: int) -> int:
 @pipeline
 def flow(count: int = 1, salt: int = 0):
     return one.map(numbers(count), salt=salt)
+"""
+
+LARGE = """
+import numpy as np
+from raypipe import step
+
+
+@step
+def make(first: int) -> np.ndarray:
+    return np.arange(first, first + 8_000_000)
+
+
+@step
+def last(numbers: np.ndarray) -> int:
+    return int(numbers[-1])
 """
 
 DRIVER = """
@@ -97,6 +119,7 @@ def main() -> None:
         cold_runs(folder, environment)
         share_of_a_step(folder, environment)
         ten_thousand(folder, environment)
+        large_values(folder)
 
 
 def cold_runs(folder: Path, environment: dict[str, str]) -> None:
@@ -162,6 +185,46 @@ def ten_thousand(folder: Path, environment: dict[str, str]) -> None:
     row("10,000 steps by .map() on Ray, the driver's memory grows by", all_most - most, 200, "MB")
 
 
+def large_values(folder: Path) -> None:
+    """Measure calls on Ray that are given what another just made, by either way, side by side."""
+    home = folder / "large"
+    home.mkdir()
+    (folder / "large_values.py").write_text(LARGE)
+    artifacts, codec = FolderArtifacts(HomePaths(home).artifacts), TreeCodec(str)
+    runtime = RayRuntime(worker.run_on_ray, RayOptions(home=home, cpus=1))
+
+    def outcome(step: str, **fields: object) -> CallOutcome:
+        scratch = Path(tempfile.mkdtemp(dir=home))
+        runtime.submit(
+            StepCall(
+                id=scratch.name, step=step, target=f"large_values:{step}", root=folder,
+                folders=(".",), batch=None, resources={}, timeout=None, scratch=scratch,
+                events=scratch / "events", run="bench", home=home, **fields,
+            )
+        )  # fmt: skip
+        while not (ended := runtime.wait(1.0)):
+            pass
+        assert ended[0].error is None, ended[0].error
+        return ended[0]
+
+    ways: dict[str, list[float]] = {"artifact": [], "memory": []}
+    try:
+        for salt in range(7):
+            first = codec.encode(salt).manifest
+            (made,) = outcome("make", arguments={"first": first}, passed_on=True).outputs
+            given = {"numbers": artifacts.read(made.root)}
+            known = {stat.digest: stat for stat in made.artifacts}
+            for way, stats in (("artifact", {}), ("memory", known)):
+                began = time.perf_counter()
+                outcome("last", arguments=given, stats=stats)
+                ways[way].append(time.perf_counter() - began)
+    finally:
+        runtime.close()
+    artifact, memory = (1000 * statistics.median(seconds[1:]) for seconds in ways.values())
+    row("a call given 64 MB, from its artifact, wall", artifact, None, "ms")
+    row("the same, from Ray's object store; budget: 0.6 of that", memory, 0.6 * artifact, "ms")
+
+
 def chained(address: str, count: int, folder: Path) -> list[str]:
     """Return a command that runs tasks one after the other."""
     return [sys.executable, "bare.py", address, str(count), "chained", str(folder / "ray")]
@@ -179,7 +242,7 @@ def wall(command: list[str], folder: Path, environment: dict[str, str]) -> float
     return time.perf_counter() - begun
 
 
-def middle(measure) -> float:  # noqa: ANN001
+def middle(measure) -> float:
     """Return the median of three, one warm-up left out."""
     measure()
     return statistics.median(measure() for _ in range(3))

@@ -9,6 +9,7 @@ from raypipe.engine.ports import CallOutcome, StepCall
 from raypipe.engine.step import main_module
 from raypipe.errors import ClusterError
 from raypipe.runtime.execute import execute
+from raypipe.runtime.passing import Wrap
 from raypipe.store.artifacts import artifacts_of_run
 from raypipe.store.content import digest_path
 from raypipe.values.codec import TreeCodec
@@ -22,11 +23,11 @@ def run_inline(call: StepCall) -> CallOutcome:
     return execute(call, _codec(), _artifacts(call.home, call.run), "inline")
 
 
-def run_on_ray(call: StepCall) -> CallOutcome:
+def run_on_ray(call: StepCall, wrap: Wrap = lambda artifacts: artifacts) -> CallOutcome:
     """Run a call in a Ray worker; ClusterError if it does not see what the driver made for it."""
     if not call.scratch.is_dir():
         return CallOutcome(id=call.id, error=_no_home(call))
-    return execute(call, _codec(), _artifacts(call.home, call.run), "ray")
+    return execute(call, _codec(), wrap(_artifacts(call.home, call.run)), "ray")
 
 
 def _no_home(call: StepCall) -> ClusterError:

@@ -395,6 +395,7 @@ class Drive:
             declared=options.depends_on,
             expires=options.expires,
             audit=self.audit if options.cache else "off",
+            passed_on=any(self._schedule.is_waited_for(planned.node.name) for planned in batch),
             function=step.function,
         )
 

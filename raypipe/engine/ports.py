@@ -44,6 +44,10 @@ class Artifacts(Protocol):
         """Return what put_bytes was given; StoreError if it is gone or torn."""
         ...
 
+    def view(self, digest: str) -> bytes | memoryview:
+        """Return the same, perhaps where others read it too; it cannot be written to."""
+        ...
+
     def path(self, digest: str) -> Path:
         """Return where put_path's copy lies, under the base name it came with; read-only."""
         ...
@@ -239,6 +243,8 @@ class StepCall:
     expires: float | None = None
     audit: AuditMode = "off"
     """What is done about what it reads and does not declare."""
+    passed_on: bool = False
+    """Another step of the run waits for what it gives."""
     stats: Mapping[str, ArtifactStat] = field(default_factory=dict)
     """What the artifacts that it is given looked like when they were published, by digest."""
     function: Callable[..., Any] | None = field(default=None, compare=False)

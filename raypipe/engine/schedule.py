@@ -101,6 +101,18 @@ class Schedule:
         if self._waiting_for[downstream] == 0:
             self._ready.append(downstream)
 
+    def is_waited_for(self, name: str) -> bool:
+        """Say whether a step that may run elsewhere waits for an output: not the run alone."""
+        if self._after_items.get(name):
+            return True
+        behind = [self.nodes[one] for one in self._downstream.get(name, ())]
+        return any(
+            self.is_waited_for(node.name)
+            if node.name in self._expanded  # a map, which gathers what its items give
+            else node.kind == "map" or (node.step is not None and not node.step.options.driver)
+            for node in behind
+        )
+
     def again(self, names: Iterable[str]) -> None:
         """Let nodes be decided once more."""
         self._ready.extend(names)

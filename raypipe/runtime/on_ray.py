@@ -19,6 +19,7 @@ from raypipe.engine.context import append_event
 from raypipe.engine.ports import CallOutcome, Runtime, StepCall
 from raypipe.errors import ClusterError, StepFailed, UsageError
 from raypipe.runtime.limits import OVER, out_of_time
+from raypipe.runtime.passing import Blobs, Held, Passing, Wrap
 from raypipe.runtime.processes import (
     adopt_orphans,
     children,
@@ -46,6 +47,8 @@ PATIENCE = 10.0
 """Seconds before it is said that no node has what a step asks for."""
 SWEEP = 0.7
 """Seconds that the ends of attempts on other nodes are waited for."""
+MAKERS = 4
+"""The part of what may be held in memory that one call may add."""
 CONNECT_TIMEOUT = 5.0
 """Seconds that a cluster's head has to answer."""
 
@@ -70,6 +73,8 @@ class RayOptions:
     """Where what Ray says of its workers is kept; None: nowhere."""
     waits: Callable[[str, str], None] = lambda step, what: None
     """Is told of a step, and for what it waits."""
+    in_memory: float = 0.25
+    """Share of a node's object store for what steps of the run pass on there."""
 
 
 class RayRuntime:
@@ -78,10 +83,15 @@ class RayRuntime:
     room = 500
     """Each holds a claim, which is an open file, and a place in what Ray is asked about."""
 
-    def __init__(self, execute: Callable[[StepCall], CallOutcome], options: RayOptions) -> None:
+    def __init__(
+        self, execute: Callable[[StepCall, Wrap], CallOutcome], options: RayOptions
+    ) -> None:
         self._execute = execute
         self._options = options
         self._calls: dict[Any, StepCall] = {}
+        self._passing: dict[Any, tuple[Any, tuple[Any, ...]]] = {}
+        """Where a call puts what it passes on, and what it was lent, for calls with either."""
+        self._held: Held | None = None
         self._function: Any = None
         """What Ray runs; made once, since Ray takes each for a function of its own."""
         self._refused: list[CallOutcome] = []
@@ -112,8 +122,11 @@ class RayRuntime:
             self._submitted[call.id] = time.monotonic()
         if self._function is None:
             self._function = ray.remote(_run)
+        held = self._held = self._held or Held(self._memory())
+        room = held.bound // MAKERS if call.passed_on else 0
         remote = self._function.options(
             name=call.step,
+            num_returns=2 if room else 1,
             num_cpus=call.resources.get("num_cpus", 1),
             num_gpus=call.resources.get("num_gpus", 0),
             memory=call.resources.get("memory"),
@@ -124,7 +137,12 @@ class RayRuntime:
         )
         root = call.root if self._options.root is None else self._options.root
         sent = replace(call, function=None, listen=None, give_up=None, root=root)
-        self._calls[remote.remote(self._execute, sent)] = call
+        lent = held.lend(call.stats)
+        returned = remote.remote(self._execute, sent, room, *lent)
+        reference, passed = returned if room else (returned, None)
+        self._calls[reference] = call
+        if room or lent:
+            self._passing[reference] = passed, lent
 
     def wait(self, seconds: float) -> list[CallOutcome]:
         """Return the calls that ended, waiting at most `seconds` for the first."""
@@ -147,7 +165,8 @@ class RayRuntime:
             self._looked = now
             self._require_head(now)
             self._look_after(now)
-        return [self._outcome(reference) for reference in done]
+        outcomes = [self._outcome(reference) for reference in done]
+        return [outcome for outcome in outcomes if outcome is not None]
 
     def close(self) -> None:
         """Leave the cluster; a Ray of our own ends with all its processes."""
@@ -163,7 +182,8 @@ class RayRuntime:
             with contextlib.suppress(Exception):
                 ray.wait(self._sweeps, num_returns=len(self._sweeps), timeout=SWEEP)
         self._calls.clear()
-        self._function = None
+        self._passing.clear()
+        self._held = self._function = None
         ray.shutdown()
         self._started = False
         if self._options.address is None:
@@ -254,16 +274,35 @@ class RayRuntime:
             )
             self._sweeps.append(remote.remote(attempt["pid"], attempt["started"], mark))
 
-    def _outcome(self, reference: Any) -> CallOutcome:
+    def _memory(self) -> int:
+        """Return how many bytes may be held in memory: all of them may lie on one node."""
+        stores = [node.get("object_store_memory", 0) for node in self._room]
+        return int(self._options.in_memory * min(stores, default=0))
+
+    def _outcome(self, reference: Any) -> CallOutcome | None:
+        """Return how a call ended; None where it is sent again, for want of what it was lent."""
         import ray
+        from ray.exceptions import ObjectLostError
 
         call = self._calls.pop(reference)
+        passed, lent = self._passing.pop(reference, (None, ()))
+        held = self._held
+        assert held is not None
+        held.give_back(lent)
         try:
-            outcome: CallOutcome = ray.get(reference)
+            outcome: CallOutcome
+            outcome, sizes = ray.get(reference)
         except Exception as error:
+            if lent and isinstance(error, ObjectLostError):  # before the step began
+                for bundle in lent:
+                    held.drop(bundle)
+                self.submit(call)
+                return None
             failed = _failure(call, error)
             self._end_attempt(call)
             return CallOutcome(id=call.id, error=failed)
+        if sizes:
+            held.hold(passed, sizes)
         return outcome
 
     # --- starting -------------------------------------------------------------------------------
@@ -345,8 +384,14 @@ class RayRuntime:
 # --- in workers ---------------------------------------------------------------------------------
 
 
-def _run(execute: Callable[[StepCall], CallOutcome], call: StepCall) -> CallOutcome:
-    """Run a call, saying first which process does, for who may have to end it."""
+def _run(
+    execute: Callable[[StepCall, Wrap], CallOutcome], call: StepCall, room: int, *given: Blobs
+) -> tuple[Any, ...]:
+    """Run a call, saying first which process does, for who may have to end it.
+
+    What it passes on is an object of its own, which the driver owns: it is there when this process
+    is not, and never comes to a driver on another node.
+    """
     import ray
 
     if call.scratch.is_dir():
@@ -360,7 +405,10 @@ def _run(execute: Callable[[StepCall], CallOutcome], call: StepCall) -> CallOutc
             "node": ray.get_runtime_context().get_node_id(),
         }
         append_event(call.events, begun)
-    return execute(call)
+    passing = Passing(given, room)
+    outcome = execute(call, passing.around)
+    answer = outcome, passing.sizes
+    return (answer, passing.kept) if room else answer
 
 
 def _sweep(pid: int, started: int, mark: str) -> None:

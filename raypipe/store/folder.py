@@ -107,6 +107,10 @@ class FolderArtifacts:
             self._read.add(digest)
         return data
 
+    def view(self, digest: str) -> bytes:
+        """Return the bytes that were published."""
+        return self.read(digest)
+
     def path(self, digest: str) -> Path:
         """Return the copy of a published file or folder."""
         self._note(digest)

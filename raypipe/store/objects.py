@@ -115,6 +115,10 @@ class ObjectArtifacts:
             self._cache.keep_bytes(digest, data)
         return data
 
+    def view(self, digest: str) -> bytes:
+        """Return the bytes that were published."""
+        return self.read(digest)
+
     def path(self, digest: str) -> Path:
         """Return a copy of a published file or folder on this machine."""
         self._note(digest)

@@ -37,6 +37,8 @@ def write(value: Any, blobs: Blobs) -> Json | None:
 
 def read(node: Json, artifacts: Artifacts) -> Any:
     """Read what `write` wrote."""
+    if node["k"] == "bytes":
+        return base64.b64decode(node["v"]) if "v" in node else artifacts.read(node["b"])
     reader = _READERS.get(node["k"])
     if reader is None:
         raise StoreError(
@@ -54,8 +56,8 @@ def _keep(data: bytes, blobs: Blobs) -> dict[str, Json]:
     return {"b": digest, "n": len(data)}
 
 
-def _kept(node: Json, artifacts: Artifacts) -> bytes:
-    return base64.b64decode(node["v"]) if "v" in node else artifacts.read(node["b"])
+def _kept(node: Json, artifacts: Artifacts) -> bytes | memoryview:
+    return base64.b64decode(node["v"]) if "v" in node else artifacts.view(node["b"])
 
 
 # --- numpy --------------------------------------------------------------------------------------
@@ -76,7 +78,7 @@ def _write_numpy(value: Any, blobs: Blobs) -> Json | None:
     return {"k": kind, "d": described, "s": list(array.shape), **_keep(array.tobytes(), blobs)}
 
 
-def _read_numpy(node: Json, data: bytes) -> Any:
+def _read_numpy(node: Json, data: bytes | memoryview) -> Any:
     import numpy as np
 
     dtype = np.lib.format.descr_to_dtype(_as_descr(node["d"]))
@@ -140,13 +142,13 @@ def _cleared(column: Any) -> Any:
     return column.take(np.arange(len(column)))
 
 
-def _read_table(node: Json, data: bytes) -> Any:
+def _read_table(node: Json, data: bytes | memoryview) -> Any:
     import pyarrow as pa
 
     return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
 
 
-def _read_batch(node: Json, data: bytes) -> Any:
+def _read_batch(node: Json, data: bytes | memoryview) -> Any:
     import pyarrow as pa
 
     table = _read_table(node, data)
@@ -154,7 +156,7 @@ def _read_batch(node: Json, data: bytes) -> Any:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
-def _read_schema(node: Json, data: bytes) -> Any:
+def _read_schema(node: Json, data: bytes | memoryview) -> Any:
     import pyarrow as pa
 
     return pa.ipc.read_schema(pa.py_buffer(data))
@@ -201,7 +203,7 @@ def _write_torch(value: Any, blobs: Blobs) -> Json | None:
     return {"k": "tensor", "d": dtype, "s": list(plain.shape), **_keep(data, blobs)}
 
 
-def _read_torch(node: Json, data: bytes) -> Any:
+def _read_torch(node: Json, data: bytes | memoryview) -> Any:
     import torch
 
     dtype = getattr(torch, node["d"])
@@ -217,8 +219,7 @@ _WRITERS: dict[str, Callable[[Any, Blobs], Json | None]] = {
     "torch": _write_torch,
 }
 
-_READERS: dict[str, Callable[[Json, bytes], Any]] = {
-    "bytes": lambda node, data: data,
+_READERS: dict[str, Callable[[Json, bytes | memoryview], Any]] = {
     "array": _read_numpy,
     "scalar": _read_numpy,
     "table": _read_table,

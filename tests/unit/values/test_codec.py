@@ -34,6 +34,9 @@ class Blobs:
     def read(self, digest: str) -> bytes:
         return self._of[digest]
 
+    def view(self, digest: str) -> bytes:
+        return self.read(digest)
+
     def path(self, digest: str) -> Path:
         return self._paths[digest]
 
