@@ -17,12 +17,12 @@ def leading(acting: set[str], scope: int, imports: Imports) -> set[str]:
 
 
 def orders(
-    symbols: Iterable[str], acting: set[str], leading: set[str], code: Code
+    symbols: Iterable[str], acting: set[str], changed: set[str], leading: set[str], code: Code
 ) -> dict[str, str]:
     """Return, for each module in which the order counts, what stands where, line by line.
 
-    `acting` are modules that change what is reached; in `leading` ones it counts in what order
-    modules are imported too.
+    `acting` are modules that change what is reached, `changed` the symbols that are; in `leading`
+    ones it counts in what order modules are imported too.
     """
     reached: dict[str, set[str]] = {}
     for symbol in symbols:
@@ -32,7 +32,7 @@ def orders(
     counted |= (acting & reached.keys()) | leading
     found = {}
     for module in sorted(counted):
-        order = [*_order(code, module, reached.get(module, set()), leading)]
+        order = [*_order(code, module, reached.get(module, set()), changed, leading)]
         if len(order) > 1:
             found[f"{module}:{ORDER}"] = "\n".join(order)
     return found
@@ -42,7 +42,9 @@ def _is_rebound(code: Code, module: str, names: Iterable[str]) -> bool:
     return any(name != MODULE and code.is_bound_twice(f"{module}:{name}") for name in names)
 
 
-def _order(code: Code, module: str, names: set[str], leading: set[str]) -> Iterator[str]:
+def _order(
+    code: Code, module: str, names: set[str], changed: set[str], leading: set[str]
+) -> Iterator[str]:
     """Yield what runs at import of what is reached in a module, in its order."""
     table = code.table(module)
     if table is None:
@@ -50,7 +52,7 @@ def _order(code: Code, module: str, names: set[str], leading: set[str]) -> Itera
     found: list[tuple[int, str]] = []
     for piece in table.pieces:
         is_reached = names & set(piece.binds or (MODULE,))
-        if is_reached and not _is_plain(code, module, piece):
+        if is_reached and not _is_plain(code, module, piece, changed):
             bound = " ".join(piece.binds) or "a statement"
             found.append((piece.at, f"{bound} ({piece.digest[:16]})"))
     every = [
@@ -66,10 +68,8 @@ def _order(code: Code, module: str, names: set[str], leading: set[str]) -> Itera
     yield from (said for _, said in sorted(found))
 
 
-def _is_plain(code: Code, module: str, piece: Piece) -> bool:
+def _is_plain(code: Code, module: str, piece: Piece, changed: set[str]) -> bool:
     """Say whether it never counts where a statement stands: a function or class by itself."""
-    return (
-        piece.is_definition
-        and not piece.is_active
-        and not any(code.is_bound_twice(f"{module}:{name}") for name in piece.binds)
-    )
+    bound = [f"{module}:{name}" for name in piece.binds]
+    is_by_itself = piece.is_definition and not piece.is_active and not changed & {*bound}
+    return is_by_itself and not any(map(code.is_bound_twice, bound))

@@ -160,6 +160,9 @@ class _Reach(Walk):
         for module in imported:
             self._scope |= self.imports.closure(module)
         self._acting: set[str] = set()
+        """Modules that change what is reached."""
+        self._changed: set[str] = set()
+        """Symbols that are changed."""
         self._is_foreign = False
         self._leading: set[str] = set()
         """Modules whose order of imports counts."""
@@ -207,6 +210,7 @@ class _Reach(Walk):
             new.update(effect.by)
             module = self.imports.modules[bit.bit_length() - 1]
             self._acting.add(module)
+            self._changed.add(changed)
             if changed.partition(":")[0] != module:
                 self._is_foreign = True
         return self.reach(new)
@@ -237,7 +241,7 @@ class _Reach(Walk):
         if self._is_foreign:
             self._leading = leading(self._acting, scope, self.imports)
         acting = self._acting | (self.modules if subclasses else set())
-        ordered = orders(reached, acting, self._leading, code)
+        ordered = orders(reached, acting, self._changed, self._leading, code)
         told = {digest_bytes(text.encode()): text for text in ordered.values()}
         symbols |= {name: digest_bytes(text.encode()) for name, text in ordered.items()}
         texts = Later(lambda: {**{code.digest(one): code.text(one) for one in reached}, **told})

@@ -324,10 +324,10 @@ firsts = st.builds(
 
 
 @st.composite
-def projects(draw: st.DrawFn) -> Project:
+def projects(draw: st.DrawFn, most_effects: int = 5) -> Project:
     every = [draw(firsts), *draw(st.lists(things, min_size=1, max_size=6))]
     styles = draw(st.lists(st.integers(0, len(STYLES) - 1), min_size=7, max_size=7))
-    effects = draw(st.lists(st.tuples(numbers, numbers, numbers), max_size=5))
+    effects = draw(st.lists(st.tuples(numbers, numbers, numbers), max_size=most_effects))
     return Writer(every, styles, effects, draw(numbers)).write()
 
 

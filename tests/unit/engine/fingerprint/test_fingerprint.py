@@ -23,7 +23,7 @@ from tests.unit.engine.fingerprint.test_reach import Texts, importable
 
 NO_CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
 searched = settings(max_examples=150, suppress_health_check=NO_CHECKS)
-searched_long = settings(max_examples=3000, suppress_health_check=NO_CHECKS)
+searched_long = settings(max_examples=1500, suppress_health_check=NO_CHECKS)
 
 
 def of(project: Project) -> Fingerprint | str:
@@ -98,7 +98,7 @@ def test_an_edit_of_form_leaves_the_fingerprint(project: Project, edit: str) -> 
 
 
 @searched
-@given(projects())
+@given(projects(most_effects=0))
 def test_the_order_of_plain_functions_leaves_the_fingerprint(project: Project) -> None:
     after = Project({path: reordered(blocks) for path, blocks in project.blocks.items()})
     assert digest(project) == digest(after), shown(project)

@@ -6,6 +6,16 @@ from tests.unit.engine.fingerprint.test_reach import check_counts
 
 # An edit writes 42 for every 41, or what `# edit: OLD => NEW` says.
 ORDERS = {
+    "a function, and what puts another in its place": r"""
+import sys
+def helper():
+    return 1
+setattr(sys.modules["flow"], "helper", lambda: 2)
+def go(x):
+    return helper()
+# edit: def helper():\n    return 1\nsetattr => setattr
+# edit: lambda: 2) => lambda: 2)\ndef helper():\n    return 1
+""",
     "swapped star order": r"""
 # file: flow.py
 from a import *
