@@ -21,8 +21,8 @@ def orders(
 ) -> dict[str, str]:
     """Return, for each module in which the order counts, what stands where, line by line.
 
-    `acting` are modules that change what is reached, `changed` the symbols that are; in `leading`
-    ones it counts in what order modules are imported too.
+    `acting` are modules that change what is reached, `changed` the symbols that they change; in
+    `leading` modules it counts in what order modules are imported too.
     """
     reached: dict[str, set[str]] = {}
     for symbol in symbols:
