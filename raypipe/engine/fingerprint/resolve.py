@@ -112,6 +112,7 @@ class Code:
     def _look_up(self, symbol: str) -> Direct:
         module, _, name = symbol.partition(":")
         resolver = Resolver(self)
+        resolver.found.asked.add(module)
         if name == WHOLE:
             resolver.open_module(module)
         elif symbol == EVERYTHING:

@@ -195,11 +195,12 @@ def test_saving_leaves_nothing_but_the_index(root, look, tmp_path, later):
 
 
 PROJECT = {
-    "flow.py": "import lib, init\ndef go(x):\n    return lib.helper(x) + lib.RATE\n",
+    "flow.py": "import lib, init\ndef go(x):\n    return lib.helper(x) + lib.RATE + x.weigh()\n",
     "lib.py": "import deep\nRATE = 1\ndef helper(x):\n    return deep.K().run()\n"
     "def unused():\n    return 1\n",
     "deep.py": "class K:\n    def run(self):\n        return 1\n",
-    "init.py": "import lib\nlib.RATE = 2\n",
+    "init.py": "import lib, kind\nlib.RATE = 2\n",
+    "kind.py": "class Kind:\n    def weigh(self):\n        return 1\n",
     "other.py": "X = 1\n",
 }
 EDITS = {
@@ -213,6 +214,7 @@ EDITS = {
     ),
     "a constant": ("lib.py", "RATE = 1", "RATE = 3"),
     "a method of a value": ("deep.py", "return 1", "return 2"),
+    "a method of what the step is given": ("kind.py", "return 1", "return 2"),
     "what an import changes": ("init.py", "= 2", "= 3"),
     "which module is changed": ("init.py", "lib.RATE = 2", "pass"),
     "a new way to change it": ("deep.py", "class", "import lib\nlib.RATE = 5\nclass"),
@@ -263,7 +265,7 @@ def test_a_kept_fingerprint_needs_no_module_to_be_read(root, tmp_path, parsed, l
         found.save()
         monkeypatch.setattr(sources.ModuleTable, "from_json", None)
     assert digests[0] == digests[1]
-    assert sorted(parsed) == ["deep", "flow", "init", "lib"]
+    assert sorted(parsed) == ["deep", "flow", "init", "kind", "lib"]
 
 
 # --- files that are wrong -----------------------------------------------------------------------

@@ -41,7 +41,7 @@ import registry
 """
 GIVEN = """class Given:
     def weigh(self):
-        return {} + helped()
+        return {}{}
     @property
     def height(self):
         return {}
@@ -114,7 +114,9 @@ class Writer:
             home, text = self.effect(*effect)
             bodies[home].append(text)
         given = self.given % len(MODULES)
-        bodies[given].append(GIVEN.format(self.literal(), self.literal(), self.literal()))
+        helped = " + helped()" if self.given % 2 else ""
+        literals = (self.literal(), helped, self.literal(), self.literal())
+        bodies[given].append(GIVEN.format(*literals))
         bodies[0].append(f"def go(x):\n    return {self.value(0, 0, 0)} + x.weigh() + x.height")
         return Project({PATHS[MODULES[n]]: [*heads[n], *bodies[n]] for n in heads})
 

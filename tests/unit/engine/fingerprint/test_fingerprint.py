@@ -1,6 +1,7 @@
 """Held against what Python does: projects at random, edited at random, run before and after."""
 
 import importlib
+import json
 import re
 import sys
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raypipe.engine.fingerprint import fingerprint
+from raypipe.engine.digest import digest_bytes
+from raypipe.engine.fingerprint import Tracer, fingerprint
 from raypipe.engine.records import Fingerprint
 from tests.unit.engine.fingerprint.drawn import (
     MODULES,
@@ -83,6 +85,39 @@ def check_edits(data: st.DataObject) -> None:
         if None not in (result, other) and result != other:
             said = f"{result} became {other}\n{shown(before)}\n====\n{shown(after)}"
             assert digest(before) != digest(after), said
+
+
+class KeptTexts(Texts):
+    """A project in memory, whose fingerprints are kept."""
+
+    shelf: Any = None
+
+    def kept(self) -> Any:
+        return self.shelf
+
+    def keep(self, found: Any) -> None:
+        KeptTexts.shelf = json.loads(json.dumps(found))
+
+    def content(self, module: str) -> str:
+        table = self.module(module)
+        return "" if table is None else digest_bytes(json.dumps(table.to_json()[0]).encode())
+
+
+@searched
+@given(st.data())
+def test_what_is_kept_of_fingerprints_is_what_tracing_anew_finds(data: st.DataObject) -> None:
+    """Edit after edit, with what is kept from those before."""
+    KeptTexts.shelf = None
+    before = data.draw(projects())
+    for project in [before, *data.draw(st.lists(edits(before), min_size=5, max_size=5)), before]:
+        sources = KeptTexts(project.files())
+        tracer = Tracer(sources, sources)
+        for imported in ((), ("flow",)):
+            anew = fingerprint("flow:go", Texts(project.files()), imported=imported)
+            kept = tracer.fingerprint("flow:go", imported=imported)
+            assert kept.digest == anew.digest, f"{shown(before)}\n====\n{shown(project)}"
+            assert kept.widened == anew.widened
+        tracer.save()
 
 
 @searched
