@@ -174,6 +174,7 @@ def remove_blobs(bench: Bench, outcome: CallOutcome) -> None:
             bench.artifacts.remove(stat.digest)
 
 
+@pytest.mark.long  # needs a process in which no Ray was before
 def test_what_is_passed_on_is_there_when_the_worker_that_made_it_is_not(bench: Bench) -> None:
     call = bench.call("blob", seed=7, size=SIZE, _passed_on=True)
     outcome = bench.outcomes(call)[call.id]
@@ -186,12 +187,14 @@ def test_what_is_passed_on_is_there_when_the_worker_that_made_it_is_not(bench: B
     assert bench.value(given(bench, outcome)) == 7
 
 
+@pytest.mark.long  # needs a process in which no Ray was before
 def test_what_no_other_step_waits_for_is_not_held(bench: Bench) -> None:
     outcome = bench.run("blob", seed=8, size=SIZE)
     remove_blobs(bench, outcome)
     assert "gone or torn" in str(given(bench, outcome).error)
 
 
+@pytest.mark.long  # needs a process in which no Ray was before
 def test_memory_is_bounded_and_the_oldest_is_read_from_its_artifact(
     bench: Bench, wait_until
 ) -> None:
