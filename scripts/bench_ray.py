@@ -140,7 +140,7 @@ def cold_runs(folder: Path, environment: dict[str, str]) -> None:
     measured = middle(lambda: five("--runtime", "ray"))
     row("cold run of five steps, own Ray, wall", measured, own + 0.5)
     with head() as up:
-        (folder / ".ray").mkdir()
+        (folder / ".ray").mkdir(exist_ok=True)
         token = (up.place / ".ray" / "auth_token").read_text()
         (folder / ".ray" / "auth_token").write_text(token)
         environment = {**environment, "RAY_AUTH_MODE": "token"}
