@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench_common import once, row
@@ -80,6 +81,8 @@ import ray
 
 address, count, chained = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "chained"
 place = {"_temp_dir": sys.argv[4], "include_dashboard": False} if address == "local" else {}
+if len(sys.argv) > 5:
+    place["runtime_env"] = {"working_dir": sys.argv[5]}
 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **place)
 
 
@@ -131,23 +134,29 @@ def cold_runs(folder: Path, environment: dict[str, str]) -> None:
         (folder / "five.py").write_text(edited)
         return wall([*RAYPIPE, "run", "five.py", *options], folder, environment)
 
-    def bare(address: str) -> float:
-        return wall(chained(address, 5, folder), folder, environment)
+    def bare(address: str, *sent: str) -> float:
+        return wall([*chained(address, 5, folder), *sent], folder, environment)
 
-    row("cold run of five steps, inline, wall", middle(five), 0.6)
-    own = middle(lambda: bare("local"))
+    row("cold run of five steps, inline, wall", middle(five)[0], 0.6)
+    own, measured = middle(lambda: bare("local"), lambda: five("--runtime", "ray"))
     row("five tasks on a Ray of one's own, bare Ray, wall", own, None)
-    measured = middle(lambda: five("--runtime", "ray"))
     row("cold run of five steps, own Ray, wall", measured, own + 0.5)
+    code = folder / "code"
+    code.mkdir()
+    (code / "five.py").write_text(FIVE)
     with head() as up:
         (folder / ".ray").mkdir(exist_ok=True)
         token = (up.place / ".ray" / "auth_token").read_text()
         (folder / ".ray" / "auth_token").write_text(token)
         environment = {**environment, "RAY_AUTH_MODE": "token"}
-        there = middle(lambda: bare(up.address))
-        row("five tasks on a cluster that is up, bare Ray, wall", there, None)
-        measured = middle(lambda: five("--address", up.address))
-        row("cold run of five steps, cluster up, wall", measured, there * 1.2)
+        there, sent, measured = middle(
+            lambda: bare(up.address),
+            lambda: bare(up.address, str(code)),
+            lambda: five("--address", up.address),
+        )
+        row("five tasks on a cluster that is up, bare Ray, no code sent, wall", there, None)
+        row("the same, with a folder of code sent, wall", sent, None)
+        row("cold run of five steps, cluster up, wall; code sent", measured, sent * 1.2)
 
 
 def share_of_a_step(folder: Path, environment: dict[str, str]) -> None:
@@ -162,9 +171,11 @@ def share_of_a_step(folder: Path, environment: dict[str, str]) -> None:
         return once(fanned(count, folder), folder, environment)
 
     few, many = 10, 510
-    task = 1000 * (middle(lambda: bare(many)) - middle(lambda: bare(few))) / (many - few)
+    least, most, our_least, our_most = middle(
+        lambda: bare(few), lambda: bare(many), lambda: ours(few), lambda: ours(many)
+    )
+    task, step = (1000 * all_ / (many - few) for all_ in (most - least, our_most - our_least))
     row("a task, bare Ray, CPU of all processes", task, None, "ms")
-    step = 1000 * (middle(lambda: ours(many)) - middle(lambda: ours(few))) / (many - few)
     row("an executed step on Ray, durable, CPU of all processes", step, task + 5, "ms")
 
 
@@ -242,10 +253,10 @@ def wall(command: list[str], folder: Path, environment: dict[str, str]) -> float
     return time.perf_counter() - begun
 
 
-def middle(measure) -> float:
-    """Return the median of three, one warm-up left out."""
-    measure()
-    return statistics.median(measure() for _ in range(3))
+def middle(*measures: Callable[[], float]) -> list[float]:
+    """Return the median of five of each, side by side, one warm-up left out."""
+    found = [[measure() for measure in measures] for _ in range(6)][1:]
+    return [statistics.median(one) for one in zip(*found, strict=True)]
 
 
 if __name__ == "__main__":

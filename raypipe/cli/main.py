@@ -1,5 +1,6 @@
 """The parser and the exit codes; what a command needs is imported when it is called."""
 
+import gc
 import os
 import signal
 import sys
@@ -28,6 +29,8 @@ from raypipe.fault_points import check_asked
 
 PATIENCE = 2.0
 """Seconds after a Ctrl-C in which another one is taken for the same."""
+COLLECTED = 50_000
+"""New objects after which Python looks for garbage; at its 700 that takes a tenth of a command."""
 
 app = typer.Typer(
     name="raypipe",
@@ -67,6 +70,7 @@ def _top(
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    gc.set_threshold(COLLECTED, *gc.get_threshold()[1:])
     _interrupt_once()
     try:
         code = execute(sys.argv[1:])

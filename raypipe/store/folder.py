@@ -276,7 +276,7 @@ def _size_of(path: Path) -> int:
 
 def _stat_of(digest: str, target: Path) -> ArtifactStat:
     stat = target.stat()
-    if not target.is_dir():
+    if not S_ISDIR(stat.st_mode):
         return ArtifactStat(digest=digest, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
     stats = [entry.stat() for entry in _entries(target)]
     return ArtifactStat(

@@ -59,7 +59,7 @@ class FileSources:
         self._contents: dict[str, str] = {}
         self._files: dict[str, Path | None] = {}
         self._lines: dict[str, list[str]] = {}
-        self._seals: dict[Path, list[int]] = {}
+        self._seals: dict[str, list[int]] = {}
         self._kept: _Index | None = None
         self._fresh: dict[str, _Entry] = {}
         self._named: dict[str, str] = {}
@@ -157,8 +157,12 @@ class FileSources:
 
     def seals(self) -> dict[str, list[int]]:
         """Return the states of the project's files that were read, as they were then, by path."""
-        ours = (file for file in self._seals if file.is_relative_to(self._root))
-        return {str(file.relative_to(self._root)): self._seals[file] for file in ours}
+        root = f"{self._root}{os.sep}"
+        return {
+            file.removeprefix(root): seal
+            for file, seal in self._seals.items()
+            if file.startswith(root)
+        }
 
     def save(self) -> None:
         """Write what was found to the index; another process' index is replaced whole."""
@@ -240,7 +244,10 @@ class FileSources:
         if file.suffix != ".py":
             return None
         entry = self._read_index().entries.get(self._known_as(name, file))
-        seal = self._seals.setdefault(file, _seal(file))
+        place = str(file)
+        if place not in self._seals:
+            self._seals[place] = _seal(place)
+        seal = self._seals[place]
         return entry if entry is not None and entry.seal == seal else None
 
     def _known_as(self, name: str, file: Path) -> str:
@@ -257,7 +264,7 @@ class FileSources:
                 pass
         from raypipe.engine.fingerprint.parse import parse_module
 
-        seal = self._seals[file]
+        seal = self._seals[str(file)]
         table = parse_module(
             name,
             _read(file),
@@ -329,7 +336,7 @@ class _Index:
         """Return the file; what it keeps of files that are gone is left out."""
         told, tables, start = {}, [], 0
         for known_as, entry in self.entries.items():
-            if Path(entry.file).exists():
+            if os.path.exists(entry.file):  # noqa: PTH110, quicker
                 end = start + len(entry.table)
                 told[known_as] = [entry.seal, entry.content, start, end, entry.file]
                 tables.append(entry.table)
@@ -350,7 +357,7 @@ def _is_of_project(folder: Path) -> bool:
     return not hidden and not (folder / "pyvenv.cfg").exists()
 
 
-def _seal(file: Path) -> list[int]:
+def _seal(file: Path | str) -> list[int]:
     """Return what tells that a file was written: times, inode and size; zeros if it is gone."""
     try:
         stat = os.stat(file)  # noqa: PTH116, quicker

@@ -44,17 +44,21 @@ class Notes:
             return None
         return found[0]
 
-    def note(self, key: str, found: Json, told: Iterable[str]) -> None:
-        """Keep a finding, with the names of what tells whether it holds."""
+    def note(self, key: str, found: Json, told: Iterable[str], states: int = 0) -> None:
+        """Keep a finding, with the names of what tells whether it holds, and states beside."""
+        self._findings[key] = (found, states | self.states(told))
+        self.is_changed = True
+
+    def states(self, names: Iterable[str]) -> int:
+        """Return the bits of the states of names as they are now."""
         bits = 0
-        for name in told:
+        for name in names:
             state = (name, self.now(name))
             if state not in self._bits:
                 self._bits[state] = 1 << len(self._states)
                 self._states.append(state)
             bits |= self._bits[state]
-        self._findings[key] = (found, bits)
-        self.is_changed = True
+        return bits
 
     def now(self, name: str) -> str:
         """Return what a name stands for now; what cannot be told is like nothing that was."""

@@ -58,6 +58,7 @@ class Tracer:
         self._changing: dict[str, list[tuple[int, Effect]]] = {}
         """By symbol, `package NAME`, or nothing where it is anybody's."""
         self._indexed = 0
+        self._states: dict[int, int] = {}
 
     def fingerprint(
         self, target: str, *, also: Iterable[str] = (), imported: Iterable[str] = ()
@@ -65,14 +66,15 @@ class Tracer:
         """Return a fingerprint; the parts of one that is kept are found when asked for."""
         started, before = (target, *sorted(also)), tuple(imported)
         if self.notes is None:
-            return self._trace(started, before)[0]
-        key = digest_of(json.dumps([started, before]))
+            return self._trace(started, before)
+        key = "\n".join((*started, "", *before))
         known = self.notes.recall(key)
         if known is None:
-            found, told = self._trace(started, before)
-            self.notes.note(key, [found.digest, list(found.widened)], told)
+            reach, found = self._reach(started, before)
+            states = self._states_of(reach.scope)
+            self.notes.note(key, [found.digest, list(found.widened)], reach.told(), states)
             return found
-        return _later(known[0], tuple(known[1]), lambda: self._trace(started, before)[0])
+        return _later(known[0], tuple(known[1]), lambda: self._trace(started, before))
 
     def save(self) -> None:
         """Let what was found last."""
@@ -80,14 +82,26 @@ class Tracer:
             self._kept.keep(self.notes.to_json())
             self.notes.is_changed = False
 
-    def _trace(
+    def _trace(self, started: tuple[str, ...], imported: tuple[str, ...]) -> Fingerprint:
+        return self._reach(started, imported)[1]
+
+    def _reach(
         self, started: tuple[str, ...], imported: tuple[str, ...]
-    ) -> tuple[Fingerprint, set[str]]:
+    ) -> tuple["_Reach", Fingerprint]:
         reach = _Reach(self, imported)
         for reference in started:
             reach.start(reference)
         reach.go()
-        return reach.fingerprint(started), reach.told()
+        return reach, reach.fingerprint(started)
+
+    def _states_of(self, scope: int) -> int:
+        """Return what tells of the imports and effects of the modules of some bits."""
+        assert self.notes is not None
+        if scope not in self._states:
+            modules = [*self.imports.named(scope)]
+            names = (f"{kind} {module}" for module in modules for kind in ("imports", "effects"))
+            self._states[scope] = self.notes.states(names)
+        return self._states[scope]
 
     # --- what is found of a module
 
@@ -202,7 +216,7 @@ class _Reach(Walk):
 
         Such as a registration by decorator, or a module that sets another's attribute.
         """
-        scope = self._scope | self.closed
+        scope = self.scope
         reached = {"", *map(self.code.top, self.symbols)}
         reached.update(f"package {name}" for name in self.packages)
         new: set[str] = set()
@@ -221,22 +235,21 @@ class _Reach(Walk):
 
     # --- the result
 
+    @property
+    def scope(self) -> int:
+        """Bits of the modules that are imported."""
+        return self._scope | self.closed
+
     def told(self) -> set[str]:
-        """Return what tells whether the fingerprint is still the same."""
-        modules = [*self.imports.named(self._scope | self.closed)]
-        return {
-            *self.asked,
-            *self._leading,
-            *(f"{kind} {module}" for module in modules for kind in ("imports", "effects")),
-            *(f"distribution {top}" for top in self.packages),
-        }
+        """Return what tells whether the fingerprint is still the same, beside its scope."""
+        return {*self.asked, *self._leading, *(f"distribution {top}" for top in self.packages)}
 
     def fingerprint(self, started: tuple[str, ...]) -> Fingerprint:
         """Return what was reached as a fingerprint."""
         code = self.code
         reached = self.reached()
         symbols = {symbol: code.digest(symbol) for symbol in reached}
-        scope = self._scope | self.closed
+        scope = self.scope
         subclasses = "__subclasses__" in self.attributes
         if self._is_foreign:
             self._leading = leading(self._acting, scope, self.imports)

@@ -142,6 +142,9 @@ _LISTED = [
     one.name for one in fields(Piece) if one.name not in {"first", "last", "members", "runs"}
 ]
 
+_FLAT = {str, bool}
+_NESTED = (_LISTED.index("imports"), _LISTED.index("modules"))
+
 
 def _listed(piece: Piece) -> list[Any]:
     runs = piece.runs
@@ -157,21 +160,27 @@ def _lines(piece: Piece) -> list[Any]:
 
 
 def _tupled(data: Any) -> Any:
-    return tuple(map(_tupled, data)) if type(data) is list else data
+    return tuple(data) if type(data) is list else data
 
 
 def _piece(data: Any, lines: Any) -> Piece:
-    listed, runs, members = data
+    (*listed, at), runs, members = data
     first, last, inner = lines
+    for place in _NESTED:
+        listed[place] = map(tuple, listed[place])
     told: list[Any] = [
-        *map(_tupled, listed[:-1]),
-        Runs(*map(_tupled, runs)) if runs else NOTHING_RUNS,
-        listed[-1],
+        *(one if type(one) in _FLAT else tuple(one) for one in listed),
+        _runs(*runs) if runs else NOTHING_RUNS,
+        at,
         first,
         last,
         tuple(map(_piece, members, inner)) if members else (),
     ]
     return Piece(*told)
+
+
+def _runs(names: Any, attributes: Any, imports: Any, sets: Any) -> Runs:
+    return Runs(tuple(names), tuple(attributes), tuple(map(tuple, imports)), tuple(sets))
 
 
 NOT_INSTALLED = "not installed"
