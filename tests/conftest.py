@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from raypipe.runtime.on_ray import token_file
 from tests.lakefs import LakeFS, Unavailable, lakefs
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ def _nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("RAYPIPE_", "RAY_")) and name != "RAYPIPE_VENV":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def ray_token(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The token of each Ray that a test starts in this process, which shows all of them one."""
+    return token_file(tmp_path_factory.mktemp("token"))
 
 
 @pytest.fixture(scope="session")

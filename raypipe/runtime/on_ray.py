@@ -186,10 +186,7 @@ class RayRuntime:
         self._held = self._function = None
         ray.shutdown()
         self._started = False
-        if self._options.address is None:
-            end(lambda: started_since(self._before), patience=0)
-            adopt_orphans(self._adopted)
-        self._forget_temporary()
+        self._end_own()
 
     # --- watching -------------------------------------------------------------------------------
 
@@ -331,22 +328,21 @@ class RayRuntime:
                 else:
                     self._join(ray, self._options.address)
         except KeyboardInterrupt:
-            end(lambda: started_since(self._before), patience=0)
-            self._forget_temporary()
+            self._end_own()
             raise
         except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as error:
-            self._forget_temporary()
+            self._end_own()
             raise _cannot_start(self._options.address, error) from error
         self._started = True
         self._head = str(ray.get_runtime_context().gcs_address)
         self._answered = time.monotonic()
 
     def _start_own(self, ray: Any) -> None:
+        self._adopted = adopt_orphans()  # what a killed worker leaves comes to this process
         self._temporary = temporary_folder()
         os.environ.setdefault(
             "RAY_task_events_report_interval_ms", "0"
         )  # nobody could ask for them
-        self._adopted = adopt_orphans()  # what a killed worker leaves comes to this process
         ray.init(
             address="local",
             num_cpus=self._options.cpus,
@@ -376,7 +372,15 @@ class RayRuntime:
             ray.shutdown()
             raise _not_shared(self._options.home, nodes)
 
-    def _forget_temporary(self) -> None:
+    def _end_own(self) -> None:
+        """End what is left of a Ray of our own; orphans go where they went before it.
+
+        Else a Ray whose driver was killed would come to this process, which waits for none: its
+        workers look whether their raylet is there, and a raylet nobody waits for seems to be.
+        """
+        if self._options.address is None:
+            end(lambda: started_since(self._before), patience=0)
+            adopt_orphans(self._adopted)
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 

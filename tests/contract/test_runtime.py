@@ -1,5 +1,6 @@
 """What every runtime does: the same results, failures, retries, limits and logs."""
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -158,12 +159,15 @@ def write_steps(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def _ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, Path]]:
+def _ray(
+    tmp_path_factory: pytest.TempPathFactory, ray_token: Path
+) -> Iterator[tuple[Runtime, Path]]:
     from raypipe.runtime.on_ray import RayOptions, RayRuntime
 
     folder = tmp_path_factory.mktemp("ray")
     write_steps(folder)
     (folder / "home").mkdir()
+    shutil.copy(ray_token, folder / "home")
     runtime = RayRuntime(worker.run_on_ray, RayOptions(home=folder / "home", cpus=2))
     yield runtime, folder
     runtime.close()

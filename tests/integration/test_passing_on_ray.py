@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -136,11 +137,12 @@ def test_what_is_lost_with_its_node_is_read_from_its_artifact(project: Project, 
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(tmp_path_factory: pytest.TempPathFactory, ray_token: Path) -> Iterator[Bench]:
     """A runtime of its own that may hold some forty megabytes in memory."""
     folder = tmp_path_factory.mktemp("passing")
     (folder / "contract_steps.py").write_text(STEPS)
     (folder / "home").mkdir()
+    shutil.copy(ray_token, folder / "home")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     options = RayOptions(home=folder / "home", cpus=2, in_memory=8 * SIZE / (0.3 * memory))
     made = Bench(RayRuntime(worker.run_on_ray, options), folder)
@@ -174,7 +176,6 @@ def remove_blobs(bench: Bench, outcome: CallOutcome) -> None:
             bench.artifacts.remove(stat.digest)
 
 
-@pytest.mark.long  # needs a process in which no Ray was before
 def test_what_is_passed_on_is_there_when_the_worker_that_made_it_is_not(bench: Bench) -> None:
     call = bench.call("blob", seed=7, size=SIZE, _passed_on=True)
     outcome = bench.outcomes(call)[call.id]
@@ -187,14 +188,12 @@ def test_what_is_passed_on_is_there_when_the_worker_that_made_it_is_not(bench: B
     assert bench.value(given(bench, outcome)) == 7
 
 
-@pytest.mark.long  # needs a process in which no Ray was before
 def test_what_no_other_step_waits_for_is_not_held(bench: Bench) -> None:
     outcome = bench.run("blob", seed=8, size=SIZE)
     remove_blobs(bench, outcome)
     assert "gone or torn" in str(given(bench, outcome).error)
 
 
-@pytest.mark.long  # needs a process in which no Ray was before
 def test_memory_is_bounded_and_the_oldest_is_read_from_its_artifact(
     bench: Bench, wait_until
 ) -> None:

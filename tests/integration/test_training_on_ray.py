@@ -71,19 +71,21 @@ def raises(signature, marker):
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
+def cluster(ray_token: Path) -> Iterator[None]:
     """A Ray of two CPUs."""
     import ray
 
     temporary = tempfile.mkdtemp(prefix="rpt", dir="/tmp")
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        _temp_dir=temporary,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN_PATH", str(ray_token))
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _temp_dir=temporary,
+        )
     try:
         yield
     finally:

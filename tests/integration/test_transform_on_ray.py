@@ -38,20 +38,22 @@ SCHEMA = Schema(
 
 
 @pytest.fixture(scope="module")
-def own_ray() -> Iterator[None]:
+def own_ray(ray_token: Path) -> Iterator[None]:
     """A Ray of two CPUs, with no trace left."""
     import ray
 
     folder = tempfile.mkdtemp(prefix="rp-t-", dir="/tmp")
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=False,
-        _temp_dir=folder,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN_PATH", str(ray_token))
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+            _temp_dir=folder,
+        )
     yield
     ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
