@@ -124,6 +124,8 @@ class Drive:
     """When the events of the steps at work were read last."""
     _read: dict[Path, int] = field(default_factory=dict)
     """How far the events in scratch folders were read, of calls that are to be made once more."""
+    _begun: set[str] = field(default_factory=set)
+    """Steps of such calls, whose start was told already."""
     _error: Exception | None = None
     _failed: str | None = None
 
@@ -327,9 +329,10 @@ class Drive:
         in_driver = _step_of(batch[0].node).options.driver
         where: Literal["driver", "inline", "ray"] = "driver" if in_driver else self.where
         for planned in batch:
-            self.listen(
-                StepStarted(step=planned.node.name, reason=str(planned.reason), where=where)
-            )
+            step = planned.node.name
+            if step not in self._begun:
+                self.listen(StepStarted(step=step, reason=str(planned.reason), where=where))
+        self._begun -= {planned.node.name for planned in batch}
         self._runtime_of(running).submit(running.call)
 
     def _runtime_of(self, running: _Running) -> Runtime:
@@ -557,8 +560,10 @@ class Drive:
         self._read[running.call.scratch] = running.read
         for planned in running.nodes:
             self._let_go(planned)
-        self.listen(Warned(step=running.call.step, text=f"{error}; it is made anew"))
+        said = f"step {running.call.step!r} cannot read what it is given: {error}; it is made anew"
+        self.listen(Warned(step="", text=said))
         for node in left:
+            self._begun.add(node.name)
             self._torn.decide_after(node)
         return True
 
