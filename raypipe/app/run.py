@@ -342,7 +342,7 @@ def planner_for(prepared: Prepared, request: RunRequest) -> Planner:
     """Return what decides the steps; NotFound for a step that is to be forced and is not there."""
     force = frozenset(request.force)
     known = {name for node in prepared.graph.nodes.values() for name in (node.name, node.group)}
-    if unknown := sorted(force - known):
+    if unknown := sorted(one for one in force - known if not _is_item(one, prepared.graph)):
         raise no_step(unknown[0], prepared.graph)
     made: list[Planner] = []
     lookups = prepared.lookups(lambda: made[0])
@@ -358,6 +358,15 @@ def planner_for(prepared: Prepared, request: RunRequest) -> Planner:
     )
     made[0].check_code()
     return made[0]
+
+
+def _is_item(name: str, graph: Graph) -> bool:
+    """Say whether a name can be that of an item of a map, whose list may not be known yet."""
+    map_, _, place = name.removesuffix("]").rpartition("[")
+    node = graph.nodes.get(map_)
+    return (
+        node is not None and node.kind == "map" and name == f"{map_}[{place}]" and place.isdigit()
+    )
 
 
 def no_step(name: str, graph: Graph) -> NotFound:
