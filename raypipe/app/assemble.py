@@ -23,7 +23,7 @@ from raypipe.errors import UsageError
 from raypipe.runtime.inline import InlineRuntime
 from raypipe.store.artifacts import ArtifactsPlace, bind, open_artifacts
 from raypipe.store.claims import FileClaims
-from raypipe.store.content import digest_path
+from raypipe.store.content import digest_file, digest_path
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import LedgerPlace, ledger_of
 from raypipe.store.owners import LAPSE
@@ -278,9 +278,14 @@ def _digest_of(declared: str, root: Path, beside: Path | None) -> str:
 
 def _digest_of_file(name: str, root: Path) -> str:
     try:
-        return digest_bytes((root / name).read_bytes())
+        return digest_file(root / name)
     except FileNotFoundError:
         return ABSENT
+    except IsADirectoryError:
+        raise UsageError(
+            f"depends_on 'file:{name}' is a folder",
+            hint="give the step the folder as a pathlib.Path, which counts by all that is in it",
+        ) from None
     except OSError as error:
         raise UsageError(f"depends_on file {name!r} cannot be read: {error.strerror}") from error
 

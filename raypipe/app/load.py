@@ -9,6 +9,7 @@ from typing import Any
 from raypipe.app.outcome import Outcome
 from raypipe.app.request import RunRequest
 from raypipe.engine.pipeline import Pipeline
+from raypipe.errors import PipelineError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ def run_pipeline(
     from raypipe.store.sources import module_name, project_root
 
     request = RunRequest(**options)
-    file = Path(sys.modules[made.function.__module__].__file__ or "script.py").absolute()
+    file = _file_of(made)
     root = project_root(file)
     if made.function.__module__ == "__main__":
         main_module[:] = [module_name(file, root)]
@@ -66,6 +67,17 @@ def run_pipeline(
         shared=request.shared,
     )
     return _or_raise(run_prepared(prepared, request))
+
+
+def _file_of(made: Pipeline[..., Any]) -> Path:
+    """Return the file of a pipeline; PipelineError where it was typed into a session."""
+    named = getattr(sys.modules[made.function.__module__], "__file__", None)
+    if named is None or not Path(named).is_file():
+        raise PipelineError(
+            f"pipeline {made.name!r} was not read from a file, so that its code cannot be told",
+            hint="write it and its steps into a .py file, and import it from there",
+        )
+    return Path(named).absolute()
 
 
 def _or_raise(outcome: Outcome) -> Outcome:

@@ -181,16 +181,18 @@ def rollback(model: str, *, by: str | None, home: Path | None) -> Json:
             hint=f"`raypipe promote {model}@VERSION` makes any version the champion",
         )
     workshop = workshop_of(home, by=by)
-    _crown(workshop, model, back, back=True)
+    _crown(workshop, model, back, undoes=now)
     said = {"did": "rolled back", "version": back, "before": now}
     return {**_route(workshop, model), **said, "serving": push(workshop)}
 
 
-def _crown(workshop: Workshop, model: str, version: str, *, back: bool = False) -> None:
+def _crown(workshop: Workshop, model: str, version: str, *, undoes: str | None = None) -> None:
+    """Make a version the champion; `undoes` is the one that it goes back from."""
     ledger, told = workshop.ledger, [gateway_told()]
+    back = undoes is not None
 
     def enter() -> None:
-        ledger.set_alias(model, CHAMPION, version, workshop.actor, back=back)
+        ledger.set_alias(model, CHAMPION, version, workshop.actor, back=back, since=undoes)
         ledger.set_route(model, {version: 1.0}, workshop.actor)
         ledger.ask_for(told)
 

@@ -268,6 +268,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
     workshop.ledger.start_run(record)
     fault_point("run.entered")
     used = UsedCode(workshop, record.id, pinned=record.code)
+    given = _Given(prepared, planner)
     options = lambda: _ray_options(prepared, used, record.id, listen)  # noqa: E731
     runtime = make_runtime(prepared.runtime, options)
     with stopping(record.id, *stopped_in(workshop, record.id)) as stop:
@@ -281,6 +282,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
             listen=_keeping(used, listen),
             stopped=lambda: bool(stop.why),
             audit=prepared.audit,
+            read_outputs=given.read,
         )
         try:
             driven = drive.go()
@@ -297,7 +299,10 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
         finally:
             let_go(workshop, record.id)
             runtime.close()
-        return replace(_end(prepared, record, driven, planner), serving=serving)
+        outcome = replace(_end(prepared, record, driven, planner), serving=serving)
+    if outcome.status != RunStatus.SUCCEEDED:
+        return outcome
+    return replace(outcome, outputs=given.shown, values=given.values)
 
 
 def _what_differs(prepared: Prepared, resumed: "Resumed", request: RunRequest) -> CodeDiffers:
@@ -337,7 +342,7 @@ def planner_for(prepared: Prepared, request: RunRequest) -> Planner:
     """Return what decides the steps; NotFound for a step that is to be forced and is not there."""
     force = frozenset(request.force)
     known = {name for node in prepared.graph.nodes.values() for name in (node.name, node.group)}
-    if unknown := sorted(force - known):
+    if unknown := sorted(one for one in force - known if not _is_item(one, prepared.graph)):
         raise no_step(unknown[0], prepared.graph)
     made: list[Planner] = []
     lookups = prepared.lookups(lambda: made[0])
@@ -353,6 +358,15 @@ def planner_for(prepared: Prepared, request: RunRequest) -> Planner:
     )
     made[0].check_code()
     return made[0]
+
+
+def _is_item(name: str, graph: Graph) -> bool:
+    """Say whether a name can be that of an item of a map, whose list may not be known yet."""
+    map_, _, place = name.removesuffix("]").rpartition("[")
+    node = graph.nodes.get(map_)
+    return (
+        node is not None and node.kind == "map" and name == f"{map_}[{place}]" and place.isdigit()
+    )
 
 
 def no_step(name: str, graph: Graph) -> NotFound:
@@ -478,14 +492,11 @@ def _end(prepared: Prepared, run: RunRecord, driven: Driven, planner: Planner) -
         return _cancelled(prepared, run, planner, why_cancelled(workshop, run.id) or "")
     fault_point("run.ended")
     end_lost_runs(workshop)
-    outputs, values = _outputs(prepared, planner) if driven.status == "succeeded" else ({}, {})
     return Outcome(
         run=run.id,
         pipeline=prepared.graph.pipeline,
         status=driven.status,
         steps=steps,
-        outputs=outputs,
-        values=values,
         reviews=driven.reviews,
         error=error,
         failed=driven.failed,
@@ -498,15 +509,23 @@ def _as_raypipe_error(error: Exception | None) -> RaypipeError | None:
     return RaypipeError(f"{type(error).__name__}: {error}")
 
 
-def _outputs(prepared: Prepared, planner: Planner) -> tuple[dict[str, Json], dict[str, Any]]:
-    workshop = prepared.workshop
-    shown: dict[str, Json] = {}
-    values: dict[str, Any] = {}
-    for name, ref in prepared.graph.outputs.items():
-        digest, manifest = planner.known.output(ref)
-        values[name] = value = workshop.codec.decode(manifest, workshop.artifacts)
-        shown[name] = value if _is_json(value) else _where(value, digest, workshop)
-    return shown, values
+class _Given:
+    """What a run gives, as values and as people are shown them, once it was read."""
+
+    def __init__(self, prepared: Prepared, planner: Planner) -> None:
+        self._prepared = prepared
+        self._planner = planner
+        self.values: dict[str, Any] = {}
+        self.shown: dict[str, Json] = {}
+
+    def read(self) -> None:
+        """Read all that the run gives; StoreError if something of it is gone or torn."""
+        workshop = self._prepared.workshop
+        for name, ref in self._prepared.graph.outputs.items():
+            digest, manifest = self._planner.known.output(ref)
+            value = workshop.codec.decode(manifest, workshop.artifacts)
+            self.values[name] = value
+            self.shown[name] = value if _is_json(value) else _where(value, digest, workshop)
 
 
 def _is_json(value: Any) -> bool:

@@ -1,7 +1,7 @@
 """Why a step is what it is in a plan: all that differs, and the lines of code that do."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raypipe.app.request import RunRequest
 from raypipe.app.run import Prepared, no_step, planner_for, prepare
@@ -43,16 +43,31 @@ def why(request: RunRequest, step: str) -> Why:
         raise no_step(step, prepared.graph)
     item = planned[step]
     widened = () if item.fingerprint is None else item.fingerprint.widened
-    before = _before(prepared, step) if item.action == "execute" else None
-    if before is None or item.fingerprint is None:
+    before = _before(prepared, step) if item.action in {"execute", "open"} else None
+    if before is None:
         return Why(state=item.state, widened=widened)
     known = prepared.workshop.ledger.fingerprint(before.explanation.fingerprint)
+    if item.fingerprint is None:
+        return _of_open(prepared, planner, item, known)
     return Why(
         state=item.state,
         changes=tuple(_changes(planner, item, before, known)),
         lines=tuple(_code_lines(prepared, known, item.fingerprint)) if known else (),
         widened=widened,
     )
+
+
+def _of_open(prepared: Prepared, planner: Planner, item: Planned, known: Fingerprint | None) -> Why:
+    """Say which code differs of a step that is given what is not known yet.
+
+    What it reaches by that alone is left out.
+    """
+    if item.node.step is None or known is None:
+        return Why(state=item.state)
+    now = planner.ports.fingerprint(item.node.step.target, ())
+    reached = {name: known.symbols[name] for name in now.symbols if name in known.symbols}
+    lines = _code_lines(prepared, replace(known, symbols=reached), now)
+    return Why(state=item.state, lines=tuple(lines), widened=now.widened)
 
 
 def _before(prepared: Prepared, step: str) -> Result | None:

@@ -22,7 +22,7 @@ from raypipe.engine.events import (
     StepStarted,
     Warned,
 )
-from raypipe.engine.graph import Graph, Node
+from raypipe.engine.graph import Graph, Node, node_of
 from raypipe.engine.plan import Planned, Planner
 from raypipe.engine.ports import (
     AuditMode,
@@ -37,6 +37,7 @@ from raypipe.engine.records import ArtifactStat, Json, Metric, Result, Review, R
 from raypipe.engine.retry import again, kind_of
 from raypipe.engine.schedule import Schedule
 from raypipe.engine.step import Step
+from raypipe.engine.torn import LOST, Torn
 from raypipe.errors import RaypipeError, Rejected, StepFailed, StoreError
 from raypipe.fault_points import fault_point
 
@@ -107,6 +108,9 @@ class Drive:
     """Draws a number from 0 to 1, for pauses between attempts."""
     audit: AuditMode = "warn"
     """What is done about what a step reads and does not declare."""
+    read_outputs: Callable[[], object] = lambda: None
+    """Reads what the run gives, before it is said to have succeeded; StoreError if it is torn."""
+    _torn: Torn = field(init=False)
     _schedule: Schedule = field(default_factory=Schedule)
     _held: dict[str, list[Planned]] = field(default_factory=dict)
     _running: dict[str, _Running] = field(default_factory=dict)
@@ -118,8 +122,15 @@ class Drive:
     _reviews: list[Review] = field(default_factory=list)
     _looked: float = -1.0
     """When the events of the steps at work were read last."""
+    _read: dict[Path, int] = field(default_factory=dict)
+    """How far the events in scratch folders were read, of calls that are to be made once more."""
+    _begun: set[str] = field(default_factory=set)
+    """Steps of such calls, whose start was told already."""
     _error: Exception | None = None
     _failed: str | None = None
+
+    def __post_init__(self) -> None:
+        self._torn = Torn(planner=self.planner, ports=self.ports, schedule=self._schedule)
 
     def go(self) -> Driven:
         """Run until everything is known, or waits, or failed; KeyboardInterrupt if stopped."""
@@ -131,6 +142,8 @@ class Drive:
                 self._try_rested()
                 self._decide_ready()
                 if not self._running and not self._submit_held() and not self._contended:
+                    if self._gives_what_is_torn():
+                        continue
                     return self._rest()
                 ended = iter(self._wait())
                 while some := list(islice(ended, TOGETHER)):
@@ -168,7 +181,7 @@ class Drive:
             except RaypipeError as error:
                 self._fail(self.planner.open(node), error)
             else:
-                self._act(planned)
+                self._act(self._torn.told(planned))
         if self._error is None:
             for group in [g for g in self._held if self._group_is_decided(g)]:
                 self._submit(tuple(self._held.pop(group)))
@@ -211,7 +224,7 @@ class Drive:
             case "execute":
                 self._submit((planned,))
             case "open":
-                raise AssertionError(f"{planned.node.name} was decided before its upstream")
+                self._torn.decide_after(planned.node)
 
     def _claim(self, planned: Planned) -> bool:
         """Claim a key, so that two runs at once make its result once."""
@@ -225,9 +238,10 @@ class Drive:
     def _is_made(self, planned: Planned) -> bool:
         """Say whether another process recorded the result between the decision and the claim."""
         assert planned.key is not None
-        if planned.reason.kind in {"forced", "uncached", "lost artifact"}:
+        if planned.reason.kind in {"forced", "uncached"}:
             return False
-        return bool(self.ports.ledger.live_results([planned.key], self.ports.now()))
+        live = self.ports.ledger.live_results([planned.key], self.ports.now()).get(planned.key)
+        return live is not None and (planned.result is None or live.id != planned.result.id)
 
     def _let_go(self, planned: Planned) -> None:
         if planned.key in self._claims:
@@ -279,11 +293,12 @@ class Drive:
     def _submit(self, batch: tuple[Planned, ...]) -> None:
         """Let a call be started with those that the same turn of the loop brings."""
         for planned in batch:
-            if planned.reason.kind == "lost artifact" and planned.key:
-                self.ports.ledger.supersede(planned.key, "lost artifact")
+            if planned.reason.kind == LOST and planned.result is not None:
+                self.ports.ledger.supersede(planned.result.key, LOST)
         call = replace(self._call(batch), stats=self._publish_given(batch))
         fault_point("literals.published")
-        running = _Running(nodes=batch, call=call, executions=[])
+        read = self._read.pop(call.scratch, 0)
+        running = _Running(nodes=batch, call=call, executions=[], read=read)
         running.call = replace(
             call,
             listen=lambda: self._read_events(running),
@@ -314,9 +329,10 @@ class Drive:
         in_driver = _step_of(batch[0].node).options.driver
         where: Literal["driver", "inline", "ray"] = "driver" if in_driver else self.where
         for planned in batch:
-            self.listen(
-                StepStarted(step=planned.node.name, reason=str(planned.reason), where=where)
-            )
+            step = planned.node.name
+            if step not in self._begun:
+                self.listen(StepStarted(step=step, reason=str(planned.reason), where=where))
+        self._begun -= {planned.node.name for planned in batch}
         self._runtime_of(running).submit(running.call)
 
     def _runtime_of(self, running: _Running) -> Runtime:
@@ -486,7 +502,7 @@ class Drive:
             else:
                 failed.append((running, error))
         for running, error in (*failed, *self._record(kept)):
-            if not self._rests(running, error):
+            if not self._is_mended(running, error) and not self._rests(running, error):
                 self._give_up(running, error)
 
     def _record(
@@ -530,6 +546,42 @@ class Drive:
         fault_point("scratch.dropped")
         for planned in running.nodes:
             self._let_go(planned)
+
+    def _is_mended(self, running: _Running, error: Exception) -> bool:
+        """Say whether a call that met something torn is decided once more, when that is whole."""
+        if not isinstance(error, StoreError) or self._error is not None:
+            return False
+        left = [planned.node for planned, _ in running.left]
+        fellows = {node.name for node in self._kept_fellows(running.nodes)}
+        given = {name for node in left for name in node.upstream}
+        if not left or not self._torn.make_anew(given | fellows):
+            return False
+        self._end_attempts(running, "failed", _told(error))
+        self._read[running.call.scratch] = running.read
+        for planned in running.nodes:
+            self._let_go(planned)
+        said = f"step {running.call.step!r} cannot read what it is given: {error}; it is made anew"
+        self.listen(Warned(step="", text=said))
+        for node in left:
+            self._begun.add(node.name)
+            self._torn.decide_after(node)
+        return True
+
+    def _gives_what_is_torn(self) -> bool:
+        """Say whether something that the run gives is torn, and made anew now.
+
+        What cannot be made anew fails the run: nobody could read what it gives.
+        """
+        if self._error is not None or self._reviews:
+            return False
+        try:
+            self.read_outputs()
+        except StoreError as error:
+            if self._torn.make_anew({node_of(ref) for ref in self._graph.outputs.values()}):
+                self.listen(Warned(step="", text=f"{error}; it is made anew"))
+                return True
+            self._error = error
+        return False
 
     def _rests(self, running: _Running, error: Exception) -> bool:
         """Say whether a call that failed is to be tried again; it rests until then."""
@@ -601,7 +653,7 @@ class Drive:
         """Take kept results out of use whose artifacts are torn, though they look whole."""
         for result in self._given(running.nodes):
             if not all(self.ports.artifacts.verify(stat.digest) for stat in result.artifacts):
-                self.ports.ledger.supersede(result.key, "lost artifact")
+                self.ports.ledger.supersede(result.key, LOST)
 
     def _end_attempts(
         self,

@@ -25,6 +25,12 @@ class Known:
         """Take note of the output of a node."""
         self.manifests[name] = manifest
 
+    def forget(self, name: str) -> None:
+        """Take note that the output of a node is not to be had after all."""
+        self.manifests.pop(name, None)
+        for place in [place for place in self.parts if place[0] == name]:
+            del self.parts[place]
+
     def arguments(self, node: Node) -> dict[str, Manifests]:
         """Return the manifests that a step is called with."""
         return {

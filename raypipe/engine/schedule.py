@@ -117,6 +117,16 @@ class Schedule:
         """Let nodes be decided once more."""
         self._ready.extend(names)
 
+    def after(self, name: str, upstream: Iterable[str]) -> None:
+        """Let a node be decided once more, when outputs that are made anew are known again."""
+        unknown = set(upstream)
+        self._known -= unknown
+        self._waiting_for[name] = len(unknown)
+        for one in unknown:
+            self._downstream.setdefault(one, []).append(name)
+        if not unknown:
+            self._ready.append(name)
+
     def begun(self, node: Node) -> None:
         """Take note that a call for a node is at work."""
         self._at_work.update((EVERYTHING, _scope_of(node)))

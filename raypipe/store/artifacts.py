@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raypipe.errors import StoreError, UsageError
+from raypipe.store.content import replace_file, sync_folder, write_file
 from raypipe.store.faults import disk_faults
 from raypipe.store.folder import FolderArtifacts
 from raypipe.store.paths import HomePaths
@@ -98,7 +99,8 @@ def bind(paths: HomePaths, place: ArtifactsPlace | None) -> None:
         raise _bound_elsewhere(paths, str(paths.artifacts), place.artifacts)
     _own(place, _identity(paths))
     if place != before:
-        _write(paths.bound_artifacts, json.dumps(asdict(place), indent=1))
+        with disk_faults(f"{str(paths.bound_artifacts)!r} cannot be written"):
+            replace_file(paths.bound_artifacts, json.dumps(asdict(place), indent=1))
 
 
 def _from_environment(before: ArtifactsPlace | None) -> ArtifactsPlace | None:
@@ -111,10 +113,11 @@ def _identity(paths: HomePaths) -> str:
     with disk_faults(f"{str(paths.identity)!r} cannot be written"):
         if not paths.identity.exists():
             aside = paths.identity.with_name(f".{paths.identity.name}-{os.urandom(6).hex()}")
-            aside.write_text(os.urandom(16).hex())
+            write_file(aside, os.urandom(16).hex().encode())
             with suppress(FileExistsError):
                 paths.identity.hardlink_to(aside)
             aside.unlink()
+            sync_folder(paths.home)
         return paths.identity.read_text()
 
 
@@ -140,13 +143,6 @@ def _bound_elsewhere(paths: HomePaths, there: str, wanted: str) -> UsageError:
         f"the home {str(paths.home)!r} keeps its artifacts in {there}, not in {wanted}",
         hint="choose another home with --home, or set store.artifacts to what it has",
     )
-
-
-def _write(file: Path, text: str) -> None:
-    with disk_faults(f"{str(file)!r} cannot be written"):
-        aside = file.with_name(f".{file.name}-{os.urandom(6).hex()}")
-        aside.write_text(text)
-        aside.replace(file)
 
 
 # --- reaching it --------------------------------------------------------------------------------

@@ -116,6 +116,20 @@ def write_file(target: Path, data: bytes) -> None:
         seal(writer)
 
 
+def replace_file(target: Path, text: str) -> None:
+    """Write a file durably, whole or not at all, in the place of the one that there may be."""
+    aside = target.with_name(f".{target.name}-{os.urandom(6).hex()}")
+    try:
+        with aside.open("x", encoding="utf-8") as writer:
+            writer.write(text)
+            writer.flush()
+            os.fsync(writer.fileno())
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
 def seal(writer: BufferedWriter) -> None:
     """Make a file that was written durable, and read-only from then on."""
     writer.flush()

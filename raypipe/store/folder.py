@@ -338,5 +338,3 @@ def changed(path: Path) -> StoreError:
 
 if TYPE_CHECKING:
     _fits: Artifacts = FolderArtifacts(Path())
-
-__all__ = ["FolderArtifacts", "digest_path"]

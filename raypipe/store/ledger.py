@@ -575,16 +575,30 @@ class SqlLedger:
 
     @_act
     def set_alias(
-        self, model: str, alias: str, version: str, actor: Actor, *, back: bool = False
+        self,
+        model: str,
+        alias: str,
+        version: str,
+        actor: Actor,
+        *,
+        back: bool = False,
+        since: str | None = None,
     ) -> None:
         """Point an alias to a version, and remember who did; to where it points does nothing.
 
-        `back` says that it goes back to where it pointed before.
+        `back` says that it goes back to where it pointed before. `since` is where it was seen to
+        point; UsageError if somebody moved it meanwhile.
         """
         with self._db.writing(f"model {model}"):
             version = self.version(model, version).version
-            if self.aliases(model).get(alias) == version:
+            now = self.aliases(model).get(alias)
+            if now == version:
                 return
+            if since is not None and now != since:
+                raise UsageError(
+                    f"somebody else moved {alias} of {model} from {since} to {now} meanwhile",
+                    hint=f"look again: raypipe models show {model}",
+                )
             self._db.do("set_alias", model=model, alias=alias, version=version)
             self._db.do(
                 "add_alias_change",

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from raypipe.errors import StoreError, UsageError
+from raypipe.store.content import replace_file
 from raypipe.store.faults import disk_faults
 from raypipe.store.paths import HomePaths
 from raypipe.store.postgres_url import PostgresUrl, parse
@@ -59,9 +60,7 @@ def bound(paths: HomePaths) -> LedgerPlace | None:
 def _bind(paths: HomePaths, place: LedgerPlace) -> None:
     file = paths.bound_ledger
     with disk_faults(f"{str(file)!r} cannot be written"):
-        aside = file.with_name(f".{file.name}-{os.urandom(6).hex()}")
-        aside.write_text(json.dumps(asdict(place), indent=1))
-        aside.replace(file)
+        replace_file(file, json.dumps(asdict(place), indent=1))
 
 
 def _require_same(paths: HomePaths, before: LedgerPlace | None, asked: LedgerPlace) -> None:

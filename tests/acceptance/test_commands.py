@@ -116,6 +116,17 @@ def test_a_script_run_by_python_shares_its_results_with_the_command(flow: Projec
     assert flow.run("flow.py", "--set", "count=5").executed == ["numbers", "table"]
 
 
+def test_a_pipeline_that_was_read_from_no_file_is_refused_in_a_sentence(flow: Project) -> None:
+    text = (flow.folder / "flow.py").read_text()
+    for command in (["-c", text], ["-"]):
+        said = subprocess.run(
+            [sys.executable, *command],
+            input=text, cwd=flow.folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert said.returncode == 1
+        assert "pipeline 'flow' was not read from a file" in said.stderr, said.stderr
+
+
 def test_a_pipeline_may_be_named_where_a_script_has_several(flow: Project) -> None:
     text = (flow.folder / "flow.py").read_text()
     flow.write("flow.py", text + "\n\n@pipeline\ndef other():\n    return numbers(1)\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -97,6 +98,55 @@ def test_a_missing_artifact_is_made_again(flow: Project) -> None:
 
     assert flow.run("flow.py").executed == ["first"]
     assert flow.run("flow.py").executed == []
+
+
+ROTTEN = """
+import numpy as np
+
+from raypipe import pipeline, step
+
+
+@step
+def make(n: int) -> np.ndarray:
+    return np.arange(n, dtype=np.float64)
+
+
+@step
+def total(values: np.ndarray, by: int) -> float:
+    return by * float(values.sum())
+
+
+@pipeline
+def flow(by: int = 1):
+    values = make(100_000)
+    return {"values": values, "total": total(values, by)}
+"""
+
+
+@pytest.mark.parametrize("kept", ["folder", "objects"])
+@pytest.mark.parametrize("by", [1, 2])
+def test_bit_rot_costs_the_run_that_meets_it_a_step_and_nothing_else(
+    project: Project, monkeypatch, kept: str, by: int
+) -> None:
+    """Whether a step is given what rotted, or only who reads what the run gives finds out."""
+    if kept == "objects":
+        monkeypatch.setenv("RAYPIPE_ARTIFACTS", f"file://{project.folder}/objects")
+    project.write("flow.py", ROTTEN)
+    project.run("flow.py")
+    folder = project.folder / (".raypipe/artifacts" if kept == "folder" else "objects")
+    (file,) = (one for one in folder.rglob("*") if one.is_file() and one.stat().st_size == 800_000)
+    before = file.stat()
+    file.chmod(0o644)
+    file.write_bytes(b"y" * 800_000)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    shutil.rmtree(project.folder / ".raypipe" / "cache", ignore_errors=True)
+
+    said = project.raypipe("run", "flow.py", "--set", f"by={by}", "--json")
+
+    assert said.code == 0, said.err
+    assert said.executed == (["make"] if by == 1 else ["make", "total"])
+    assert said.result["outputs"]["total"] == by * 4_999_950_000.0
+    assert project.run("flow.py", "--set", f"by={by}").executed == []
 
 
 def started(flow: Project, wait_until) -> subprocess.Popen[str]:

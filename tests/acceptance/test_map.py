@@ -105,6 +105,14 @@ def test_a_plan_and_why_speak_of_items(flow: Project) -> None:
     assert "number * number * 1" in said.out
 
 
+def test_an_item_can_be_forced_alone(flow: Project) -> None:
+    flow.run("flow.py")
+    assert flow.run("flow.py", "--force", "square[2]").executed == ["square[2]"]
+    said = flow.raypipe("run", "flow.py", "--force", "squares[2]", "--json")
+    assert said.code == 9
+    assert "no step 'squares[2]'" in said.result["error"]["message"]
+
+
 def test_an_item_that_fails_is_named_and_the_others_are_kept(flow: Project) -> None:
     flow.edit("flow.py", "    return number * number + salt", "    return 6 // (2 - number) + salt")
     failed = flow.raypipe("run", "flow.py", "--json")

@@ -49,6 +49,21 @@ def test_why_lists_every_part_that_differs_and_its_values(project: Project) -> N
     ]
 
 
+def test_why_shows_the_lines_of_a_step_whose_input_is_not_known_yet(project: Project) -> None:
+    project.write("flow.py", FLOW)
+    project.run("flow.py")
+    project.edit("flow.py", "return [1, 2]", "return [1, 3]")
+    project.edit("flow.py", "return sum(rows)", "return max(rows)")
+
+    asked = project.raypipe("why", "total", "flow.py", "--json").result["why"]
+    assert asked["action"] == "open"
+    assert [line for line in asked["lines"] if "return" in line] == [
+        "-    return sum(rows)", "+    return max(rows)",
+    ]  # fmt: skip
+    project.edit("flow.py", "return max(rows)", "return sum(rows)")
+    assert project.raypipe("why", "total", "flow.py", "--json").result["why"]["lines"] == []
+
+
 def test_a_plan_says_when_what_is_kept_expires_and_how_long_the_rest_takes(
     project: Project,
 ) -> None:

@@ -627,6 +627,19 @@ def test_an_alias_that_goes_back_says_so(ledger):
     assert [change.back for change in ledger.alias_history("delay")] == [True, False, False]
 
 
+def test_an_alias_that_somebody_moved_meanwhile_is_left_to_him(ledger, open_ledger):
+    ledger.add_version(version())
+    ledger.add_version(version("1.1.0", bundle="b2"))
+    ledger.add_version(version("1.2.0", bundle="b3"))
+    ledger.set_alias("delay", "champion", "1.1.0", ANN)
+    open_ledger().set_alias("delay", "champion", "1.2.0", BOB)
+    with pytest.raises(UsageError, match=r"moved champion of delay from 1\.1\.0 to 1\.2\.0"):
+        ledger.set_alias("delay", "champion", "1.0.0", ANN, back=True, since="1.1.0")
+    assert ledger.aliases("delay") == {"champion": "1.2.0"}
+    ledger.set_alias("delay", "champion", "1.1.0", ANN, back=True, since="1.2.0")
+    assert ledger.aliases("delay") == {"champion": "1.1.0"}
+
+
 def test_an_alias_of_a_version_that_is_not_there_is_refused(ledger):
     ledger.add_version(version())
     with pytest.raises(NotFound, match=r"no version of delay '1\.0\.1'"):

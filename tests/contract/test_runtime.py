@@ -14,7 +14,8 @@ from raypipe.engine.ports import CallOutcome, Runtime, StepCall
 from raypipe.errors import PipelineError, StepFailed
 from raypipe.runtime.inline import InlineRuntime
 from raypipe.runtime.printed import log_file
-from raypipe.store.folder import FolderArtifacts, digest_path
+from raypipe.store.content import digest_path
+from raypipe.store.folder import FolderArtifacts
 from raypipe.store.paths import HomePaths
 from raypipe.values.codec import TreeCodec
 

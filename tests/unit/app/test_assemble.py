@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from raypipe.app.assemble import Workshop, open_workshop
+from raypipe.app.assemble import Workshop, declared_environment, open_workshop
+from raypipe.engine.digest import digest_bytes
 from raypipe.engine.records import Review, RunRecord, RunStatus
 from raypipe.errors import UsageError
 from raypipe.store.ledger import SqlLedger
@@ -97,3 +98,13 @@ def test_another_project_s_runs_keep_their_name_though_it_is_the_folder_s(root, 
     assert opened(root).project == "mine"
     ledger = SqlLedger.open(tmp_path / "home" / "ledger.db")
     assert [run.project for run in ledger.list_runs()] == ["clone"]
+
+
+def test_a_declared_file_counts_by_its_content_and_a_folder_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"1")
+    (tmp_path / "cfg").mkdir()
+    found = declared_environment(("file:a.txt",), tmp_path)
+    assert found == {"file:a.txt": digest_bytes(b"1")}
+    with pytest.raises(UsageError, match="depends_on 'file:cfg' is a folder") as refused:
+        declared_environment(("file:cfg",), tmp_path)
+    assert "pathlib.Path" in str(refused.value.hint)

@@ -7,7 +7,7 @@ import pytest
 
 from raypipe.config.load import from_json, load, schema_json, to_json
 from raypipe.errors import NotFound, SettingsError
-from raypipe.store.folder import digest_path
+from raypipe.store.content import digest_path
 from raypipe.values.codec import TreeCodec
 
 SMALL = """\

@@ -20,7 +20,7 @@ from raypipe.engine.plan import Choices, Planned, Planner
 from raypipe.engine.ports import CallOutcome, Ports, Published, StepCall
 from raypipe.engine.records import Actor, ArtifactStat, Fingerprint, RunRecord, RunStatus
 from raypipe.errors import StepFailed, StoreError
-from raypipe.store.folder import digest_path
+from raypipe.store.content import digest_path
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.scratch import FolderScratch
 from raypipe.values.codec import TreeCodec

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from raypipe.engine.ports import StepCall
-from raypipe.store.folder import FolderArtifacts, digest_path
+from raypipe.store.content import digest_path
+from raypipe.store.folder import FolderArtifacts
 from raypipe.values.codec import TreeCodec
 
 

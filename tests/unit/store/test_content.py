@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from raypipe.errors import StoreError
-from raypipe.store.content import copy_path, digest_path
+from raypipe.store.content import copy_path, digest_path, replace_file
 
 
 def make(folder: Path, files: dict[str, str]) -> Path:
@@ -80,3 +80,18 @@ def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"none\.txt cannot be read") as failed:
         digest_path(tmp_path / "none.txt")
     assert failed.value.hint
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    file = tmp_path / "ledger.json"
+    replace_file(file, "one")
+    replace_file(file, "two")
+
+    def fails(descriptor):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.fsync", fails)
+    with pytest.raises(OSError, match="no space left"):
+        replace_file(file, "three")
+    assert file.read_text() == "two"
+    assert [one.name for one in tmp_path.iterdir()] == ["ledger.json"]

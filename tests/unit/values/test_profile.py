@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raypipe.store.folder import FolderArtifacts, digest_path
+from raypipe.store.content import digest_path
+from raypipe.store.folder import FolderArtifacts
 from raypipe.values.codec import TreeCodec
 from raypipe.values.profile import EXACT_VALUES, SAMPLE_ROWS, ColumnProfile, Profile, profile_table
 
