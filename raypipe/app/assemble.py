@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from raypipe.app import worker
@@ -278,11 +279,18 @@ def _digest_of(declared: str, root: Path, beside: Path | None) -> str:
 
 def _digest_of_file(name: str, root: Path) -> str:
     try:
-        return digest_bytes((root / name).read_bytes())
+        mode = (root / name).stat().st_mode
+        if S_ISREG(mode):
+            return digest_bytes((root / name).read_bytes())
+        why = "it is a folder" if S_ISDIR(mode) else "it is neither a file nor a folder"
     except FileNotFoundError:
         return ABSENT
-    except OSError as error:
-        raise UsageError(f"depends_on file {name!r} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+    raise UsageError(
+        f"depends_on file {name!r:.200} cannot be read: {why}",
+        hint="name each file that the step reads; a folder as a parameter that is a Path",
+    )
 
 
 def driver_runtime() -> Runtime:

@@ -1,10 +1,11 @@
-"""What a project is called in a home's ledger."""
+"""What a project is called in a home's ledger, and what the files come to that steps name."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from raypipe.app.assemble import Workshop, open_workshop
+from raypipe.app.assemble import Workshop, declared_environment, open_workshop
 from raypipe.engine.records import Review, RunRecord, RunStatus
 from raypipe.errors import UsageError
 from raypipe.store.ledger import SqlLedger
@@ -97,3 +98,13 @@ def test_another_project_s_runs_keep_their_name_though_it_is_the_folder_s(root, 
     assert opened(root).project == "mine"
     ledger = SqlLedger.open(tmp_path / "home" / "ledger.db")
     assert [run.project for run in ledger.list_runs()] == ["clone"]
+
+
+@pytest.mark.parametrize("name", [".", "pipe", "a\0b", "x" * 5000])
+def test_what_a_step_depends_on_must_be_a_file(root, name):
+    """To read a pipe would take for ever."""
+    os.mkfifo(root / "pipe")
+    with pytest.raises(UsageError, match="cannot be read: ") as told:
+        declared_environment((f"file:{name}",), root)
+    assert told.value.hint
+    assert len(str(told.value)) < 400
