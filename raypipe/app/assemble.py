@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from raypipe.app import worker
@@ -278,16 +279,19 @@ def _digest_of(declared: str, root: Path, beside: Path | None) -> str:
 
 def _digest_of_file(name: str, root: Path) -> str:
     try:
-        return digest_file(root / name)
+        mode = (root / name).stat().st_mode
+        if S_ISREG(mode):
+            return digest_file(root / name)
+        why = "it is a folder" if S_ISDIR(mode) else "it is neither a file nor a folder"
     except FileNotFoundError:
         return ABSENT
-    except IsADirectoryError:
-        raise UsageError(
-            f"depends_on 'file:{name}' is a folder",
-            hint="give the step the folder as a pathlib.Path, which counts by all that is in it",
-        ) from None
-    except OSError as error:
-        raise UsageError(f"depends_on file {name!r} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+    raise UsageError(
+        f"depends_on file {name!r:.200} cannot be read: {why}",
+        hint="name each file that the step reads; give a folder to the step as a pathlib.Path, "
+        "which counts by all that is in it",
+    )
 
 
 def driver_runtime() -> Runtime:

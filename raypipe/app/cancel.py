@@ -15,6 +15,7 @@ from raypipe.app.outcome import error_json
 from raypipe.engine.records import Actor, Json, RunRecord, RunStatus
 from raypipe.errors import Interrupted, RaypipeError, UsageError
 from raypipe.runtime.processes import end, marked, start_time
+from raypipe.store.faults import disk_faults
 
 PATIENCE, CLOSING = 1.8, 15.0
 """Seconds that a driver on this machine has to heed it (it looks every 0.3 s), and then to close
@@ -63,9 +64,10 @@ def stopped_in(
     Beside the run lies which process works on it, for who cancels it.
     """
     file = _driver_file(workshop, run)
-    file.parent.mkdir(parents=True, exist_ok=True)
     mine = {"host": workshop.actor.host, "pid": os.getpid(), "started": start_time(os.getpid())}
-    file.write_text(json.dumps(mine))
+    with disk_faults(f"{str(file)!r} cannot be written"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(mine))
     return (
         lambda why: _record(workshop, run, why),
         lambda: why_cancelled(workshop, run),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop
+from raypipe.app.home import check_home
 from raypipe.app.imports import left_behind, remove
 from raypipe.app.look import workshop_of
 from raypipe.app.retention import asked_for, retire
@@ -21,6 +23,8 @@ from raypipe.store.uses import Uses
 
 SHOWN = 20
 """Most things that are listed by name."""
+KEYED, RUN = re.compile(r"[0-9a-f]{32}"), re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+"""How raypipe names folders: what has another name is a person's, and stays."""
 AT_ONCE = 50
 """Things that are removed in one act; runs that are under way wait so long."""
 
@@ -49,6 +53,7 @@ def clean(home: Path | None, *, dry_run: bool = True, runs: int | None = None) -
     workshop = workshop_of(home, write=False)
     if not workshop.paths.home.is_dir():
         return _told([], {}, dry_run=dry_run)
+    check_home(workshop.paths.home)
     uses = Uses(workshop.paths.uses)
     newest = asked_for(workshop).newest if runs is None else runs
     if dry_run:
@@ -115,9 +120,9 @@ def _things(workshop: Workshop, needed: set[str]) -> Iterator[Thing]:
             remove=partial(artifacts.discard, left),
             written=left.written,
         )
-    for folder in _folders(workshop.paths.work):
+    for folder in _folders(workshop.paths.work, KEYED):
         yield _folder(folder, f"scratch {folder.name[:12]}", noted_scratch(folder.name))
-    for folder in _folders(workshop.paths.code):
+    for folder in _folders(workshop.paths.code, KEYED):
         yield replace(_folder(folder, f"code {folder.name[:12]}", folder.name), written=True)
     for import_ in left_behind(workshop):
         yield Thing(
@@ -127,13 +132,14 @@ def _things(workshop: Workshop, needed: set[str]) -> Iterator[Thing]:
             remove=partial(remove, workshop, import_),
         )
     known = workshop.ledger.run_ids()
-    for folder in _folders(workshop.paths.runs):
+    for folder in _folders(workshop.paths.runs, RUN):
         if folder.name not in known:
             yield _folder(folder, f"run {folder.name}", f"run {folder.name}")
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def _folders(folder: Path, named: re.Pattern[str]) -> list[Path]:
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [entry for entry in entries if named.fullmatch(entry.name)]
 
 
 def _folder(folder: Path, name: str, noted: str) -> Thing:

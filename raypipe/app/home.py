@@ -1,12 +1,15 @@
 """Where a home is: given, in the environment, above the working folder, or in the project."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from raypipe.app.job import in_job
 from raypipe.errors import StoreError, UsageError
 
 NAME = ".raypipe"
+MADE_FIRST = {"ledger.db", "ledger.json", "artifacts.json", "identity"}
+"""What a home has from the start: one of these at least."""
 
 
 def find_home(given: Path | None, root: Path) -> Path:
@@ -33,7 +36,10 @@ def find_home(given: Path | None, root: Path) -> Path:
 
 
 def check_home(home: Path) -> None:
-    """Raise StoreError if a home cannot be made here, or not written to; nothing is made."""
+    """Raise StoreError if a home cannot be made here, or not written to; nothing is made.
+
+    A folder in which somebody keeps other things cannot become one: it would get files among them.
+    """
     there = next(folder for folder in (home, *home.parents) if folder.exists())
     if not there.is_dir():
         raise StoreError(
@@ -41,6 +47,8 @@ def check_home(home: Path) -> None:
             hint="choose another with --home or RAYPIPE_HOME",
         )
     _require_writable(there, home)
+    if there == home and home.name != NAME:
+        _require_own(home)
 
 
 def make_home(home: Path) -> None:
@@ -61,3 +69,14 @@ def _require_writable(folder: Path, home: Path) -> None:
             f"the home {str(home)!r} cannot be written to",
             hint="choose another with --home or RAYPIPE_HOME, or mend its permissions",
         )
+
+
+def _require_own(home: Path) -> None:
+    with suppress(OSError):
+        there = {entry.name for entry in home.iterdir() if not entry.name.startswith(".")}
+        others = sorted(there - {"lost+found"})
+        if others and not there & MADE_FIRST:
+            raise StoreError(
+                f"{str(home)!r} is no home, and is not empty: {others[0]!r} is in it",
+                hint=f"give a folder that is raypipe's alone: --home {str(home / NAME)!r}",
+            )

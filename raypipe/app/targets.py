@@ -45,8 +45,8 @@ def parse_target(text: str) -> Target:
     if not colon or not file.endswith(".py"):
         file, name = text, ""
     path = Path(file).absolute()
-    if not path.exists():
-        here = [entry.name for entry in path.parent.glob("*")] if path.parent.is_dir() else []
+    if not _exists(path):
+        here = [entry.name for entry in path.parent.glob("*")] if _exists(path.parent) else []
         close = get_close_matches(path.name, here, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "give a settings file or a Python script"
         raise NotFound(f"there is no file {file!r}", hint=hint)
@@ -61,6 +61,13 @@ def parse_target(text: str) -> Target:
             hint="give my_flow.py, my_flow.py:PIPELINE or settings.yaml",
         )
     return Target(path=path, name=name or None)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 def import_pipeline(target: Target) -> Pipeline[..., Any]:
@@ -100,7 +107,7 @@ def _import(target: Target) -> Any:
             sys.path.insert(0, str(folder))
     try:
         if name in sys.modules:
-            return sys.modules[name]
+            return _loaded(name, target)
         spec = importlib.util.spec_from_file_location(name, target.path)
         assert spec is not None
         assert spec.loader is not None
@@ -127,6 +134,18 @@ def _import(target: Target) -> Any:
             f"{target.path.name} cannot be imported: {type(error).__name__}: {error}",
             hint="run it with python to see the whole traceback",
         ) from error
+    return module
+
+
+def _loaded(name: str, target: Target) -> Any:
+    """Return the module of a script that was imported; UsageError if its name is another's."""
+    module = sys.modules[name]
+    file = getattr(module, "__file__", None)
+    if name == "__main__" or file is None or not target.path.samefile(file):
+        raise UsageError(
+            f"{target.path.name} has the name of the module {name!r}, which is loaded already",
+            hint=f"give it a name of its own, such as my_{target.path.name}",
+        )
     return module
 
 

@@ -89,6 +89,7 @@ def clean(
         typer.Option(
             "--runs",
             min=0,
+            max=options.MOST,
             help="Newest runs of each pipeline that keep all they made. Left out: "
             "store.keep.newest.",
         ),

@@ -49,7 +49,8 @@ def list_runs(
         typer.Option("--since", metavar="TIME", help="Only those since: 2h, 3d or 2026-01-31."),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", "--last", min=1, help="How many, newest first.")
+        int,
+        typer.Option("--limit", "--last", min=1, max=options.MOST, help="How many, newest first."),
     ] = 20,
     as_json: options.AsJson = False,
 ) -> None:

@@ -14,10 +14,14 @@ Json = Any
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
-    """Print a text at once; a reader that has gone away stops nothing."""
+    """Print a text at once; a reader that has gone away stops nothing.
+
+    What the stream's encoding lacks, such as a byte of a file's name, is written as an escape.
+    """
     stream = stream or sys.stdout
+    encoding = stream.encoding or "utf-8"
     try:
-        stream.write(text + "\n")
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         stream.flush()
     except BrokenPipeError:
         silence(stream)
@@ -76,8 +80,9 @@ def show(name: str, record: Any, *, as_json: bool, text: Callable[[Json], str]) 
 
 
 def dump(data: Json) -> str:
-    """Return one JSON line."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str)
+    """Return one JSON line, in letters that standard output has."""
+    ascii_only = (sys.stdout.encoding or "").lower() not in {"utf-8", "utf8"}
+    return json.dumps(data, ensure_ascii=ascii_only, separators=(",", ":"), default=str)
 
 
 def note(text: str) -> None:

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
+MOST = 1_000_000_000
+"""Largest count that an option takes."""
+
 Target = Annotated[
     str | None,
     typer.Argument(

@@ -170,6 +170,11 @@ _HINTS = {
     "did not find expected": "A quote or a bracket is not closed, or a comma is missing.",
     "found undefined alias": "Only what was named with & can be used with *.",
     "but found another document": "One file holds one document: take the second `---` away.",
+    "control characters": 'Write them as escapes, in double quotes: "a\\tb".',
+    "surrogates": "Write it in UTF-8.",
+    "aliases hold themselves": "Write the values out.",
+    "unhashable key": "A key is a text or a number.",
+    "nested deeper": "Keep what is so deep in a file that a step reads.",
     "determine a constructor": "Write plain values: text, numbers, true, false, null, lists, keys.",
 }
 
@@ -209,7 +214,7 @@ def _parse_set(text: str) -> Setting:
             f"--set {text!r} is not KEY=VALUE", hint="Write, for instance, --set training.epochs=5."
         )
     path = tuple(int(part) if part.isdecimal() else part for part in parts)
-    return Setting(path=path, value=parse(value, f"--set {text!r}").data, text=text)
+    return Setting(path=path, value=parse(value, f"--set {text!r:.100}").data, text=text)
 
 
 def apply(data: Any, settings: Sequence[Setting]) -> Any:

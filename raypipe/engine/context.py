@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 RuntimeKind = Literal["inline", "ray", "plain"]
+LONGEST = 250
+"""Letters that a metric's name may have."""
 OFTEN = 0.1
 """Seconds between two looks that a driver in this process takes at what its step says."""
 
@@ -55,6 +57,7 @@ class StepContext:
 
         In a batched step, `item` says which of the items it is given the curve is of.
         """
+        _require_kept(name, int(step))
         of = {} if item is None else {"item": item}
         told = {"event": "metric", "name": name, "value": float(value), "step": int(step)}
         self._emit({**told, **of})
@@ -77,6 +80,18 @@ class StepContext:
         if tell is not None and not 0 <= now - tell.told < OFTEN:
             tell.told = now
             tell.driver()
+
+
+def _require_kept(name: object, step: int) -> None:
+    """Raise ValueError for the name or the step of a metric that no ledger can hold."""
+    text = isinstance(name, str) and name.isprintable() and 0 < len(name) <= LONGEST
+    if not text:
+        raise ValueError(
+            f"a metric's name must be a text of 1 to {LONGEST} printable letters, "
+            f"it is {name!a:.60}"
+        )
+    if not -(2**63) <= step < 2**63:
+        raise ValueError(f"the step of metric {name!r} must fit 64 bits, it is {step:.3g}")
 
 
 @dataclass

@@ -6,12 +6,14 @@ not counted. Scalars count as they are, every other part by its own digest, so t
 value has the same digest wherever it stands.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from json import JSONEncoder
 
 from raypipe.engine.records import Json
 
+_WRITTEN = re.compile(r"[0-9a-f]{64}")
 _SCALARS = frozenset({type(None), bool, int, float, str})
 _UNCOUNTED = frozenset({"aside", "set"})
 _dump = JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
@@ -20,6 +22,11 @@ _dump = JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).enco
 def digest_bytes(data: bytes) -> str:
     """Return the BLAKE2b-256 digest of bytes, as 64 hexadecimal digits."""
     return blake2b(data, digest_size=32).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Say whether a text is written as a digest is."""
+    return _WRITTEN.fullmatch(text) is not None
 
 
 def digest_tree(node: Json) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from raypipe.engine.step import Step, building
-from raypipe.errors import PipelineError
+from raypipe.errors import PipelineError, RaypipeError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -388,6 +388,15 @@ def build(function: Callable[..., Any], name: str, parameters: Mapping[str, Any]
     token = building.set(builder)
     try:
         returned = function(**parameters)
+    except (RaypipeError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # SystemExit too: it would end the command as if all was done
+        at = error.__traceback__ and error.__traceback__.tb_next
+        line = f", in line {at.tb_lineno}" if at else ""
+        raise PipelineError(
+            f"pipeline {name!r} raised {type(error).__name__}: {error}{line}",
+            hint="a pipeline function only connects steps: what may fail belongs in a step",
+        ) from error
     finally:
         building.reset(token)
     return Graph(pipeline=name, nodes=builder.nodes, outputs=_outputs(returned, name))

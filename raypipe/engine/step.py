@@ -4,15 +4,22 @@ Decorators that make functions into nodes of a graph.
 """
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cached_property, update_wrapper
+from numbers import Real
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from raypipe.errors import PipelineError
+
+MOST = 1e18
+"""Most of anything that a step may ask for."""
+LONGEST = 1e9
+"""Seconds that a system's timers count."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,15 +72,17 @@ class StepOptions:
 
     def faults(self) -> list[str]:
         """Return what is wrong with the options, each in a few words."""
+        if not isinstance(self.resources, Mapping):
+            return [f"resources must be a mapping, such as {{'name': 1}}, not {self.resources!r}"]
         amounts = {
             name: getattr(self, name)
             for name in ("num_cpus", "num_gpus", "memory", "retries", "timeout", "expires")
         }
         amounts |= {f"resources[{name!r}]": amount for name, amount in self.resources.items()}
         found = [
-            f"{name} must not be negative, it is {amount!r}"
+            f"{name} must {bound}, it is {amount!r}"
             for name, amount in amounts.items()
-            if amount is not None and not amount >= 0
+            if amount is not None and (bound := _bound_broken(name, amount))
         ]
         found += [
             f"{name} must be a tuple: ({value!r},)"
@@ -85,7 +94,7 @@ class StepOptions:
         found += [
             f"depends_on {entry!r} must be env:NAME or file:PATH"
             for entry in self.depends_on
-            if entry.partition(":")[0] not in {"env", "file"} or not entry.partition(":")[2]
+            if not isinstance(entry, str) or not re.match(r"(env|file):.", entry)
         ]
         if self.at_once is not None and (type(self.at_once) is not int or self.at_once < 1):
             found.append(f"at_once must be a whole number above 0, it is {self.at_once!r}")
@@ -101,6 +110,23 @@ class StepOptions:
                 f"kept={self.kept!r} is told of the other items of a batch: it needs batch"
             )
         return found
+
+
+def _bound_broken(name: str, amount: Any) -> str | None:
+    """Return what an option that counts something must be, if it is not."""
+    if not _is_number(amount):
+        return "be a number"
+    if not amount >= 0:
+        return "not be negative"
+    if name == "retries" and amount != int(min(amount, MOST)):
+        return f"be a whole number of at most {MOST:g}"
+    if name == "timeout" and not 0 < amount <= LONGEST:
+        return f"be above 0 and at most {LONGEST:g} seconds"
+    return None if amount <= MOST else f"be at most {MOST:g}"
+
+
+def _is_number(thing: Any) -> bool:
+    return isinstance(thing, Real) and not isinstance(thing, bool)
 
 
 def _is_exception(thing: Any) -> bool:

@@ -27,6 +27,8 @@ from raypipe.runtime.processes import leaving_none
 from raypipe.runtime.stop import finishing, interruptible
 
 ENGINE = Path(__file__).parent.parent
+ENDS = 1000
+"""Letters at either end that are told of what an exception says."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -291,8 +293,11 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 def _said(raised: BaseException) -> str:
+    """Return what an exception says, in its ends where that is long: it may hold all its data."""
     try:
-        return str(raised)
+        said = str(raised)
+        cut = len(said) - 2 * ENDS
+        return said if cut <= 0 else f"{said[:ENDS]} … ({cut:,} more) … {said[-ENDS:]}"
     except Exception as error:
         return f"(its text cannot be had: {type(error).__name__})"
 

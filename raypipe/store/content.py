@@ -53,7 +53,10 @@ def _entries(
 ) -> Iterator[tuple[str, Path | None]]:
     here = folder.resolve()
     if here in above:
-        raise StoreError(f"{prefix!r} in {root.name!r} is a link to a folder that it is in")
+        raise StoreError(
+            f"{prefix!r} in {root.name!r} is a link to a folder that it is in",
+            hint="take the link away: a copy would have no end",
+        )
     found = sorted(os.scandir(folder), key=lambda entry: entry.name)
     if not found and prefix:
         yield prefix, None

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from raypipe.errors import StoreError
+from raypipe.errors import StoreError, UsageError
 
 SCHEMA = 7
 """Number of the schema that this code writes: that of the newest migration."""
@@ -115,6 +115,14 @@ def outdated(schema: str, name: str) -> bool:
             hint="upgrade raypipe, or choose another home with --home",
         )
     return int(schema) < SCHEMA
+
+
+def not_text(error: UnicodeEncodeError) -> UsageError:
+    """Return what is raised for a name that is no text, as one from another encoding."""
+    return UsageError(
+        f"{error.object!a:.100} is no UTF-8 text, which all names in a ledger are",
+        hint="write it in UTF-8; a folder or a file of that name must be renamed",
+    )
 
 
 def something_else(name: str) -> StoreError:

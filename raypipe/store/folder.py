@@ -12,7 +12,7 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING
 
-from raypipe.engine.digest import digest_bytes, digest_tree
+from raypipe.engine.digest import digest_bytes, digest_tree, is_digest
 from raypipe.engine.ports import Artifacts
 from raypipe.engine.records import ArtifactStat
 from raypipe.errors import StoreError
@@ -162,11 +162,9 @@ class FolderArtifacts:
             return False
 
     def list(self) -> Iterator[str]:
-        """Yield the digest of every artifact, in no order."""
+        """Yield the digest of every artifact, in no order; what has another name is none."""
         if self.folder.is_dir():
-            for entry in self.folder.iterdir():
-                if not entry.name.startswith("."):
-                    yield entry.name
+            yield from (entry.name for entry in self.folder.iterdir() if is_digest(entry.name))
 
     def leftovers(self, needed: Container[str]) -> Iterator[Leftover]:
         """Yield what writers have aside."""

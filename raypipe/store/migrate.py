@@ -5,8 +5,8 @@ ledger has is the row `schema` of its table `meta`, as it always was. Each numbe
 with that row in it, so that a process that dies on the way leaves a ledger of some number whole.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from raypipe.fault_points import fault_point
@@ -33,9 +34,18 @@ def migrate(
     )
     with engine.connect() as opened:
         for script in scripts():
-            with alone():
+            with alone(), _as_told_by_the_driver():
                 _take(opened, script)
             fault_point("schema.brought up")
+
+
+@contextmanager
+def _as_told_by_the_driver() -> Iterator[None]:
+    """Raise what the database said, which its ledger has words for, not what wraps it."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise (error.orig or error) from None
 
 
 def scripts() -> list[Script]:

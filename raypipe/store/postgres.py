@@ -20,6 +20,7 @@ from raypipe.store.database import (
     Made,
     Row,
     in_words_of,
+    not_text,
     outdated,
     queries,
     schema,
@@ -288,6 +289,8 @@ class PostgresDatabase:
         """Tell what Postgres says in raypipe's words, and without a secret."""
         try:
             yield
+        except UnicodeEncodeError as error:
+            raise not_text(error) from error
         except psycopg.Error as error:
             raise self._told(error) from None
 

@@ -15,6 +15,7 @@ from raypipe.store.database import (
     Database,
     Made,
     Row,
+    not_text,
     outdated,
     queries,
     schema,
@@ -169,8 +170,10 @@ def _prepare(connection: sqlite3.Connection, path: Path | None, busy: float) -> 
                 _make_tables(connection)
     if "meta" not in _tables(connection):
         raise something_else(repr(str(path)))
-    (number,) = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-    if outdated(number, repr(str(path))):
+    row = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+    if row is None or not str(row[0]).isdecimal():
+        raise something_else(repr(str(path)))
+    if outdated(row[0], repr(str(path))):
         _migrate(connection)
 
 
@@ -228,11 +231,13 @@ def faults(path: Path) -> Iterator[None]:
     """Tell what SQLite says in raypipe's words."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise not_text(error) from error
     except sqlite3.OperationalError as error:
         raise StoreError(
             f"the ledger {str(path)!r} cannot be used: {error}", hint=_hint(str(error), path)
         ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise StoreError(
             f"the ledger {str(path)!r} is damaged: {error}",
             hint="restore it from a copy, or choose another home; artifacts are not lost",

@@ -157,6 +157,9 @@ CASES = {
     "a truncated file": Case(f"data import torn.parquet {IMPORT}", 2, ("torn.parquet",), truncated),
     "a home that is a file": Case(f"{RUN} --home tiny.yaml", 7, ("tiny.yaml",)),
     "a home below a file": Case("run flow.py:breaks --home tiny.yaml/x", 7, ("tiny.yaml",)),
+    "a home in a folder that has other things": Case(
+        "run flow.py:breaks --home incoming", 7, ("is not empty", "incoming/.raypipe")
+    ),
     "no cluster at an address": Case(
         "run flow.py:breaks --address 127.0.0.1:1", 8, ("127.0.0.1:1", "ray start")
     ),
@@ -193,6 +196,9 @@ CASES = {
         "score tiny incoming/part1.parquet --out a.xlsx", 2, (".parquet nor .csv",)
     ),
     "a version without its name": Case("score tiny@ incoming/part1.parquet", 2, ("tiny@1.0.0",)),
+    "a script with the name of a module": Case(
+        "run time.py", 2, ("time.py", "'time'"), lambda p: p.write("time.py", FLOW)
+    ),
     "a folder for a script": Case("run incoming", 2, ("names a folder",)),
     "a script with a slash": Case("run flow.py/", 2, ("names a folder",)),
     "a script that ends the process": Case(

@@ -10,6 +10,7 @@ import pytest
 from raypipe.app.clean import clean
 from raypipe.app.doctor import verify
 from raypipe.app.look import look
+from raypipe.errors import StoreError
 from raypipe.store.uses import Uses
 from tests.conftest import Project
 
@@ -147,13 +148,36 @@ def test_without_yes_it_is_only_said_what_would_go(cleaned: Project) -> None:
 
 def test_what_crashed_writers_and_runs_left_goes(cleaned: Project) -> None:
     home = home_of(cleaned)
-    for left in ("artifacts/.tmp/1-dead", "work/0123", "runs/20200101-000000-abcdef"):
+    for left in ("artifacts/.tmp/1-dead", f"work/{'0123' * 8}", "runs/20200101-000000-abcdef"):
         (home / left).mkdir(parents=True)
         (home / left / "half").write_text("ha")
     (home / "uses" / "run-killed").mkdir()
     assert cleaned.raypipe("clean", "--yes", "--json").result["clean"]["count"] == 3
     assert not list(home.rglob("half"))
     assert not (home / "uses" / "run-killed").exists()
+
+
+def test_what_a_person_keeps_in_a_home_stays(cleaned: Project) -> None:
+    home = home_of(cleaned)
+    for kept in ("artifacts/model", "work/mine", "runs/experiment", "code/mine"):
+        (home / kept).mkdir(parents=True)
+        (home / kept / "notes").write_text("mine")
+    assert cleaned.raypipe("clean", "--yes", "--json").result["clean"]["count"] == 0
+    assert len(list(home.rglob("notes"))) == 4
+
+
+def test_a_folder_that_is_no_home_is_not_cleaned(cleaned: Project) -> None:
+    (cleaned.folder / "notes").mkdir()
+    (cleaned.folder / "notes" / "work").mkdir()
+    said = cleaned.raypipe("clean", "--yes", "--home", "notes")
+    assert (said.code, "is no home" in said.err) == (7, True)
+    assert [one.name for one in (cleaned.folder / "notes").iterdir()] == ["work"]
+
+
+def test_of_a_home_that_can_only_be_read_it_is_said_so(cleaned: Project, monkeypatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # who runs the tests may be root
+    with pytest.raises(StoreError, match="cannot be written to"):
+        clean(home_of(cleaned), dry_run=False)
 
 
 def test_what_a_writer_has_aside_stays_while_a_run_is_under_way(cleaned: Project) -> None:

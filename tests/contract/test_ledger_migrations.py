@@ -278,6 +278,14 @@ def test_there_is_a_ledger_of_each_earlier_schema():
     assert [1, *(int(script.revision) for script in scripts()[:-1])] == NUMBERS
 
 
+def test_what_a_database_says_of_a_migration_is_told_as_of_all_else(place):
+    """Such as that the disk is full; here the tables that a migration makes are there already."""
+    place.fill(NUMBERS[-1])
+    place.stamp(NUMBERS[0])
+    with pytest.raises(StoreError, match=r"cannot be used: .* already exists"):
+        place.open()
+
+
 def test_each_schema_follows_the_one_before():
     chain = [(script.down_revision, int(script.revision)) for script in scripts()]
     assert chain[0] == (None, 2)

@@ -1,5 +1,6 @@
-"""What a project is called in a home's ledger."""
+"""What a project is called in a home's ledger, and what the files come to that steps name."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,16 @@ def test_a_declared_file_counts_by_its_content_and_a_folder_is_refused(tmp_path)
     (tmp_path / "cfg").mkdir()
     found = declared_environment(("file:a.txt",), tmp_path)
     assert found == {"file:a.txt": digest_bytes(b"1")}
-    with pytest.raises(UsageError, match="depends_on 'file:cfg' is a folder") as refused:
+    with pytest.raises(UsageError, match="cfg' cannot be read: it is a folder") as refused:
         declared_environment(("file:cfg",), tmp_path)
     assert "pathlib.Path" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("name", [".", "pipe", "a\0b", "x" * 5000])
+def test_what_a_step_depends_on_must_be_a_file(root, name):
+    """To read a pipe would take for ever."""
+    os.mkfifo(root / "pipe")
+    with pytest.raises(UsageError, match="cannot be read: ") as told:
+        declared_environment((f"file:{name}",), root)
+    assert told.value.hint
+    assert len(str(told.value)) < 400

@@ -1,6 +1,7 @@
 """The command line says what is wrong and what to do, and exits with the code of the fault."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -37,6 +38,11 @@ def test_help_has_a_line_for_every_command(capsys):
         (["review", "approve", "x"], 2, "Missing option '--by'"),
         (["run", "--runtime", "moon"], 2, "'moon' is not one of"),
         (["config", "check", "gone.yaml"], 9, "there is no file gone.yaml"),
+        (["run", "x" * 5000 + ".py"], 9, "there is no file 'xxx"),
+        (["plan", "x" * 5000 + "/flow.py"], 9, "there is no file 'xxx"),
+        (["runs", "show", "\udcff"], 2, "'\\udcff' is no UTF-8 text"),
+        (["runs", "list", "--limit", "1" * 30], 2, "is not in the range 1<=x<="),
+        (["clean", "--runs", "1" * 30], 2, "is not in the range 0<=x<="),
     ],
 )
 def test_a_fault_has_a_sentence_a_next_step_and_its_exit_code(capsys, arguments, code, says):
@@ -140,3 +146,22 @@ def test_config_show_prints_yaml_that_reads_back_equal(tmp_path, capsys):
     shown = tmp_path / "shown.yaml"
     shown.write_text(capsys.readouterr().out)
     assert load(shown) == load(file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_the_encoding_of_the_terminal_lacks_is_shown_as_an_escape(encoding, as_json):
+    text = "→ café \U0001f600 \udcff"
+    written = f"dump({{'text': {text!a}}})" if as_json else ascii(text)
+    done = subprocess.run(
+        [sys.executable, "-c", f"from raypipe.cli.face import dump, write; write({written})"],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        text=True,
+        encoding=encoding,
+        check=True,
+    )
+    if as_json:
+        assert json.loads(done.stdout) == {"text": text}
+    else:
+        assert done.stdout.endswith(" \\udcff\n")

@@ -82,6 +82,14 @@ def test_a_line_is_known_for_every_key_and_item():
     assert document.line(("gone",)) is None
 
 
+@pytest.mark.parametrize("value", ["[" * 5000, "a\x01", "\udcff", "&a [*a]", "{[1]: 2}"])
+def test_a_value_that_is_no_yaml_is_told_in_short_with_what_to_do(value):
+    with pytest.raises(SettingsError) as told:
+        parse_sets([f"x={value}"])
+    assert told.value.hint
+    assert len(str(told.value)) < 300
+
+
 def test_set_reads_its_value_as_yaml():
     values = [one.value for one in parse_sets(["a=1", "a.b=x", "a=[1, 2]", "a=", "a=b=c"])]
     assert values == [1, "x", [1, 2], None, "b=c"]

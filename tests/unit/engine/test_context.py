@@ -50,6 +50,16 @@ def test_after_a_body_that_raised_the_context_is_as_it_was(context):
     assert current().runtime == "plain"
 
 
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("", 1), ("\ud800", 1), ("a\0", 1), ("x" * 1000, 1), (3, 1), ("loss", 10**30)],
+)
+def test_a_metric_that_no_ledger_can_hold_is_refused_where_it_is_logged(context, name, step):
+    with within(context), pytest.raises(ValueError, match="metric"):
+        raypipe.log_metric(name, 0.5, step)
+    assert not context.events.exists()
+
+
 def test_outside_a_run_there_is_a_context_that_reports_to_nobody():
     plain = current()
     assert (plain.run, plain.step, plain.runtime) == ("", "", "plain")

@@ -113,3 +113,15 @@ def test_a_parameter_may_have_the_name_that_options_have_inside():
     made = Pipeline(lambda _options: load(_options), lambda *what: asked.append(what))
     made.run(_options=5)
     assert asked == [(made, {"_options": 5}, {})]
+
+
+@pytest.mark.parametrize("error", [ValueError("no such"), SystemExit(0), RecursionError("deep")])
+def test_what_a_pipeline_function_raises_is_told_with_its_line(error):
+    @pipeline
+    def breaks() -> None:
+        raise error
+
+    said = f"pipeline 'breaks' raised {type(error).__name__}: {error}, in line "
+    with pytest.raises(PipelineError, match=said) as told:
+        breaks.build({})
+    assert told.value.__cause__ is error

@@ -550,6 +550,16 @@ def test_whatever_a_step_raises_is_its_failure(run, error, said):
     assert said in str(outcome.error)
 
 
+def test_of_what_an_exception_says_the_ends_are_told(run):
+    def shows_all_its_data() -> None:
+        raise ValueError("begins " + "x" * 10_000_000 + " ends")
+
+    said = str(run(shows_all_its_data).error)
+    assert "raised ValueError: begins x" in said
+    assert said.endswith("x ends")
+    assert len(said) < 3000
+
+
 def test_an_interruption_is_none_of_the_step(run):
     def interrupted():
         raise KeyboardInterrupt

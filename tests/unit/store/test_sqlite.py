@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,21 @@ def test_no_query_reads_a_whole_table(path, name):
     scanned = [row[3] for row in plan if row[3].startswith("SCAN")]
     in_order = [line for line in scanned if "USING INDEX" in line]  # and no further than a limit
     assert not [line for line in scanned if line.split()[1] not in aliases and line not in in_order]
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM meta", "UPDATE meta SET value = 'seven'"])
+def test_a_ledger_that_does_not_say_its_schema_is_refused(tmp_path, change):
+    SqlLedger.open(tmp_path / "ledger.db").close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as opened, opened:
+        opened.execute(change)
+    with pytest.raises(StoreError, match="something else, not a ledger"):
+        SqlLedger.open(tmp_path / "ledger.db")
+
+
+def test_a_ledger_with_bytes_that_are_no_text_is_damaged(tmp_path):
+    SqlLedger.open(tmp_path / "ledger.db").close()
+    file = tmp_path / "ledger.db"
+    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE runs", b"CREATE TABLE \xff\xfens"))
+    file.write_bytes(file.read_bytes().replace(b"tablerunsruns", b"table\xff\xfensru\xfes"))
+    with pytest.raises(StoreError, match="is damaged"):
+        SqlLedger.open(file)
