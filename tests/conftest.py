@@ -29,6 +29,18 @@ settings.register_profile("raypipe", deadline=None, derandomize=True, database=N
 settings.load_profile("raypipe")
 
 
+SERVERS = {"postgres", "lakefs", "lakefs_server"}
+"""Fixtures and kinds of a store with a server of their own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what needs a server out of scripts/check."""
+    for item in items:
+        kinds = item.name.partition("[")[2].rstrip("]").split("-")
+        if SERVERS & {*getattr(item, "fixturenames", ()), *kinds}:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):

@@ -17,6 +17,7 @@ from raypipe.store.ledger import SqlLedger
 from raypipe.store.postgres_url import parse
 from tests.claims import CLAIMS, Another, another_process
 
+pytestmark = pytest.mark.slow
 LAPSE = 0.6
 """Seconds after which a holder lapses in these tests."""
 

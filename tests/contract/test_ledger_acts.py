@@ -74,8 +74,9 @@ def find_it_lost(home: Path, told: Receiver) -> None:
 
 
 def run(home: Path, told: Receiver) -> None:
-    Path("flow.py").write_text(FLOW)
-    request = RunRequest(target="flow.py", home=home)
+    script = f"flow_{home.parent.name}.py"  # one process imports both
+    Path(script).write_text(FLOW)
+    request = RunRequest(target=script, home=home)
     outcome = run_prepared(replace(prepare(request, write=True), settings=notify(told)), request)
     assert outcome.status == RunStatus.SUCCEEDED
     assert told.events == ["succeeded"]

@@ -22,6 +22,8 @@ from raypipe.store import claims
 from raypipe.store.claims import FileClaims
 from tests.unit.engine.conftest import MemoryArtifacts, World
 
+pytestmark = pytest.mark.slow
+
 DRIVERS = (0, 1)
 PAUSE = "pause"
 NOT_TOLD_APART = {"literals.published", "attempt.ended", "claim.aside"}

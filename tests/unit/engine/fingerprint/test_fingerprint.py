@@ -113,6 +113,7 @@ class KeptTexts(Texts):
         return "" if table is None else digest_bytes(json.dumps(table.to_json()[0]).encode())
 
 
+@pytest.mark.slow
 @searched
 @given(st.data())
 def test_what_is_kept_of_fingerprints_is_what_tracing_anew_finds(data: st.DataObject) -> None:
