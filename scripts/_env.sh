@@ -62,3 +62,5 @@ install
 export PATH="$venv/bin:$PATH"
 # An environment that several clones share was installed from one of them; here this one's code runs.
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+# Tests start many processes, each of which would compile all that it imports anew.
+unset PYTHONDONTWRITEBYTECODE

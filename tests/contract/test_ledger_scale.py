@@ -26,6 +26,8 @@ from raypipe.store.postgres_url import parse
 from tests import scale
 from tests.postgres import Postgres
 
+pytestmark = pytest.mark.slow
+
 ANN = Actor(user="ann", host="laptop")
 INSTRUCTIONS = 20_000
 """Of SQLite's machine, a call; a scan of 10,000 rows takes some 60,000."""

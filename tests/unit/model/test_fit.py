@@ -76,6 +76,7 @@ def kill_in_a_process_of_its_own(job: Job, shares, epoch: int, when: str) -> Non
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epoch", "when"), [(2, "told"), (4, "writing")])
 def test_killed_and_started_again_ends_with_the_same_bits(job, shares, epoch, when):
     whole, killed = job("whole"), job("killed")

@@ -10,6 +10,8 @@ from raypipe.model.build import build_module
 from raypipe.model.feed import TensorFeed
 from raypipe.model.loop import TrainState, train_loop
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(signature, make_share):

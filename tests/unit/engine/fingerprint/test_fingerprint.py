@@ -130,6 +130,7 @@ def test_what_is_kept_of_fingerprints_is_what_tracing_anew_finds(data: st.DataOb
         tracer.save()
 
 
+@pytest.mark.slow
 @searched
 @given(projects(), st.sampled_from(sorted(NEUTRAL)))
 def test_an_edit_of_form_leaves_the_fingerprint(project: Project, edit: str) -> None:
@@ -142,6 +143,7 @@ def test_an_edit_of_form_leaves_the_fingerprint(project: Project, edit: str) -> 
     assert digest(project) == digest(after), shown(project)
 
 
+@pytest.mark.slow
 @searched
 @given(projects(most_effects=0))
 def test_the_order_of_plain_functions_leaves_the_fingerprint(project: Project) -> None:
@@ -149,6 +151,7 @@ def test_the_order_of_plain_functions_leaves_the_fingerprint(project: Project) -
     assert digest(project) == digest(after), shown(project)
 
 
+@pytest.mark.slow
 @searched
 @given(projects(), st.integers(0, 5))
 def test_an_edit_of_what_is_not_reached_leaves_the_fingerprint(
