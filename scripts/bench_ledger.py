@@ -15,8 +15,9 @@ from threading import Event, Thread
 from bench_common import row
 
 from raypipe.app import inspect
+from raypipe.app.prepare import plan
 from raypipe.app.request import RunRequest
-from raypipe.app.run import plan, run
+from raypipe.app.run import run
 from raypipe.app.why import why
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.postgres_url import PostgresUrl, parse

@@ -11,17 +11,15 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from raypipe.app import worker
 from raypipe.app.home import make_home
 from raypipe.app.job import job_folder
 from raypipe.engine.difference import ABSENT
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint import Tracer
-from raypipe.engine.ports import Claims, Ports, Runtime
+from raypipe.engine.ports import Claims, Ports
 from raypipe.engine.records import Actor, Fingerprint, Result
 from raypipe.engine.step import main_module
 from raypipe.errors import UsageError
-from raypipe.runtime.inline import InlineRuntime
 from raypipe.store.artifacts import ArtifactsPlace, bind, open_artifacts
 from raypipe.store.claims import FileClaims
 from raypipe.store.content import digest_file, digest_path
@@ -37,7 +35,6 @@ from raypipe.values.codec import TreeCodec
 
 if TYPE_CHECKING:
     from raypipe.config.store import StoreConfig
-    from raypipe.runtime.on_ray import RayOptions
     from raypipe.store.artifacts import Store
 
 
@@ -292,17 +289,3 @@ def _digest_of_file(name: str, root: Path) -> str:
         hint="name each file that the step reads; give a folder to the step as a pathlib.Path, "
         "which counts by all that is in it",
     )
-
-
-def driver_runtime() -> Runtime:
-    """Return the runtime of steps that belong in this process."""
-    return InlineRuntime(worker.run_inline)
-
-
-def make_runtime(kind: str, options: "Callable[[], RayOptions]") -> Runtime:
-    """Return the runtime that steps run on; Ray is started by the first step that needs it."""
-    if kind == "inline":
-        return InlineRuntime(worker.run_inline)
-    from raypipe.runtime.on_ray import RayRuntime
-
-    return RayRuntime(worker.run_on_ray, options())

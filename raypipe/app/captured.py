@@ -152,7 +152,7 @@ def _commit(
     from pyarrow import parquet
 
     from raypipe.app.data import validate_branch
-    from raypipe.app.run import shown
+    from raypipe.app.prepare import shown
     from raypipe.stages.data import dataset_at, importing
 
     uri = parse_uri(captured.into)

@@ -11,10 +11,10 @@ from raypipe.app.assemble import Workshop
 from raypipe.app.cycle import cycle
 from raypipe.app.home import check_home
 from raypipe.app.models import CHAMPION
+from raypipe.app.prepare import Prepared, workshop_for
 from raypipe.app.request import RunRequest
 from raypipe.app.resume import Resumed
 from raypipe.app.routes import gateway_told, serving_now
-from raypipe.app.run import Prepared, workshop_for
 from raypipe.app.schema_file import read_schema, schema_path, write_schema
 from raypipe.app.shards import comparing
 from raypipe.app.targets import Target

@@ -12,8 +12,9 @@ from typing import Any
 from raypipe.app.assemble import Workshop
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
+from raypipe.app.prepare import Prepared
 from raypipe.app.request import RunRequest
-from raypipe.app.run import Prepared, run_prepared
+from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import read_schema, schema_path
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load

@@ -15,8 +15,9 @@ from raypipe.app.home import check_home, find_home
 from raypipe.app.look import look, workshop_of
 from raypipe.app.models import read_rows
 from raypipe.app.outcome import Outcome
+from raypipe.app.prepare import Prepared, shown
 from raypipe.app.request import RunRequest
-from raypipe.app.run import Prepared, run_prepared, shown
+from raypipe.app.run import run_prepared
 from raypipe.app.targets import parse_target
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load, to_json

@@ -21,7 +21,7 @@ class Cycle:
 
     def plan(self, **options: Any) -> Outcome:
         """Say what a run would do; see `RunRequest` for the options."""
-        from raypipe.app.run import plan
+        from raypipe.app.prepare import plan
 
         return plan(self._request(options))
 
@@ -42,8 +42,9 @@ def run_pipeline(
     from raypipe.app.assemble import open_workshop
     from raypipe.app.home import find_home
     from raypipe.app.job import as_submitted
+    from raypipe.app.prepare import Prepared, in_words, shown
     from raypipe.app.resume import write_given
-    from raypipe.app.run import Prepared, in_words, run_prepared, shown
+    from raypipe.app.run import run_prepared
     from raypipe.engine.step import main_module, module_of
     from raypipe.store.sources import module_name, project_root
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from raypipe.app.prepare import Prepared, no_step, planner_for, prepare
 from raypipe.app.request import RunRequest
-from raypipe.app.run import Prepared, no_step, planner_for, prepare
 from raypipe.engine.difference import Change, changes
 from raypipe.engine.graph import Literal_
 from raypipe.engine.plan import Planned, Planner, given_to

@@ -57,7 +57,7 @@ def plan(
     as_json: options.AsJson = False,
 ) -> int:
     """Show what a run would do, and why. Nothing is executed, and Ray is not needed."""
-    from raypipe.app.run import plan as plan_pipeline
+    from raypipe.app.prepare import plan as plan_pipeline
     from raypipe.cli.outcome import conclude
 
     request = _request(target, sets, home, runtime, address, force, None)

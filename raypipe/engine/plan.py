@@ -92,6 +92,10 @@ class Planner:
     _named: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Code that a node is given, where that can no longer change."""
     _classes: dict[bytes, frozenset[str]] = field(default_factory=dict)
+    _ahead: dict[str, tuple[Explanation, str]] = field(default_factory=dict)
+    """Explanation and key of steps whose results were asked for together."""
+    _live: dict[str, Result] = field(default_factory=dict)
+    """What was found of these, by key."""
     _intact: set[str] = field(default_factory=set)
     """Digests of artifacts that were found whole; what is torn may be mended meanwhile."""
     _groups: dict[str, list[Node]] | None = None
@@ -102,12 +106,22 @@ class Planner:
 
     def plan(self) -> tuple[Planned, ...]:
         """Decide every node that can be decided, the others are open; lookups are left out."""
+        self._look_ahead()
         makers: dict[str, str] = {}
         for node in self.graph.nodes.values():
             for item in self.expand(node):
                 self._plan_one(item, makers)
             self._plan_one(node, makers)
         return self.in_order()
+
+    def _look_ahead(self) -> None:
+        """Ask the ledger at once for the results of all steps that are given no other's output."""
+        for node in self.graph.nodes.values():
+            if node.kind == "step" and not node.upstream and node.condition is None:
+                explanation = self._explain(node, self._fingerprint(node))
+                self._ahead[node.name] = explanation, key_of(explanation)
+        keys = [key for _, key in self._ahead.values()]
+        self._live = {**self.ports.ledger.live_results(keys, self.ports.now())} if keys else {}
 
     def _plan_one(self, node: Node, makers: dict[str, str]) -> None:
         planned = self.decide(node)
@@ -322,9 +336,14 @@ class Planner:
         assert node.step is not None
         options = node.step.options
         fingerprint = self._fingerprint(node)
-        explanation = self._explain(node, fingerprint)
-        key = key_of(explanation)
-        result = self.ports.ledger.live_results([key], self.ports.now()).get(key)
+        ahead = self._ahead.pop(node.name, None)
+        if ahead is None:
+            explanation = self._explain(node, fingerprint)
+            key = key_of(explanation)
+            result = self.ports.ledger.live_results([key], self.ports.now()).get(key)
+        else:
+            explanation, key = ahead
+            result = self._live.get(key)
         manifest = None if result is None else self._read(result)
         reason = self._why_not(node, options.cache, result, manifest is not None)
         if reason is None:

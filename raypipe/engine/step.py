@@ -112,6 +112,10 @@ class StepOptions:
         return found
 
 
+_DEFAULTS = StepOptions()
+_VARIADIC = frozenset({inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD})
+
+
 def _bound_broken(name: str, amount: Any) -> str | None:
     """Return what an option that counts something must be, if it is not."""
     if not _is_number(amount):
@@ -231,7 +235,7 @@ class Step(Generic[P, R]):
     def _check(self) -> None:
         parameters = self.signature.parameters
         kinds = {p.kind for p in parameters.values()}
-        if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+        if not kinds.isdisjoint(_VARIADIC):
             raise PipelineError(
                 f"step {self.name!r} takes *args or **kwargs; name each parameter, "
                 "so that each can be kept"
@@ -241,6 +245,8 @@ class Step(Generic[P, R]):
                 f"step {self.name!r} has parameters before a `/`, which cannot be given by name; "
                 "take the `/` away"
             )
+        if self.options == _DEFAULTS:
+            return
         if faults := self.options.faults():
             raise PipelineError(f"step {self.name!r}: {faults[0]}")
         named = {*self.options.uncounted, *filter(None, [self.options.batch, self.options.kept])}

@@ -12,8 +12,9 @@ from raypipe.app import review, routes
 from raypipe.app.alive import end_lost_runs
 from raypipe.app.captured import REVIEW
 from raypipe.app.look import look, workshop_of
+from raypipe.app.prepare import prepare
 from raypipe.app.request import RunRequest
-from raypipe.app.run import prepare, run_prepared
+from raypipe.app.run import run_prepared
 from raypipe.engine.records import Actor, Review, RunRecord, RunStatus
 from raypipe.store.ledger_place import VARIABLE
 from raypipe.store.rows import ModelVersionRow

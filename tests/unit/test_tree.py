@@ -65,7 +65,7 @@ def test_no_stage_imports_torch_or_ray_at_module_level(file):
 def test_planning_needs_neither_ray_nor_torch_nor_pyarrow():
     """What `raypipe plan` imports before it looks at a target."""
     asks = (
-        "import sys, raypipe.app.run, raypipe.app.cycle; "
+        "import sys, raypipe.app.run, raypipe.app.prepare, raypipe.app.cycle; "
         "print(sorted({'ray', 'torch', 'pyarrow', 'altair'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)

@@ -145,8 +145,9 @@ class Walk:
 
     def add(self, found: Direct) -> None:
         """Reach what was found."""
-        self._waiting.extend(found.symbols - self.symbols)
-        self.symbols |= found.symbols
+        if new := found.symbols - self.symbols:
+            self._waiting.extend(new)
+            self.symbols |= new
         self.packages |= found.packages
         self.attributes |= found.attributes
         self.widened |= found.widened
