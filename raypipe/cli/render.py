@@ -157,31 +157,42 @@ def _left_behind(one: Mapping[str, Any]) -> str:
 _ACTIONS = {
     "execute": "to execute",
     "hit": "kept",
+    "skipped": "skipped",
     "wait": "waiting for a review",
     "open": "open until an upstream output is known",
 }
 
 
 def _count(steps: Sequence[Json]) -> str:
-    actions = [_certain(step) for step in steps]
+    actions = [_certain(step) for step in _without_maps(steps)]
     counts = {action: actions.count(action) for action in _ACTIONS}
     said = [f"{count} {_ACTIONS[action]}" for action, count in counts.items() if count]
     return ", ".join(said) or "no steps"
 
 
+def _without_maps(steps: Sequence[Json]) -> list[Json]:
+    """Return the steps without maps whose items are among them: these are the steps."""
+    maps = {step["name"].rpartition("[")[0] for step in steps}
+    return [step for step in steps if step["name"] not in maps]
+
+
 def _certain(step: Json) -> str:
-    """Return a step's action; of an open one that runs in any case, that it is executed."""
+    """Return what becomes of a step; of an open one that runs in any case, that it is executed."""
+    if step["reason"]["kind"] == "skipped":
+        return "skipped"
     certain = step["reason"]["detail"].endswith("runs in any case")
     return "execute" if step["action"] == "open" and certain else str(step["action"])
 
 
 def summary(data: Json) -> str:
     """Return what a run came to."""
-    executed = [step for step in data["steps"] if step["action"] == "execute" and step["digest"]]
-    kept = sum(step["action"] == "hit" for step in data["steps"])
+    counted = _without_maps(data["steps"])
+    executed = [step for step in counted if step["action"] == "execute" and step["digest"]]
+    ended = [_certain(step) for step in counted]
+    skipped = f", {ended.count('skipped')} skipped" if "skipped" in ended else ""
     parts = [
         f"run {data['run']} of {data['pipeline']}: {_STATUS.get(data['status'], data['status'])}",
-        f"  {several(len(executed), 'step')} executed, {kept} kept",
+        f"  {several(len(executed), 'step')} executed, {ended.count('hit')} kept{skipped}",
     ]
     if data["outputs"]:
         parts += ["outputs", *(f"  {line}" for line in lines(data["outputs"]).splitlines())]

@@ -293,8 +293,8 @@ class Drive:
     def _submit(self, batch: tuple[Planned, ...]) -> None:
         """Let a call be started with those that the same turn of the loop brings."""
         for planned in batch:
-            if planned.reason.kind == LOST and planned.result is not None:
-                self.ports.ledger.supersede(planned.result.key, LOST)
+            if planned.reason.kind in {LOST, "expired"} and planned.result is not None:
+                self.ports.ledger.supersede(planned.result.key, planned.reason.kind)
         call = replace(self._call(batch), stats=self._publish_given(batch))
         fault_point("literals.published")
         read = self._read.pop(call.scratch, 0)

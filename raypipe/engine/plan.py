@@ -147,7 +147,7 @@ class Planner:
         PipelineError and NotFound name the step that is given what cannot be given.
         """
         if node.asked_first - self.known.manifests.keys():
-            planned = self.open(node, "" if node.kind == "map" else self._while_open(node))
+            planned = self.open(node, "" if node.kind == "map" else "its `when` is not known")
         elif not self._is_wanted(node):
             planned = self._nothing(node, Reason(kind="skipped", detail="its `when` is False"))
         elif node.kind == "map":
@@ -353,7 +353,7 @@ class Planner:
             return Planned(
                 node=node,
                 action="hit",
-                reason=SAME if result.expires is None else self._until(result.expires),
+                reason=self._same_until(node, result),
                 digest=result.root,
                 key=key,
                 explanation=explanation,
@@ -373,8 +373,15 @@ class Planner:
             result=result,
         )
 
-    def _until(self, expires: float) -> Reason:
+    def _same_until(self, node: Node, result: Result) -> Reason:
+        expires = expiry(node, result)
+        if expires is None:
+            return SAME
         return Reason(kind="same", detail=f"expires in {in_time(expires - self.ports.now())}")
+
+    def _is_expired(self, node: Node, result: Result) -> bool:
+        expires = expiry(node, result)
+        return expires is not None and expires <= self.ports.now()
 
     def _why_not(
         self, node: Node, cache: bool, result: Result | None, whole: bool
@@ -387,6 +394,8 @@ class Planner:
             return Reason(kind="uncached", detail="declared with cache=False")
         if result is None:
             return Reason(kind="new")
+        if self._is_expired(node, result):
+            return Reason(kind="expired", detail=_age_of(node, result))
         return None if whole else Reason(kind="lost artifact", detail="gone or torn")
 
     def _read(self, result: Result) -> bytes | None:
@@ -411,7 +420,7 @@ class Planner:
         if before is None:
             return Reason(kind="new")
         if before.explanation == explanation and before.expires is not None:
-            return Reason(kind="expired", detail=f"after {before.expires - before.created:g} s")
+            return Reason(kind="expired", detail=_age_of(node, before))
         known = ledger.fingerprint(before.explanation.fingerprint)
         if known is not None and not _is_of(node, known):
             return Reason(kind="new", detail="the step of this name was another")
@@ -441,7 +450,7 @@ class Planner:
             return "forced"
         if not options.cache:
             return "declared with cache=False"
-        if before.expires is not None and before.expires <= self.ports.now():
+        if self._is_expired(node, before):
             return "expired"
         known = self.ports.ledger.fingerprint(before.explanation.fingerprint)
         if known is not None and not _is_of(node, known):
@@ -594,6 +603,21 @@ class Planner:
             environment=dict(self.ports.environment(node.step.options.depends_on)),
             shown=shown,
         )
+
+
+def expiry(node: Node, result: Result) -> float | None:
+    """Return when a result goes out of use, seconds since the epoch; None: never.
+
+    As it was recorded, or sooner where the step now says so: what is kept obeys that at once.
+    """
+    assert node.step is not None
+    lasts = node.step.options.expires
+    bounds = (result.expires, None if lasts is None else result.created + lasts)
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def _age_of(node: Node, result: Result) -> str:
+    return f"after {(expiry(node, result) or result.created) - result.created:g} s"
 
 
 def _count(items: Sequence[Any]) -> str:

@@ -78,6 +78,18 @@ def test_a_summary_says_what_waits_and_how_to_decide():
     ]
 
 
+def test_a_map_counts_by_its_items_and_what_is_skipped_by_itself():
+    steps = [
+        step("a", "execute", "new", digest="d"),
+        step("a[0]", "execute", "new", digest="d"),
+        step("a[1]", "hit", "same", digest="d"),
+        step("b", "hit", "skipped", digest="d"),
+    ]
+    run = {**PLAN, "run": "r1", "status": "succeeded", "steps": steps}
+    assert "  1 step executed, 1 kept, 1 skipped" in render.summary(run)
+    assert "1 to execute, 1 kept, 1 skipped" in render.plan({**PLAN, "steps": steps})
+
+
 def test_a_step_that_failed_does_not_count_as_executed():
     run = {**PLAN, "run": "r1", "status": "failed", "steps": [step("a", "execute", "new")]}
     assert "0 steps executed, 0 kept" in render.summary(run)

@@ -300,6 +300,22 @@ def test_an_expired_result_is_made_anew_and_kept_from_then_on(world):
     assert world.ran == []
 
 
+@pytest.mark.parametrize("before", [None, 1000])
+def test_what_is_kept_obeys_a_shorter_time_that_its_step_is_given_later(world, before):
+    @step(expires=before)
+    def fetch():
+        return 7
+
+    world.run(fetch)
+    world.time += 50
+    shorter = fetch.with_options(expires=40)
+    driven = world.run(shorter)
+    assert world.ran == ["fetch"]
+    assert reasons(driven)["fetch"] == "expired: after 40 s"
+    assert actions(world.run(shorter)) == {"fetch": "hit"}
+    assert actions(world.run(fetch)) == {"fetch": "hit"}
+
+
 def test_a_torn_artifact_is_made_anew_and_what_follows_is_kept(world, flow):
     first = world.run(flow)
     del world.artifacts.kept[planned(first, "double").digest]
