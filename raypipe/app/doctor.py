@@ -12,6 +12,7 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import look
+from raypipe.engine.plan import LOST
 from raypipe.errors import RaypipeError, StoreError
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import ledger_of
@@ -57,7 +58,9 @@ def verify(home: Path | None) -> list[Check]:
     lost = [(digest, "torn") for digest in sorted(torn)] + [(d, "gone") for d in sorted(gone)]
     checks = [
         Check(
-            name=f"artifact {digest[:12]}", ok=False, detail=f"{how}: {_give_up(workshop, digest)}"
+            name=f"artifact {digest[:12]}",
+            ok=False,
+            detail=f"{how}: {_give_up(workshop, digest, how)}",
         )
         for digest, how in lost
     ]
@@ -65,7 +68,7 @@ def verify(home: Path | None) -> list[Check]:
     return [*checks, *_request_log(workshop.paths.requests)]
 
 
-def _give_up(workshop: Workshop, digest: str) -> str:
+def _give_up(workshop: Workshop, digest: str, how: str) -> str:
     """Take the results that an artifact is a part of out of use; return what follows."""
     keys = workshop.ledger.live_keys(digest)
     if not keys:
@@ -73,7 +76,7 @@ def _give_up(workshop: Workshop, digest: str) -> str:
     try:
         ledger = SqlLedger.open(ledger_of(workshop.paths, None, write=True))
         for key in keys:
-            ledger.supersede(key, "lost artifact")
+            ledger.supersede(key, f"{LOST}: {how}, as `raypipe doctor --verify` found")
     except StoreError as error:
         return f"its result is still in use: {error}"
     return "the next run makes it anew"

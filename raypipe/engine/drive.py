@@ -23,7 +23,7 @@ from raypipe.engine.events import (
     Warned,
 )
 from raypipe.engine.graph import Graph, Node, node_of
-from raypipe.engine.plan import Planned, Planner
+from raypipe.engine.plan import LOST, Planned, Planner
 from raypipe.engine.ports import (
     AuditMode,
     CallOutcome,
@@ -37,7 +37,7 @@ from raypipe.engine.records import ArtifactStat, Json, Metric, Result, Review, R
 from raypipe.engine.retry import again, kind_of
 from raypipe.engine.schedule import Schedule
 from raypipe.engine.step import Step
-from raypipe.engine.torn import LOST, Torn
+from raypipe.engine.torn import Torn
 from raypipe.errors import RaypipeError, Rejected, StepFailed, StoreError
 from raypipe.fault_points import fault_point
 

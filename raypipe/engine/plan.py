@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from raypipe.engine.difference import difference, shown_parts
 from raypipe.engine.digest import digest_bytes
@@ -37,6 +37,8 @@ OWN = "raypipe."
 """What the names of raypipe's own steps and classes start with."""
 SAME = Reason(kind="same")
 IN_ANY_CASE = "runs in any case"
+LOST: Final = "lost artifact"
+GONE_OR_TORN = "gone or torn"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -396,7 +398,7 @@ class Planner:
             return Reason(kind="new")
         if self._is_expired(node, result):
             return Reason(kind="expired", detail=_age_of(node, result))
-        return None if whole else Reason(kind="lost artifact", detail="gone or torn")
+        return None if whole else Reason(kind=LOST, detail=GONE_OR_TORN)
 
     def _read(self, result: Result) -> bytes | None:
         """Return the manifest of a result that is whole; None where a part is gone or torn."""
@@ -419,8 +421,11 @@ class Planner:
         before = ledger.latest_result(self.ports.project, self.graph.pipeline, node.name)
         if before is None:
             return Reason(kind="new")
-        if before.explanation == explanation and before.expires is not None:
-            return Reason(kind="expired", detail=_age_of(node, before))
+        if before.explanation == explanation:
+            if how := _how_lost(before):
+                return Reason(kind=LOST, detail=how)
+            if before.expires is not None:
+                return Reason(kind="expired", detail=_age_of(node, before))
         known = ledger.fingerprint(before.explanation.fingerprint)
         if known is not None and not _is_of(node, known):
             return Reason(kind="new", detail="the step of this name was another")
@@ -452,6 +457,8 @@ class Planner:
             return "declared with cache=False"
         if self._is_expired(node, before):
             return "expired"
+        if _how_lost(before):
+            return LOST
         known = self.ports.ledger.fingerprint(before.explanation.fingerprint)
         if known is not None and not _is_of(node, known):
             return "new"
@@ -618,6 +625,12 @@ def expiry(node: Node, result: Result) -> float | None:
 
 def _age_of(node: Node, result: Result) -> str:
     return f"after {(expiry(node, result) or result.created) - result.created:g} s"
+
+
+def _how_lost(result: Result) -> str:
+    """Return what happened to a result that is out of use because it was lost; "" for another."""
+    why, _, how = (result.superseded or "").partition(": ")
+    return how or GONE_OR_TORN if why == LOST else ""
 
 
 def _count(items: Sequence[Any]) -> str:

@@ -130,6 +130,8 @@ class Result:
     """Row in the ledger; 0 before it is recorded."""
     expires: float | None = None
     """Seconds since the epoch after which it is no longer found; None: never."""
+    superseded: str | None = field(default=None, compare=False)
+    """Why it is out of use, perhaps with what happened after a colon; None while it is in use."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,15 +6,12 @@ use, its step is decided once more, and so is what was given it, once it is ther
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from raypipe.engine.graph import Node
-from raypipe.engine.plan import Planned, Planner
+from raypipe.engine.plan import GONE_OR_TORN, LOST, Planned, Planner
 from raypipe.engine.ports import Ports
 from raypipe.engine.records import Reason, Result
 from raypipe.engine.schedule import Schedule
-
-LOST: Final = "lost artifact"
 
 
 @dataclass
@@ -56,7 +53,7 @@ class Torn:
         """Return what is decided of a node with the reason that it has because it was torn."""
         if planned.node.name not in self._anew or planned.reason.kind != "new":
             return planned
-        return replace(planned, reason=Reason(kind=LOST, detail="gone or torn"))
+        return replace(planned, reason=Reason(kind=LOST, detail=GONE_OR_TORN))
 
     def _unknown(self, names: Iterable[str]) -> set[str]:
         return set(names) - self.planner.known.manifests.keys()

@@ -185,6 +185,7 @@ def read_result(row: Row, artifacts: list[Row]) -> Result:
         seconds=row["seconds"],
         created=row["created"],
         expires=row["expires"],
+        superseded=row["superseded"],
     )
 
 

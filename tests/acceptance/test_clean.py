@@ -260,7 +260,11 @@ def test_what_is_torn_though_it_looks_whole_is_found_by_doctor_and_made_anew(
     (torn,) = [one["detail"] for one in said.result["checks"] if one["name"][:9] == "artifact "]
     assert torn == "torn: the next run makes it anew"
 
-    assert project.run("flow.py").executed == ["make"]
+    said = project.run("flow.py")
+    assert said.executed == ["make"]
+    (reason,) = (s["reason"] for s in said.result["steps"] if s["name"] == "make")
+    assert reason["kind"] == "lost artifact"
+    assert reason["detail"] == "torn, as `raypipe doctor --verify` found"
     checks = project.raypipe("doctor", "--verify", "--json").result["checks"]
     assert not [one for one in checks if one["name"].startswith("artifact ")]
     assert project.run("flow.py").executed == []

@@ -256,14 +256,34 @@ def test_a_parameter_of_a_new_pipeline_is_compared_with_nothing(world):
     assert str(item.reason) == "new"
 
 
-def test_a_result_that_was_taken_out_of_use_is_made_anew(world):
-    @step
-    def f():
-        return 1
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("lost artifact", "lost artifact: gone or torn"),
+        ("lost artifact: torn, as Ann found", "lost artifact: torn, as Ann found"),
+        ("unused", "new: same key, no result"),
+    ],
+)
+@pytest.mark.parametrize("expires", [None, 60])
+def test_a_result_that_was_taken_out_of_use_is_made_anew(world, why, told, expires):
+    @step(expires=expires)
+    def f(n=1):
+        return n
 
     driven = world.run(f)
-    world.ledger.supersede(driven.planned[0].key, "lost artifact")
-    assert str(reason(world, f)) == "new: same key, no result"
+    world.ledger.supersede(driven.planned[0].key, why)
+    if expires is None or why != "unused":
+        assert str(reason(world, f)) == told
+    assert reason(world, f, n=2).kind == "parameter"
+    world.run(f)
+    assert reason(world, f).kind == "same"
+
+
+def test_what_waits_says_that_its_result_was_lost(world, flow):
+    driven = world.run(flow)
+    world.ledger.supersede(driven.planned[1].key, "lost artifact")
+    plan = said(world.plan(flow, force=["load"]))
+    assert plan["double"] == ("open", "upstream: load: lost artifact, runs in any case")
 
 
 def test_a_forced_step_says_so_even_where_it_is_kept(world, flow):
