@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -18,6 +18,8 @@ class Receiver:
         """A status, `drop` (it is taken, and not answered) or `hang`; then 200."""
         self.posts: list[tuple[str, Any]] = []
         """Each post with its idempotency key, repeated ones too."""
+        self.taking: Callable[[], None] = lambda: None
+        """Called when a post was taken, before it is answered."""
         self.over = Event()
 
     @property
@@ -40,6 +42,7 @@ def receiver() -> Iterator[Receiver]:
             answer = made.answers.popleft() if made.answers else 200
             if answer in {200, "drop"}:
                 made.posts.append((self.headers["Idempotency-Key"], json.loads(text)))
+                made.taking()
             if answer == "hang":
                 made.over.wait(60)
             if isinstance(answer, int):
