@@ -67,6 +67,7 @@ def _attempt(
     )
     with importing_from(context.paths):
         printed = log_file(call.home, call.run, call.step)
+        warn = _warning(call)
         with (
             within(context, _taking(call, codec, artifacts), _telling(call)),
             printing_to(
@@ -74,13 +75,11 @@ def _attempt(
                 aloud=runtime == "inline",
                 step=call.step,
                 attempt=call.attempt,
-                warn=lambda text: append_event(
-                    call.events, {"event": "warning", "run": call.run, "text": text}
-                ),
+                warn=warn,
             ),
             leaving_none(f"{call.run}:{call.step}"),
             interruptible(),
-            time_limit(call, _giving_up(call, runtime), watched=runtime == "ray"),
+            time_limit(call, _giving_up(call, runtime), watched=runtime == "ray", warn=warn),
         ):
             function = call.function or find_function(call.target)
             arguments = {
@@ -94,6 +93,15 @@ def _attempt(
             if watch is not None:
                 watch.report()
     return tuple(_publish(call, value, codec, artifacts) for value in _outputs(call, returned))
+
+
+def _warning(call: StepCall) -> Callable[[str], None]:
+    """Return what lets the driver warn of something."""
+
+    def warn(text: str) -> None:
+        append_event(call.events, {"event": "warning", "run": call.run, "text": text})
+
+    return warn
 
 
 def _taking(

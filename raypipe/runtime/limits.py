@@ -16,6 +16,8 @@ ASKED, KILLED, OVER = 2.0, 3.0, 6.0
 """Seconds after the timeout at which a step that goes on loses the processes that it started: asked
 to end, then killed; and at which its own process ends.
 """
+_unlimited: set[tuple[str, str]] = set()
+"""Run and step of which it was told that a timeout is not kept."""
 
 
 def out_of_time(step: str, timeout: float) -> StepFailed:
@@ -31,16 +33,28 @@ def out_of_time(step: str, timeout: float) -> StepFailed:
 
 @contextmanager
 def time_limit(
-    call: StepCall, give_up: Callable[[StepFailed], None], *, watched: bool
+    call: StepCall,
+    give_up: Callable[[StepFailed], None],
+    *,
+    watched: bool,
+    warn: Callable[[str], None],
 ) -> Iterator[None]:
     """Raise StepFailed in the body after the call's timeout, as soon as Python code runs.
 
     By an alarm, which only the main thread can be given; there inline steps and Ray's tasks run.
+    Where a run is started in another thread, its steps have no limit, and `warn` is told so.
     A body that does not heed it loses the processes that it started, for which it may be waiting.
     At last `give_up` is told, and this process ends: nothing else ends code that runs no Python.
     Unless another process watches this one, it ends even while no other thread can run.
     """
-    if call.timeout is None or threading.current_thread() is not threading.main_thread():
+    if call.timeout is None:
+        yield
+        return
+    if threading.current_thread() is not threading.main_thread():
+        step = call.step.partition("[")[0]  # of a map, the items together
+        if (call.run, step) not in _unlimited:
+            _unlimited.add((call.run, step))
+            warn(f"step {step!r} has a timeout, which is not kept outside the main thread")
         yield
         return
     error = out_of_time(call.step, call.timeout)

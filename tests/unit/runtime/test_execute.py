@@ -439,15 +439,44 @@ def test_the_alarm_is_as_it_was_after_the_step(run):
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_outside_the_main_thread_a_step_runs_without_its_limit(run, codec, artifacts):
+def in_a_thread(call):
+    outcomes = []
+    thread = threading.Thread(target=lambda: outcomes.append(call()))
+    thread.start()
+    thread.join()
+    return outcomes[0]
+
+
+def warnings(events):
+    lines = events.read_text().splitlines() if events.exists() else []
+    return [event["text"] for event in map(json.loads, lines) if event["event"] == "warning"]
+
+
+def test_outside_the_main_thread_a_step_runs_without_its_limit_and_that_is_told_once(
+    run, codec, artifacts, tmp_path
+):
+    def slow():
+        time.sleep(0.05)
+        return 5
+
+    for name, run_id in (("slow[0]", "r7"), ("slow[1]", "r7"), ("slow[0]", "r7"), ("slow", "r8")):
+        given = {"_step": name, "_run": run_id, "_events": tmp_path / run_id, "_timeout": 0.01}
+        outcome = in_a_thread(lambda given=given: run(slow, **given))
+        assert value(outcome, codec, artifacts) == 5
+
+    told = "step 'slow' has a timeout, which is not kept outside the main thread"
+    assert warnings(tmp_path / "r7") == warnings(tmp_path / "r8") == [told]
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_nothing_is_told_of_a_limit_that_is_none_or_is_kept(run, tmp_path, timeout):
     def quick():
         return 5
 
-    outcomes = []
-    thread = threading.Thread(target=lambda: outcomes.append(run(quick, _timeout=0.01)))
-    thread.start()
-    thread.join()
-    assert value(outcomes[0], codec, artifacts) == 5
+    here = run(quick, _run="r9", _events=tmp_path / "r9", _timeout=timeout)
+    there = in_a_thread(lambda: run(quick, _run="r9", _events=tmp_path / "r9"))
+    assert here.error is there.error is None
+    assert warnings(tmp_path / "r9") == []
 
 
 # --- functions ----------------------------------------------------------------------------------

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from raypipe.errors import StoreError
+from raypipe.store import folder
 from raypipe.store.folder import FolderArtifacts
+from raypipe.values.codec import TreeCodec
 
 
 @pytest.fixture
@@ -63,3 +66,32 @@ def test_a_long_copy_that_is_still_written_is_not_taken_for_dead(store, open_sto
     os.utime(busy, (then, then))
     open_store().put_bytes(b"y")
     assert busy.exists()
+
+
+# --- what is long -------------------------------------------------------------------------------
+
+
+def test_what_is_longer_than_any_manifest_is_never_read_whole(store, monkeypatch):
+    monkeypatch.setattr(folder, "LARGEST_MANIFEST", 100)
+    torn, whole = store.put_bytes(b"x" * 1000), store.put_bytes(b"y" * 1000)
+    os.truncate(store.folder / torn.digest, 500)
+    read = Path.read_bytes
+
+    def short(path):
+        assert path.stat().st_size <= 100, "it is read whole"
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", short)
+    assert not store.verify(torn.digest)
+    assert store.verify(whole.digest)
+
+
+def test_a_manifest_may_be_as_long_as_that_and_no_longer(store, tmp_path, monkeypatch):
+    codec = TreeCodec(lambda path: "")
+    longest, longer = (codec.encode(list(range(count))) for count in (40, 41))
+    monkeypatch.setattr(folder, "LARGEST_MANIFEST", len(longest.manifest))
+    store.put_bytes(longest.manifest, longest.digest)
+    assert store.verify(longest.digest)
+    with pytest.raises(StoreError, match=r"has \d+ bytes, and may have \d+$"):
+        store.put_bytes(longer.manifest, longer.digest)
+    assert list(store.list()) == [longest.digest]
