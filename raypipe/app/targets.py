@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from raypipe.engine.pipeline import Pipeline
 from raypipe.errors import NotFound, PipelineError, UsageError
+from raypipe.runtime.imports import SourceLoader, run_what_sources_say
 from raypipe.store.sources import module_name, project_root
 
 
@@ -100,6 +101,7 @@ def import_pipeline(target: Target) -> Pipeline[..., Any]:
 
 
 def _import(target: Target) -> Any:
+    run_what_sources_say()
     root = target.root
     name = module_name(target.path, root)
     for folder in (root, target.path.parent):
@@ -108,7 +110,8 @@ def _import(target: Target) -> Any:
     try:
         if name in sys.modules:
             return _loaded(name, target)
-        spec = importlib.util.spec_from_file_location(name, target.path)
+        loader = SourceLoader(name, str(target.path))
+        spec = importlib.util.spec_from_file_location(name, target.path, loader=loader)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)

