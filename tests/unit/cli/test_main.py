@@ -41,8 +41,8 @@ def test_help_has_a_line_for_every_command(capsys):
         (["run", "x" * 5000 + ".py"], 9, "there is no file 'xxx"),
         (["plan", "x" * 5000 + "/flow.py"], 9, "there is no file 'xxx"),
         (["runs", "show", "\udcff"], 2, "'\\udcff' is no UTF-8 text"),
-        (["runs", "list", "--limit", "1" * 30], 2, "is not in the range 1<=x<="),
-        (["clean", "--runs", "1" * 30], 2, "is not in the range 0<=x<="),
+        (["runs", "list", "--limit", "1" * 30], 2, "1000000000"),
+        (["clean", "--runs", "1" * 30], 2, "1000000000"),
     ],
 )
 def test_a_fault_has_a_sentence_a_next_step_and_its_exit_code(capsys, arguments, code, says):
