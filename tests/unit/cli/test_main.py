@@ -101,11 +101,7 @@ def test_a_reader_that_goes_away_is_no_fault():
         assert process.wait() == 0
 
 
-@pytest.mark.parametrize("times", [1, 3])
-def test_ctrl_c_ends_with_130_however_often_it_is_pressed(project, times):
-    project.write(
-        "flow.py",
-        """
+SLOW = """
 import time
 from raypipe import pipeline, step
 
@@ -118,8 +114,23 @@ def slow() -> int:
 @pipeline
 def flow():
     return slow()
-""",
-    )
+"""
+
+
+def test_ctrl_c_is_told_once(project):
+    project.write("flow.py", SLOW)
+    with project.start("run", "flow.py") as process:
+        assert "slow" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert ": cancelled" in out
+    assert err.count("interrupted") == err.count("\n→ ") == 1
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_ctrl_c_ends_with_130_however_often_it_is_pressed(project, times):
+    project.write("flow.py", SLOW)
     with project.start("run", "flow.py", "--json") as process:
         for line in process.stdout:
             if json.loads(line)["event"] == "step_started":
