@@ -144,10 +144,11 @@ def _loaded(name: str, target: Target) -> Any:
     """Return the module of a script that was imported; UsageError if its name is another's."""
     module = sys.modules[name]
     file = getattr(module, "__file__", None)
-    if name == "__main__" or file is None or not target.path.samefile(file):
+    if name == "__main__" or file is None or Path(file).resolve() != target.path.resolve():
+        there = "there is" if file is None else f"was loaded from {file}"
         raise UsageError(
-            f"{target.path.name} has the name of the module {name!r}, which is loaded already",
-            hint=f"give it a name of its own, such as my_{target.path.name}",
+            f"{str(target.path)!r} has the name of another module, {name!r}, which {there} already",
+            hint="give it a name of its own, or run it in a process of its own",
         )
     return module
 

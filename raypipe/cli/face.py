@@ -65,8 +65,14 @@ def begin() -> None:
     _told.clear()
 
 
+def conclude_text(text: str) -> None:
+    """Print what a command came to, for people."""
+    _told.append(True)
+    write(text)
+
+
 def has_told() -> bool:
-    """Say whether the result object has been printed: there is one a command."""
+    """Say whether it has been printed what the command came to: once a command."""
     return bool(_told)
 
 

@@ -89,7 +89,8 @@ def execute(arguments: Sequence[str]) -> int:
     try:
         check_asked()
         code = app(args=list(arguments), prog_name="raypipe", standalone_mode=False) or 0
-        if code == Interrupted.exit_code:  # how newer versions of Typer hand an interrupt on
+        told = has_told() and "--json" not in arguments
+        if code == Interrupted.exit_code and not told:  # how newer versions of Typer hand it on
             raise KeyboardInterrupt
         return int(code)
     except RaypipeError as error:

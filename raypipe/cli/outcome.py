@@ -1,7 +1,7 @@
 """How a run or a plan ends on the command line: what is said of it, and the exit code."""
 
 from raypipe.app.outcome import Outcome
-from raypipe.cli.face import conclude_json, fault, note, plain, write
+from raypipe.cli.face import conclude_json, conclude_text, fault, note, plain
 from raypipe.cli.render import plan, summary
 from raypipe.cli.render_outbox import undelivered
 
@@ -15,7 +15,7 @@ def conclude(outcome: Outcome, *, as_json: bool, require_done: bool = False) -> 
     if as_json:
         conclude_json(data)
     else:
-        write(plan(data) if outcome.run is None else summary(data))
+        conclude_text(plan(data) if outcome.run is None else summary(data))
         if outcome.error is not None:
             note(fault(outcome.error))
     if outcome.outbox is not None:
