@@ -104,14 +104,18 @@ def test_a_killed_sweep_goes_on_with_the_trials_that_are_missing(
 ) -> None:
     project.write("my_model.py", tiny.MODEL + SLOW)
     built, home = project.folder / "built", project.folder / ".raypipe"
+    ledger = look(home).ledger
+
+    def recorded() -> list[str]:
+        newest = ledger.list_runs(limit=1)[0].id
+        ended = [row.step for row in ledger.executions(newest) if row.status == "succeeded"]
+        return [name for name in ended if name.startswith("trial[")]
+
     process = project.start("run", "tiny.yaml", "--json")
-    wait_until(lambda: built.exists() and built.stat().st_size >= 4, seconds=120)
+    wait_until(lambda: built.exists() and recorded(), seconds=120)
     kill_group(process)
     wait_until(lambda: processes_of(project.folder) == [], seconds=60)
-    ledger = look(home).ledger
-    newest = ledger.list_runs(limit=1)[0].id
-    ended = [row.step for row in ledger.executions(newest) if row.status == "succeeded"]
-    there = [name for name in ended if name.startswith("trial[")]
+    there = recorded()
     assert 1 <= len(there) < 6
 
     said = run(project)
