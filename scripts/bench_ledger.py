@@ -101,15 +101,16 @@ def many_runs(what: str, folder: Path, server: Postgres | None) -> None:
     project = folder / what
     project.mkdir()
     (project / "pyproject.toml").write_text("[project]\nname = 'mine'\n")
-    (project / "flow.py").write_text(FLOW)
+    script = project / f"flow_{what}.py"  # one process imports both
+    script.write_text(FLOW)
     home = project / ".raypipe"
     home.mkdir()
     place: Path | PostgresUrl = home / "ledger.db"
     if server is not None:
         os.environ["RAYPIPE_LEDGER"] = server.url()
         place = parse(os.environ["RAYPIPE_LEDGER"])
-    scale.fill(place, target=str(project / "flow.py"))
-    request = RunRequest(target=str(project / "flow.py"), home=home)
+    scale.fill(place, target=str(script))
+    request = RunRequest(target=str(script), home=home)
     run(request)
     middle = scale.run_id(scale.RUNS // 2)
     calls: dict[str, Callable[[], object]] = {
