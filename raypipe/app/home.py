@@ -6,10 +6,9 @@ from pathlib import Path
 
 from raypipe.app.job import in_job
 from raypipe.errors import StoreError, UsageError
+from raypipe.store.paths import HomePaths
 
 NAME = ".raypipe"
-MADE_FIRST = {"ledger.db", "ledger.json", "artifacts.json", "identity"}
-"""What a home has from the start: one of these at least."""
 
 
 def find_home(given: Path | None, root: Path) -> Path:
@@ -75,7 +74,9 @@ def _require_own(home: Path) -> None:
     with suppress(OSError):
         there = {entry.name for entry in home.iterdir() if not entry.name.startswith(".")}
         others = sorted(there - {"lost+found"})
-        if others and not there & MADE_FIRST:
+        paths = HomePaths(home)  # a home has one of these at least from the start
+        first = (paths.ledger, paths.bound_ledger, paths.bound_artifacts, paths.identity)
+        if others and there.isdisjoint(file.name for file in first):
             raise StoreError(
                 f"{str(home)!r} is no home, and is not empty: {others[0]!r} is in it",
                 hint=f"give a folder that is raypipe's alone: --home {str(home / NAME)!r}",

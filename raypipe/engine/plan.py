@@ -96,7 +96,7 @@ class Planner:
     _classes: dict[bytes, frozenset[str]] = field(default_factory=dict)
     _ahead: dict[str, tuple[Explanation, str]] = field(default_factory=dict)
     """Explanation and key of steps whose results were asked for together."""
-    _live: dict[str, Result] = field(default_factory=dict)
+    _live: Mapping[str, Result] = field(default_factory=dict)
     """What was found of these, by key."""
     _intact: set[str] = field(default_factory=set)
     """Digests of artifacts that were found whole; what is torn may be mended meanwhile."""
@@ -123,7 +123,7 @@ class Planner:
                 explanation = self._explain(node, self._fingerprint(node))
                 self._ahead[node.name] = explanation, key_of(explanation)
         keys = [key for _, key in self._ahead.values()]
-        self._live = {**self.ports.ledger.live_results(keys, self.ports.now())} if keys else {}
+        self._live = self.ports.ledger.live_results(keys, self.ports.now()) if keys else {}
 
     def _plan_one(self, node: Node, makers: dict[str, str]) -> None:
         planned = self.decide(node)

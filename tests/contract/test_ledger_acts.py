@@ -1,6 +1,5 @@
 """A fact and what it asks for are entered once, though the server is lost as they are entered."""
 
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -130,7 +129,6 @@ def test_an_act_whose_answer_was_lost_while_it_committed_enters_fact_and_effect_
         home = tmp_path / name / ".raypipe"
         home.parent.mkdir()
         monkeypatch.chdir(home.parent)
-        monkeypatch.delitem(sys.modules, "flow", raising=False)
         told.posts.clear()
         with closing(Cutting(postgres.port)) as way:
             monkeypatch.setenv(VARIABLE, way.through(postgres.url()))

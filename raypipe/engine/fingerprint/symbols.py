@@ -124,8 +124,8 @@ class ModuleTable:
             name=name,
             is_package=is_package,
             pieces=tuple(map(_piece, pieces, lines[0])),
-            imports={name: tuple(map(_tupled, found)) for name, found in imports.items()},
-            stars=tuple(map(_tupled, stars)),
+            imports={name: tuple(map(tuple, found)) for name, found in imports.items()},
+            stars=tuple(map(tuple, stars)),
             dotted=tuple(dotted),
             by_name={name: tuple(found) for name, found in by_name.items()},
             places={
@@ -157,10 +157,6 @@ def _listed(piece: Piece) -> list[Any]:
 
 def _lines(piece: Piece) -> list[Any]:
     return [piece.first, piece.last, [_lines(member) for member in piece.members]]
-
-
-def _tupled(data: Any) -> Any:
-    return tuple(data) if type(data) is list else data
 
 
 def _piece(data: Any, lines: Any) -> Piece:

@@ -16,12 +16,12 @@ print({0}.NUMBER)
 """
 
 
-def said(code: str, module: str, folder: Path, **environment: str) -> str:
+def said(code: str, module: str, folder: Path) -> str:
     """Run code in a process that writes bytecode, as Python does by itself."""
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, "-c", code.format(module, str(folder))],
-        capture_output=True, text=True, check=True, cwd=folder, env={**kept, **environment},
+        capture_output=True, text=True, check=True, cwd=folder, env=kept,
     )  # fmt: skip
     return done.stdout.strip()
 
