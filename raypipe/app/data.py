@@ -3,11 +3,14 @@
 Import, log, diff, show, profile, branch, merge, tag, revert.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.imports import remove_left, under_way
@@ -17,25 +20,35 @@ from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import read_schema, schema_path
 from raypipe.config.cycle import CycleConfig
+from raypipe.config.faults import find_faults
+from raypipe.config.importing import ImportConfig
 from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
-from raypipe.errors import Interrupted
-from raypipe.stages.data import dataset_at, merge_profiles, profile_shard
+from raypipe.errors import Interrupted, UsageError
+from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
 from raypipe.stages.validation import admit, infer, validate
+from raypipe.store.faults import disk_faults
 from raypipe.store.versions import VersionStore, open_store
 from raypipe.values.dataset import Dataset
+from raypipe.values.imported import Converted, Input
 from raypipe.values.schema import Schema
 from raypipe.values.uri import DatasetUri, parse_uri
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from raypipe.stages.data.importing import Converting, ImportedShards
+
 
 def import_files(
-    files: Sequence[Path],
+    files: Sequence[str | Path],
     to: str,
     *,
     config: Path | None = None,
-    partition: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    run: RunRequest | None = None,
     home: Path | None = None,
     by: str | None = None,
     listen: Listener = lambda event: None,
@@ -43,37 +56,127 @@ def import_files(
     """Write files to a branch, profile and validate them there, and merge it when they pass.
 
     ValidationStopped leaves the branch, and the target never saw it. Without `config` there is no
-    schema to hold them to: only their columns are compared with those that are there.
+    schema to hold them to: only their columns are compared with those that are there. What is
+    `given` (fields of ImportConfig) comes before the settings of `config`; `run` says where files
+    are converted. What was converted is kept, so that an import that was killed goes on.
     """
-    from raypipe.stages.data import importing
+    from raypipe.stages.data import importing, inputs
 
     uri = parse_uri(to)
-    settings = load(config) if config is not None else None
-    importing.check_files(files)
+    cycle = load(config) if config is not None else None
+    how = _how(cycle, given or {})
+    inputs.find_inputs(files, how, read=False)
     workshop = workshop_of(home, by=by, near=config)
     versions = open_store(uri, workshop.paths.home, create=True)
     remove_left(workshop, uri)
     with under_way(workshop, uri) as begin:
         imported = importing.import_files(
-            files, uri, versions, workshop.actor, partition=partition, begin=begin
+            files,
+            uri,
+            versions,
+            workshop.actor,
+            settings=how,
+            begin=begin,
+            convert_all=_converting(workshop, uri, run or RunRequest(), listen),
         )
-        said: dict[str, Any] = {
-            "branch": imported.branch,
-            "commit": imported.commit,
-            "rows": imported.rows,
-            "shards": list(imported.shards),
-        }
+        said = _said(imported, how)
         if imported.unchanged:
             return {**said, "note": f"{to} holds all of this already; there is no new commit"}
-        if settings is not None and config is not None:
+        if cycle is not None and config is not None:
             said["validation"] = validate_branch(
-                workshop, settings, config, uri, imported.branch, versions, listen
+                workshop, cycle, config, uri, imported.branch, versions, listen
             )
         else:
             said["validation"] = "no schema to hold the rows to: give --config"
-        checked = settings is not None
+        checked = cycle is not None
         head = importing.publish(imported, uri, versions, workshop.actor, accepted=checked)
     return {**said, "commit": head, "merged": str(uri)}
+
+
+def _how(cycle: CycleConfig | None, given: Mapping[str, Any]) -> ImportConfig:
+    """Return how files are read: as is given, then as settings say; UsageError names a slip."""
+    written = {} if cycle is None else cycle.imports.model_dump()
+    try:
+        return ImportConfig(**{**written, **given})
+    except ValidationError as error:
+        (fault, *_) = find_faults(ImportConfig, error.errors())
+        raise UsageError(
+            f"{fault.path[0]}: {fault.text}", hint="raypipe data import --help"
+        ) from error
+
+
+def named_types(texts: Sequence[str]) -> dict[str, str]:
+    """Return the types that `COLUMN=TYPE` say; UsageError names one that does not."""
+    parts = [text.rpartition("=") for text in texts]
+    for text, (column, _, kind) in zip(texts, parts, strict=True):
+        if not column or not kind:
+            raise UsageError(
+                f"--type {text!r} names no column and type", hint="Write it so: --type zip=string"
+            )
+    return {column: kind for column, _, kind in parts}
+
+
+def _said(imported: "ImportedShards", settings: ImportConfig) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "branch": imported.branch,
+        "commit": imported.commit,
+        "rows": imported.rows,
+        "shards": list(imported.shards),
+    }
+    if imported.rejected:
+        said["rejected"] = imported.rejected
+        said["rejects"] = settings.rejects
+        said["examples"] = [
+            f"{one.file}:{one.row.line}: {one.row.reason}" for one in imported.examples
+        ]
+        _list_rejects(imported, Path(settings.rejects or ""))
+    return said
+
+
+def _list_rejects(imported: "ImportedShards", out: Path) -> None:
+    """Write the rows that were left out of all inputs to one file of JSON lines."""
+    with disk_faults(f"{str(out)!r} cannot be written"), out.open("w", encoding="utf-8") as file:
+        for location, listed in imported.lists:
+            with listed.open(encoding="utf-8") as rows:
+                for line in rows:
+                    file.write(json.dumps({"file": location, **json.loads(line)}) + "\n")
+
+
+def _converting(
+    workshop: Workshop, uri: DatasetUri, run: RunRequest, listen: Listener
+) -> "Converting":
+    """Return what converts inputs as a run of its own, so that each is kept once it is done."""
+
+    def convert_all(
+        inputs: Sequence[Input],
+        settings: ImportConfig,
+        known: "pa.Schema",
+        folder: Path,
+        *,
+        agreed: bool,
+    ) -> list[Converted]:
+        apart = settings.model_copy(update={"rejects": settings.rejects and "listed"})
+        table = known.empty_table()
+        graph = build(
+            lambda: {one.name: convert_input(one, apart, table, agreed) for one in inputs},
+            f"{uri.repo}.import",
+            {},
+        )
+        prepared = Prepared(
+            graph=graph,
+            workshop=workshop,
+            target=str(uri),
+            runtime=run.runtime or ("ray" if run.address else "inline"),
+            address=run.address,
+            shared=run.shared,
+            of_project=False,
+        )
+        outcome = run_prepared(prepared, RunRequest(), listen)
+        if outcome.error is not None:
+            raise outcome.error
+        return [outcome.values[one.name] for one in inputs]
+
+    return convert_all
 
 
 def validate_branch(

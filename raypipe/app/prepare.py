@@ -62,6 +62,8 @@ class Prepared:
     audit: AuditMode = "warn"
     """What is done about what a step reads and does not declare."""
     cpus: int | None = None
+    of_project: bool = True
+    """Its steps are a project's, whose code is kept with the run and given to workers."""
     after: AfterRun | None = None
     """What is done with the outputs of a run that came to rest.
 
