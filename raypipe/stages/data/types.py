@@ -13,9 +13,8 @@ NULLS = frozenset(
 )  # fmt: skip
 """What stands for no value in text: what Arrow's reader of CSV takes for it."""
 MOMENTS = tuple(pa.timestamp(unit, zone) for unit in ("s", "ns") for zone in (None, "UTC"))
-OF_TEXT = (pa.int64(), pa.bool_(), pa.date32(), *MOMENTS, pa.float64())
+OF_TEXT = (pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), *MOMENTS, pa.float64())
 """Types that text is tried for, in this order; what fits none of them is a string."""
-_DIGITS = pa.array(["0", "1"])
 _STEP = 4_096
 _DECIMAL = re.compile(r"(decimal(?:128|256))\((\d+), ?(-?\d+)\)")
 _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?tz=(.+))?\]")
@@ -74,11 +73,14 @@ def casts(column: pa.Array, to: pa.DataType) -> bool:
 
 def cast(column: pa.Array, to: pa.DataType) -> pa.Array:
     """Cast values to a type; ArrowInvalid where one would lose something."""
+    if pa.types.is_null(to) and column.null_count == len(column):
+        return pa.nulls(len(column))
     if pa.types.is_string(column.type) and not pa.types.is_string(to):
-        column = pc.utf8_trim_whitespace(column)
-        if pa.types.is_boolean(to) and pc.any(pc.is_in(column, _DIGITS)).as_py():
-            raise pa.ArrowInvalid("0 and 1 are numbers")
+        if pa.types.is_integer(to) or pa.types.is_floating(to):
+            column = pc.utf8_trim_whitespace(column)
         if pa.types.is_time(to):  # Arrow has no cast of text to times
+            if not pc.all(pc.match_substring_regex(column, r"^\d\d:\d\d")).as_py():
+                raise pa.ArrowInvalid("no time of day")
             moments = pc.binary_join_element_wise("1970-01-01", column, " ")
             return pc.cast(pc.cast(moments, pa.timestamp("ns")), to)
     return pc.cast(column, to)
