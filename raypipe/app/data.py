@@ -100,9 +100,7 @@ def _how(cycle: CycleConfig | None, given: Mapping[str, Any]) -> ImportConfig:
         return ImportConfig(**{**written, **given})
     except ValidationError as error:
         (fault, *_) = find_faults(ImportConfig, error.errors())
-        raise UsageError(
-            f"{fault.path[0]}: {fault.text}", hint="raypipe data import --help"
-        ) from error
+        raise UsageError(fault.sentence, hint="raypipe data import --help") from error
 
 
 def named_types(texts: Sequence[str]) -> dict[str, str]:
