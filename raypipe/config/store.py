@@ -58,6 +58,12 @@ class KeepConfig(BaseConfig):
     metrics: float | None = Field(None, gt=0)
     """Days for which the points of curves are kept; None: as long as their run."""
 
+    given_up: float | None = Field(365, gt=0)
+    """Days for which an outside effect that was given up can still be tried again; None: for ever.
+
+    One that publishes a capture that somebody accepted is kept whatever its age.
+    """
+
 
 class StoreConfig(BaseConfig):
     """Settings of the home. A home that was bound to a ledger or a bucket keeps it."""

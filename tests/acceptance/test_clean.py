@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from raypipe.app.clean import clean
 from raypipe.app.doctor import verify
 from raypipe.app.look import look
 from raypipe.errors import StoreError
+from raypipe.store.sources import YOUNG
 from raypipe.store.uses import Uses
 from tests.conftest import Project
 
@@ -123,6 +125,25 @@ def cleaned(flow: Project) -> Project:
     flow.run("flow.py", "--set", "who=ann")
     assert flow.raypipe("clean", "--json").result["clean"]["count"] == 0
     return flow
+
+
+def test_modules_whose_files_are_gone_leave_the_index(cleaned: Project) -> None:
+    helper = cleaned.folder / "helper.py"
+    helper.write_text("A = 1\n")
+    using = FLOW.replace("import random", "import random\n\nimport helper", 1)
+    cleaned.write("flow.py", using.replace("len(drawn)\n", "len(drawn) * helper.A\n"))
+    time.sleep(YOUNG / 1e9)  # the index keeps no file that may change again unseen
+    cleaned.run("flow.py", "--set", "who=ann")
+    index = home_of(cleaned) / "index" / "sources.json"
+    assert str(helper) in index.read_bytes().decode(errors="replace")
+    assert cleaned.raypipe("clean", "--json").result["clean"]["modules"] == 0
+
+    helper.unlink()
+    assert cleaned.raypipe("clean", "--json").result["clean"]["modules"] == 1
+    assert str(helper) in index.read_bytes().decode(errors="replace"), "it was only asked"
+    assert cleaned.raypipe("clean", "--yes", "--json").result["clean"]["modules"] == 1
+    assert str(helper) not in index.read_bytes().decode(errors="replace")
+    assert cleaned.raypipe("clean", "--json").result["clean"]["modules"] == 0
 
 
 def home_of(project: Project) -> Path:
