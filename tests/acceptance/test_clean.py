@@ -155,7 +155,7 @@ def test_without_yes_it_is_only_said_what_would_go(cleaned: Project) -> None:
     said = cleaned.raypipe("clean", "--json").result["clean"]
     rows = {"runs": 0, "results": 0, "unused": 0, "curves": 0, "effects": 0}
     shown = [f"artifact {stray.digest[:12]}"]
-    expected = {"count": 1, "bytes": 8, "shown": shown, "ledger": rows}
+    expected = {"count": 1, "bytes": 8, "shown": shown, "ledger": rows, "modules": 0}
     assert said == {"dry_run": True, **expected}
     assert look(home_of(cleaned)).artifacts.intact(stray)
 
