@@ -54,6 +54,15 @@ class LakeFS:
         return _ask(self.url, method, path, body, {"Authorization": f"Basic {login}"})
 
     @property
+    def lakectl(self) -> dict[str, str]:
+        """Address and credentials, as lakeFS's own clients find them in their environment."""
+        return {
+            "LAKECTL_SERVER_ENDPOINT_URL": self.url,
+            "LAKECTL_CREDENTIALS_ACCESS_KEY_ID": self.access_key,
+            "LAKECTL_CREDENTIALS_SECRET_ACCESS_KEY": self.secret_key,
+        }
+
+    @property
     def environment(self) -> dict[str, str]:
         """The credentials, as an S3 client finds them in its environment."""
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from raypipe.app.assemble import Workshop
+from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.prepare import Prepared
@@ -24,6 +24,8 @@ from raypipe.engine.records import Json
 from raypipe.errors import Interrupted
 from raypipe.stages.data import dataset_at, merge_profiles, profile_shard
 from raypipe.stages.validation import admit, infer, validate
+from raypipe.store.lakefs_access import bind_lakefs
+from raypipe.store.locations import open_location
 from raypipe.store.versions import VersionStore, open_store
 from raypipe.values.dataset import Dataset
 from raypipe.values.schema import Schema
@@ -36,6 +38,7 @@ def import_files(
     *,
     config: Path | None = None,
     partition: str | None = None,
+    create: bool = False,
     home: Path | None = None,
     by: str | None = None,
     listen: Listener = lambda event: None,
@@ -43,7 +46,8 @@ def import_files(
     """Write files to a branch, profile and validate them there, and merge it when they pass.
 
     ValidationStopped leaves the branch, and the target never saw it. Without `config` there is no
-    schema to hold them to: only their columns are compared with those that are there.
+    schema to hold them to: only their columns are compared with those that are there. A repository
+    on a server, which others see too, is made only with `create`.
     """
     from raypipe.stages.data import importing
 
@@ -51,7 +55,11 @@ def import_files(
     settings = load(config) if config is not None else None
     importing.check_files(files)
     workshop = workshop_of(home, by=by, near=config)
-    versions = open_store(uri, workshop.paths.home, create=True)
+    named = lakefs_named(settings.store) if settings is not None else None
+    bind_lakefs(workshop.paths, named)
+    versions = open_store(
+        uri, workshop.paths.home, create=create or uri.scheme == "local", lakefs=named
+    )
     remove_left(workshop, uri)
     with under_way(workshop, uri) as begin:
         imported = importing.import_files(
@@ -167,8 +175,11 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
 
     _, versions = _open(dataset, home)
     found = dataset_at(dataset, versions)
-    footers = [pq.ParquetFile(_file(shard.location)) for shard in found.shards]
-    rows = [footer.metadata.num_rows for footer in footers]
+    rows, schemas = [], []
+    for shard in found.shards:
+        with open_location(shard.location) as file, pq.ParquetFile(file) as footer:
+            rows.append(footer.metadata.num_rows)
+            schemas.append(footer.schema_arrow)
     return {
         "commit": found.commit,
         "rows": sum(rows),
@@ -176,7 +187,7 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
             {"path": shard.path, "rows": count, "bytes": shard.size}
             for shard, count in zip(found.shards, rows, strict=True)
         ],
-        "columns": {field.name: str(field.type) for field in footers[0].schema_arrow},
+        "columns": {field.name: str(field.type) for field in schemas[0]},
     }
 
 
@@ -252,10 +263,3 @@ def revert(dataset: str, commit: str, *, home: Path | None = None, by: str | Non
 def _open(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:
     uri = parse_uri(dataset)
     return uri, open_store(uri, look(home).paths.home)
-
-
-def _file(location: str) -> Any:
-    from pyarrow.fs import FileSystem
-
-    filesystem, path = FileSystem.from_uri(location)
-    return filesystem.open_input_file(path)

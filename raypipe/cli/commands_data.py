@@ -39,6 +39,9 @@ def import_files(
     partition: Annotated[
         str | None, typer.Option("--partition", metavar="COLUMN", help="One shard for each value.")
     ] = None,
+    create: Annotated[
+        bool, typer.Option("--create", help="Make the repository on the lakeFS server.")
+    ] = False,
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,
@@ -50,7 +53,14 @@ def import_files(
 
     with listening(as_json=as_json) as listen:
         done = data.import_files(
-            files, to, config=config, partition=partition, home=home, by=by, listen=listen
+            files,
+            to,
+            config=config,
+            partition=partition,
+            create=create,
+            home=home,
+            by=by,
+            listen=listen,
         )
     show("import", done, as_json=as_json, text=render.lines)
 

@@ -7,22 +7,31 @@ import re
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from heapq import heappop, heappush
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raypipe.engine.records import Actor, Json
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.fault_points import fault_point
-from raypipe.store.versions import MAIN, Commit, Diff, StoredObject, VersionStore, did_you_mean
+from raypipe.store.versions import (
+    MAIN,
+    Commit,
+    Diff,
+    StoredObject,
+    VersionStore,
+    check_name,
+    check_path,
+    did_you_mean,
+    some,
+)
 
 Tree = dict[str, tuple[str, int]]
 """Path to (object id, size)."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _COMMIT = re.compile(r"[0-9a-f]{6,64}")
 _BLOCK = 1 << 20
 _ASIDE_LIFETIME = 86_400.0
@@ -71,6 +80,11 @@ class LocalVersions:
             )
         return str(file)
 
+    def files(self, stored: Iterable[StoredObject]) -> tuple[Any, tuple[str, ...]]:
+        from pyarrow.fs import LocalFileSystem
+
+        return LocalFileSystem(), tuple(map(self.location, stored))
+
     def create_branch(self, name: str, source: str = MAIN) -> str:
         return self._name(name, "branch", source)
 
@@ -85,13 +99,21 @@ class LocalVersions:
             db.execute("DELETE FROM refs WHERE name = ?", (name,))
 
     def put(self, branch: str, path: str, file: Path) -> StoredObject:
-        _check_path(path)
+        return self.put_all(branch, {path: file})[0]
+
+    def put_all(self, branch: str, files: Mapping[str, Path]) -> tuple[StoredObject, ...]:
+        for path in files:
+            check_path(path)
         with self._database() as db:
             _head(db, branch)
-        object_id, size = self._keep(file)
+        kept = {path: self._keep(file) for path, file in files.items()}
         fault_point("import.object")
-        self._stage(branch, path, object_id, size)
-        return StoredObject(path=path, object_id=object_id, size=size)
+        while gone := self._stage(branch, kept):  # a collection of garbage came between
+            kept |= {path: self._keep(files[path]) for path in gone}
+        return tuple(
+            StoredObject(path=path, object_id=object_id, size=size)
+            for path, (object_id, size) in kept.items()
+        )
 
     def remove(self, branch: str, path: str) -> None:
         with self._writing() as db:
@@ -236,17 +258,21 @@ class LocalVersions:
             except FileNotFoundError:
                 continue
 
-    def _stage(self, branch: str, path: str, object_id: str, size: int) -> None:
+    def _stage(self, branch: str, kept: Tree) -> tuple[str, ...]:
+        """Stage objects; return the paths of those whose bytes are gone, and then stage none.
+
+        Objects that nothing holds are removed in a transaction only, so that what is there now
+        stays.
+        """
         with self._writing() as db:
             _head(db, branch)
-            _stage(db, branch, path, object_id, size)
+            gone = tuple(p for p, entry in kept.items() if not self._file(entry[0]).is_file())
+            for path, (object_id, size) in () if gone else kept.items():
+                _stage(db, branch, path, object_id, size)
+        return gone
 
     def _name(self, name: str, kind: str, ref: str) -> str:
-        if not _NAME.fullmatch(name) or len(name) == 64:
-            raise UsageError(
-                f"{name!r} cannot name a {kind}",
-                hint="Use letters, digits, dots, dashes and underscores; a letter or digit first.",
-            )
+        check_name(name, kind)
         with self._writing() as db:
             commit = _resolve(db, ref)
             taken = db.execute("SELECT kind, id FROM refs WHERE name = ?", (name,)).fetchone()
@@ -383,14 +409,6 @@ def _digest(tag: str, text: str) -> str:
     return hashlib.blake2b(f"{tag}\n{text}".encode(), digest_size=32).hexdigest()
 
 
-def _check_path(path: str) -> None:
-    if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
-        raise UsageError(
-            f"{path!r} cannot be a path in a repository",
-            hint="Write it relative to the repository, as in folder/file.parquet.",
-        )
-
-
 def _resolve(db: sqlite3.Connection, ref: str) -> str:
     if row := db.execute("SELECT id FROM refs WHERE name = ?", (ref,)).fetchone():
         return str(row[0])
@@ -449,7 +467,7 @@ def _refuse_staged(db: sqlite3.Connection, branch: str) -> None:
     ]
     if paths:
         raise StoreError(
-            f"Branch {branch} holds changes that are not committed: {_some(paths)}",
+            f"Branch {branch} holds changes that are not committed: {some(paths)}",
             hint="Commit them first.",
         )
 
@@ -515,16 +533,11 @@ def _combine(base: Tree, ours: Tree, theirs: Tree, what: str) -> Tree:
     clashes = [p for p in sorted(changed) if ours.get(p) not in (base.get(p), theirs.get(p))]
     if clashes:
         raise StoreError(
-            f"Cannot merge {what}: both sides changed {_some(clashes)}",
+            f"Cannot merge {what}: both sides changed {some(clashes)}",
             hint="Make the change anew on a branch from the newest commit.",
         )
     kept = {path: entry for path, entry in ours.items() if path not in changed}
     return kept | {path: theirs[path] for path in changed if path in theirs}
-
-
-def _some(paths: list[str]) -> str:
-    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
-    return ", ".join(paths[:5]) + more
 
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.fs
 import pyarrow.parquet as pq
 
 from raypipe.engine.records import Actor
 from raypipe.errors import NotFound, UsageError, ValidationStopped
 from raypipe.fault_points import fault_point
+from raypipe.store.locations import open_location
 from raypipe.store.versions import StoredObject, VersionStore, did_you_mean
 from raypipe.values.hashing import canonical_text
 from raypipe.values.uri import DatasetUri
@@ -191,8 +191,8 @@ def _schema_at(uri: DatasetUri, commit: str, versions: VersionStore) -> pa.Schem
 
 
 def _schema_of(stored: StoredObject, versions: VersionStore) -> pa.Schema:
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(versions.location(stored))
-    return pq.read_schema(path, filesystem=filesystem).remove_metadata()
+    with open_location(versions.location(stored)) as file:
+        return pq.read_schema(file).remove_metadata()
 
 
 def _prepare(

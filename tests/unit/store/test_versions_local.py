@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from raypipe.engine.records import Actor
-from raypipe.errors import NotFound, StoreError, UsageError
+from raypipe.errors import NotFound, StoreError
 from raypipe.store.versions import MAIN, open_store, repositories
 from raypipe.store.versions_local import LocalVersions
 from raypipe.values.uri import parse_uri
@@ -142,9 +142,3 @@ def test_an_unknown_repository_is_compared_with_the_known(tmp_path):
 
     with pytest.raises(NotFound, match="did you mean 'flights'"):
         open_store(parse_uri("local://fligths/main"), tmp_path)
-
-
-def test_lakefs_says_that_it_is_not_built_yet(tmp_path):
-    with pytest.raises(UsageError, match="lakefs:// is not built yet in this version") as refused:
-        open_store(parse_uri("lakefs://flights/main"), tmp_path)
-    assert "local://" in str(refused.value.hint)
