@@ -43,6 +43,7 @@ FAULT_POINTS = {
     "label.kept": "a label of several is in the log, and others are not",
     "segment.sealed": "a segment of the log is sealed, and the open one is there still",
     "artifact.removed": "an artifact that nobody needs is removed, and others are not",
+    "object.removed": "bytes of data that nothing holds are removed, and others are not",
     "gateway.entered": "a gateway told of itself, and has no Ray yet",
     "schema.brought up": "a ledger is brought up by one number of the schema, and not by the next",
     "review.decided": "a decision is in the ledger, and nobody was told",

@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 SCHEME = "lakefs://"
 LATER = "look whether the server answers, then run again: what was recorded is kept"
-ATTEMPTS = 7
-"""How often the S3 gateway is asked, with pauses that grow: some 15 s in all."""
+ATTEMPTS = 6
+"""How often the S3 gateway is asked, with pauses that grow: some 20 s in all."""
 _CODE = re.compile(r"AWS Error (\w+)")
 
 

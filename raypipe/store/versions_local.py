@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,9 +33,23 @@ Tree = dict[str, tuple[str, int]]
 """Path to (object id, size)."""
 
 _COMMIT = re.compile(r"[0-9a-f]{6,64}")
+_OBJECT = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 1 << 20
+_AT_ONCE = 1000
+"""Objects that are removed in one transaction; who writes waits so long."""
 _ASIDE_LIFETIME = 86_400.0
 _NOBODY = Actor(user="raypipe", host="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreached:
+    """Objects that nothing holds."""
+
+    names: frozenset[str]
+    """Digests of their bytes."""
+    size: int
+    seen: int
+    """Number of the newest tree that was looked into; trees are never removed."""
 
 
 def is_repository(folder: Path) -> bool:
@@ -106,10 +120,10 @@ class LocalVersions:
             check_path(path)
         with self._database() as db:
             _head(db, branch)
-        kept = {path: self._keep(file) for path, file in files.items()}
+        kept = self._keep(files)
         fault_point("import.object")
         while gone := self._stage(branch, kept):  # a collection of garbage came between
-            kept |= {path: self._keep(files[path]) for path in gone}
+            kept |= self._keep({path: files[path] for path in gone})
         return tuple(
             StoredObject(path=path, object_id=object_id, size=size)
             for path, (object_id, size) in kept.items()
@@ -179,6 +193,36 @@ class LocalVersions:
                 db, branch, tree, (head,), said, actor, {"raypipe.reverts": undone.id}
             )
 
+    def unreached(self) -> Unreached:
+        """Return the objects that no commit holds and no branch has staged; nothing is removed."""
+        with self._database() as db:
+            (seen,) = db.execute("SELECT max(rowid) FROM trees").fetchone()
+            held = _held(db, upto=seen)
+        found = [file for file in self._kept() if f"blake2b:{file.name}" not in held]
+        names = frozenset(file.name for file in found)
+        return Unreached(names=names, size=sum(map(_size, found)), seen=seen)
+
+    def collect(self, garbage: Unreached) -> int:
+        """Remove what was found, but what was staged or committed since; return how many went.
+
+        What is put meanwhile is looked at again in the transaction that stages it. So either its
+        bytes are there then, and stay, or they are copied anew.
+        """
+        names, removed = sorted(garbage.names), 0
+        for start in range(0, len(names), _AT_ONCE):
+            with self._writing() as db:
+                held = _held(db, after=garbage.seen)  # of what was seen none is garbage
+                for name in names[start : start + _AT_ONCE]:
+                    if f"blake2b:{name}" not in held:
+                        self._file(name).unlink(missing_ok=True)
+                        fault_point("object.removed")
+                        removed += 1
+        return removed
+
+    def _kept(self) -> Iterator[Path]:
+        for folder in sorted(self._objects.iterdir()):
+            yield from sorted(file for file in folder.iterdir() if _OBJECT.fullmatch(file.name))
+
     def diff(self, a: str, b: str) -> Diff:
         with self._database() as db:
             before, after = (_tree_of(db, _resolve(db, ref)) for ref in (a, b))
@@ -232,22 +276,33 @@ class LocalVersions:
         digest = object_id.removeprefix("blake2b:")
         return self._objects / digest[:2] / digest
 
-    def _keep(self, file: Path) -> tuple[str, int]:
-        """Copy a file aside, make it durable, and move it to where its content belongs."""
-        with _faults(file):
+    def _keep(self, files: Mapping[str, Path]) -> Tree:
+        """Copy files to where their content belongs; all of it is durable then."""
+        with _faults(self._aside):
             self._sweep()
-            aside = self._aside / uuid.uuid4().hex
-            try:
-                digest, size = _copy(file, aside)
-                place = self._file(digest)
-                if not (place.is_file() and place.stat().st_size == size):
-                    place.parent.mkdir(exist_ok=True)
-                    aside.replace(place)
-                    _sync_folder(place.parent)
-                    _sync_folder(self._objects)
-            finally:
-                aside.unlink(missing_ok=True)
-        return f"blake2b:{digest}", size
+        kept: Tree = {}
+        folders = set()
+        for path, file in files.items():
+            with _faults(file):
+                kept[path], place = self._copy_in(file)
+                folders.add(place.parent)
+        with _faults(self._objects):
+            for folder in (*folders, self._objects):
+                _sync_folder(folder)
+        return kept
+
+    def _copy_in(self, file: Path) -> tuple[tuple[str, int], Path]:
+        """Copy a file aside, make its bytes durable, and move it to its place."""
+        aside = self._aside / uuid.uuid4().hex
+        try:
+            digest, size = _copy(file, aside)
+            place = self._file(digest)
+            if not (place.is_file() and place.stat().st_size == size):
+                place.parent.mkdir(exist_ok=True)
+                aside.replace(place)
+        finally:
+            aside.unlink(missing_ok=True)
+        return (f"blake2b:{digest}", size), place
 
     def _sweep(self) -> None:
         """Remove what killed processes left aside."""
@@ -458,6 +513,22 @@ def _staged_over(db: sqlite3.Connection, branch: str, tree: Tree) -> Tree:
         else:
             after[path] = (object_id, size)
     return after
+
+
+def _held(db: sqlite3.Connection, after: int = 0, upto: int = 1 << 62) -> set[str]:
+    """Return the ids of all objects that trees of these numbers hold or a branch has staged."""
+    held = {row[0] for row in db.execute("SELECT object FROM staged WHERE object IS NOT NULL")}
+    trees = db.execute("SELECT entries FROM trees WHERE rowid > ? AND rowid <= ?", (after, upto))
+    for (entries,) in trees:
+        held.update(entry[0] for entry in json.loads(entries).values())
+    return held
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _refuse_staged(db: sqlite3.Connection, branch: str) -> None:

@@ -142,3 +142,91 @@ def test_an_unknown_repository_is_compared_with_the_known(tmp_path):
 
     with pytest.raises(NotFound, match="did you mean 'flights'"):
         open_store(parse_uri("local://fligths/main"), tmp_path)
+
+
+def objects(folder: Path) -> list[str]:
+    return [file.read_text() for file in folder.rglob("objects/*/*")]
+
+
+def texts(store: LocalVersions, ref: str) -> dict[str, str]:
+    return {f.path: Path(store.location(f)).read_text() for f in store.list(ref)}
+
+
+def test_bytes_that_no_commit_and_no_branch_holds_are_collected(tmp_path):
+    store = LocalVersions(tmp_path / "repo")
+    for branch, text in (("kept", "committed"), ("open", "staged"), ("gone", "dropped")):
+        store.create_branch(branch)
+        (tmp_path / "in").write_text(text)
+        store.put(branch, branch, tmp_path / "in")
+    store.commit("kept", "Write", ANN)
+    store.delete_branch("kept")
+    store.delete_branch("gone")
+
+    garbage = store.unreached()
+    assert (len(garbage.names), garbage.size) == (1, len("dropped"))
+    assert len(objects(tmp_path)) == 3
+
+    assert store.collect(garbage) == 1
+    assert sorted(objects(tmp_path)) == ["committed", "staged"]
+
+
+def test_bytes_that_were_put_again_since_stay(tmp_path, file):
+    store = LocalVersions(tmp_path / "repo")
+    store.create_branch("work")
+    store.put("work", "a", file)
+    store.delete_branch("work")
+    garbage = store.unreached()
+    store.put(MAIN, "b", file)
+
+    assert store.collect(garbage) == 0
+    assert objects(tmp_path) == ["content"]
+
+
+COLLECTING = """
+import sys
+from pathlib import Path
+from raypipe.store.versions_local import LocalVersions
+store = LocalVersions(Path(sys.argv[1]))
+print(flush=True)
+while True:
+    store.collect(store.unreached())
+"""
+
+
+def test_nothing_is_lost_that_is_put_while_garbage_is_collected(tmp_path):
+    folder = tmp_path / "repo"
+    store = LocalVersions(folder)
+    with subprocess.Popen(
+        [sys.executable, "-c", COLLECTING, str(folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        for number in range(60):
+            (tmp_path / "in").write_text(f"text {number}")
+            store.put(MAIN, f"{number:02}", tmp_path / "in")
+            if number % 3 == 0:
+                store.commit(MAIN, "Write", ANN)
+        store.commit(MAIN, "Write", ANN)
+        process.kill()
+
+    assert texts(store, MAIN) == {f"{number:02}": f"text {number}" for number in range(60)}
+    assert len(objects(tmp_path)) == 60
+
+
+def test_a_kill_while_garbage_is_collected_takes_nothing_that_is_held(tmp_path):
+    folder = tmp_path / "repo"
+    store = LocalVersions(folder)
+    for number in range(6):
+        (tmp_path / "in").write_text(f"text {number}")
+        store.put(MAIN, "same path", tmp_path / "in")
+    store.commit(MAIN, "Write", ANN)
+    killed = subprocess.run(
+        [sys.executable, "-c", COLLECTING, str(folder)],
+        env={**os.environ, "RAYPIPE_FAULT": "object.removed:2"},
+        check=False,
+        capture_output=True,
+    )
+
+    assert killed.returncode == -signal.SIGKILL
+    assert len(objects(tmp_path)) == 4
+    assert texts(store, MAIN) == {"same path": "text 5"}
+    assert store.collect(store.unreached()) == 3
