@@ -356,6 +356,7 @@ class LocalVersions:
         meta: Mapping[str, str] | None,
     ) -> str:
         commit = self._record(db, tree, parents, message, actor, meta)
+        fault_point("commit.recorded")
         _move(db, branch, commit, parents[0])
         return commit
 
@@ -496,6 +497,7 @@ def _move(db: sqlite3.Connection, branch: str, to: str, expected: str) -> None:
     )
     if moved.rowcount != 1:
         raise StoreError(f"Branch {branch} moved meanwhile; nothing was changed", hint="Try again.")
+    fault_point("branch.moved")
 
 
 def _stage(

@@ -230,3 +230,77 @@ def test_a_kill_while_garbage_is_collected_takes_nothing_that_is_held(tmp_path):
     assert len(objects(tmp_path)) == 4
     assert texts(store, MAIN) == {"same path": "text 5"}
     assert store.collect(store.unreached()) == 3
+
+
+DYING = """
+import sys
+from pathlib import Path
+from raypipe.engine.records import Actor
+from raypipe.store.publish import own_branch
+from raypipe.store.versions_local import LocalVersions
+folder, act = Path(sys.argv[1]), sys.argv[2]
+store, ann = LocalVersions(folder), Actor(user="ann", host="desk")
+if act == "commit":
+    store.commit("main", "Write", ann)
+elif act == "publish":
+    branch = own_branch(store, "main", "1", ann)
+    branch.write({"out": folder.parent / "in"}, "Write")
+    branch.publish("Publish")
+else:
+    store.merge("work", "main", ann)
+"""
+
+
+def act(folder: Path, name: str, fault: str = "") -> int:
+    asked = {"RAYPIPE_FAULT": fault} if fault else {}
+    command = [sys.executable, "-c", DYING, str(folder), name]
+    return subprocess.run(command, env={**os.environ, **asked}, check=False).returncode
+
+
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [
+        ("commit", "commit.recorded"),
+        ("commit", "branch.moved"),
+        ("merge", "commit.recorded"),
+        ("merge", "branch.moved"),
+        ("forward", "branch.moved"),
+    ],
+)
+def test_a_commit_or_a_merge_that_dies_there_changed_nothing(tmp_path, name, point):
+    store = LocalVersions(tmp_path / "repo")
+    (tmp_path / "in").write_text("text")
+    store.create_branch("work")
+    if name != "commit":
+        store.put("work", "theirs", tmp_path / "in")
+        store.commit("work", "Write", ANN)
+    if name != "forward":
+        store.put(MAIN, "ours", tmp_path / "in")
+    if name == "merge":
+        store.commit(MAIN, "Write", ANN)
+    before, log = store.branches(), store.log(MAIN)
+
+    assert act(tmp_path / "repo", name, point) == -signal.SIGKILL
+    assert (store.branches(), store.log(MAIN)) == (before, log)
+    assert store.unreached().names == frozenset()
+
+    assert act(tmp_path / "repo", name) == 0
+    wanted = {"commit": {"ours"}, "merge": {"ours", "theirs"}, "forward": {"theirs"}}[name]
+    assert set(texts(store, MAIN)) == wanted
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["import.object", "commit.recorded", "branch.moved", "branch.moved:2", "branch.published"],
+)
+def test_a_run_that_dies_as_it_publishes_does_so_when_it_is_run_again(tmp_path, point):
+    store = LocalVersions(tmp_path / "repo")
+    (tmp_path / "in").write_text("text")
+
+    assert act(tmp_path / "repo", "publish", point) == -signal.SIGKILL
+    assert set(texts(store, MAIN)) <= {"out"}
+    assert act(tmp_path / "repo", "publish") == 0
+
+    assert texts(store, MAIN) == {"out": "text"}
+    assert [one.message for one in store.log(MAIN)] == ["Write", "The repository starts"]
+    assert set(store.branches()) == {MAIN}
