@@ -21,6 +21,7 @@ from raypipe.fault_points import fault_point
 from raypipe.store.scratch import noted as noted_scratch
 from raypipe.store.sources import drop_gone, gone_from
 from raypipe.store.uses import Uses
+from raypipe.store.versions import repositories
 
 SHOWN = 20
 """Most things that are listed by name."""
@@ -137,10 +138,26 @@ def _things(workshop: Workshop, needed: set[str]) -> Iterator[Thing]:
             size=0,
             remove=partial(remove, workshop, import_),
         )
+    yield from _unheld(workshop)
     known = workshop.ledger.run_ids()
     for folder in _folders(workshop.paths.runs, RUN):
         if folder.name not in known:
             yield _folder(folder, f"run {folder.name}", f"run {folder.name}")
+
+
+def _unheld(workshop: Workshop) -> Iterator[Thing]:
+    """Yield, of each local repository, the bytes that no commit and no branch holds."""
+    from raypipe.store.versions_local import LocalVersions
+
+    for name in repositories(workshop.paths.home):
+        versions = LocalVersions(workshop.paths.versions / name)
+        if (garbage := versions.unreached()).names:
+            yield Thing(
+                name=f"{len(garbage.names)} objects of local://{name} that no commit holds",
+                noted=f"objects of {name}",
+                size=garbage.size,
+                remove=partial(versions.collect, garbage),
+            )
 
 
 def _folders(folder: Path, named: re.Pattern[str]) -> list[Path]:

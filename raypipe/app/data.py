@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from raypipe.app.assemble import Workshop
+from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.prepare import Prepared
@@ -30,6 +30,8 @@ from raypipe.errors import Interrupted, UsageError
 from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
 from raypipe.stages.validation import admit, infer, validate
 from raypipe.store.faults import disk_faults
+from raypipe.store.lakefs_access import bind_lakefs
+from raypipe.store.locations import open_location
 from raypipe.store.versions import VersionStore, open_store
 from raypipe.values.dataset import Dataset
 from raypipe.values.imported import Converted, Input
@@ -49,6 +51,7 @@ def import_files(
     config: Path | None = None,
     given: Mapping[str, Any] | None = None,
     run: RunRequest | None = None,
+    create: bool = False,
     home: Path | None = None,
     by: str | None = None,
     listen: Listener = lambda event: None,
@@ -58,7 +61,8 @@ def import_files(
     ValidationStopped leaves the branch, and the target never saw it. Without `config` there is no
     schema to hold them to: only their columns are compared with those that are there. What is
     `given` (fields of ImportConfig) comes before the settings of `config`; `run` says where files
-    are converted. What was converted is kept, so that an import that was killed goes on.
+    are converted. What was converted is kept, so that an import that was killed goes on. A
+    repository on a server, which others see too, is made only with `create`.
     """
     from raypipe.stages.data import importing, inputs
 
@@ -67,7 +71,11 @@ def import_files(
     how = _how(cycle, given or {})
     inputs.find_inputs(files, how, read=False)
     workshop = workshop_of(home, by=by, near=config)
-    versions = open_store(uri, workshop.paths.home, create=True)
+    named = lakefs_named(cycle.store) if cycle is not None else None
+    bind_lakefs(workshop.paths, named)
+    versions = open_store(
+        uri, workshop.paths.home, create=create or uri.scheme == "local", lakefs=named
+    )
     remove_left(workshop, uri)
     with under_way(workshop, uri) as begin:
         imported = importing.import_files(
@@ -268,8 +276,11 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
 
     _, versions = _open(dataset, home)
     found = dataset_at(dataset, versions)
-    footers = [pq.ParquetFile(_file(shard.location)) for shard in found.shards]
-    rows = [footer.metadata.num_rows for footer in footers]
+    rows, schemas = [], []
+    for shard in found.shards:
+        with open_location(shard.location) as file, pq.ParquetFile(file) as footer:
+            rows.append(footer.metadata.num_rows)
+            schemas.append(footer.schema_arrow)
     return {
         "commit": found.commit,
         "rows": sum(rows),
@@ -277,7 +288,7 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
             {"path": shard.path, "rows": count, "bytes": shard.size}
             for shard, count in zip(found.shards, rows, strict=True)
         ],
-        "columns": {field.name: str(field.type) for field in footers[0].schema_arrow},
+        "columns": {field.name: str(field.type) for field in schemas[0]},
     }
 
 
@@ -353,10 +364,3 @@ def revert(dataset: str, commit: str, *, home: Path | None = None, by: str | Non
 def _open(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:
     uri = parse_uri(dataset)
     return uri, open_store(uri, look(home).paths.home)
-
-
-def _file(location: str) -> Any:
-    from pyarrow.fs import FileSystem
-
-    filesystem, path = FileSystem.from_uri(location)
-    return filesystem.open_input_file(path)

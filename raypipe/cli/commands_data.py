@@ -79,6 +79,9 @@ def import_files(
     runtime: options.Runtime = None,
     address: options.Address = None,
     shared: options.Shared = False,
+    create: Annotated[
+        bool, typer.Option("--create", help="Make the repository on the lakeFS server.")
+    ] = False,
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,
@@ -106,6 +109,7 @@ def import_files(
             config=config,
             given={name: value for name, value in given.items() if value is not None},
             run=RunRequest(runtime=runtime, address=address, shared=shared),
+            create=create,
             home=home,
             by=by,
             listen=listen,

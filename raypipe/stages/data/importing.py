@@ -21,6 +21,7 @@ from raypipe.stages.data.converting import convert
 from raypipe.stages.data.inputs import find_inputs
 from raypipe.stages.data.shard_files import as_path
 from raypipe.stages.data.types import plain, widest
+from raypipe.store.locations import open_location
 from raypipe.store.versions import StoredObject, VersionStore, did_you_mean
 from raypipe.values.imported import Converted, Input, Rejected, ShardFile
 from raypipe.values.uri import DatasetUri
@@ -183,8 +184,8 @@ def _schema_at(uri: DatasetUri, commit: str, versions: VersionStore) -> pa.Schem
 
 
 def _schema_of(stored: StoredObject, versions: VersionStore) -> pa.Schema:
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(versions.location(stored))
-    return pq.read_schema(path, filesystem=filesystem).remove_metadata()
+    with open_location(versions.location(stored)) as file:
+        return pq.read_schema(file).remove_metadata()
 
 
 # --- the columns that all inputs have -------------------------------------------------------------

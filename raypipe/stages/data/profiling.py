@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.fs
 import pyarrow.parquet as pq
 
+from raypipe.store.locations import open_location
 from raypipe.values.profile import Profile, SplitProfiles, profile_table
 from raypipe.values.split import SplitRule, split_of
 
 
 def read_table(location: str) -> pa.Table:
-    """Read a Parquet file from a path or URI."""
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(location)
-    return pq.read_table(path, filesystem=filesystem, partitioning=None)
+    """Read a Parquet file from where a shard lies."""
+    with open_location(location) as file:
+        return pq.read_table(file)
 
 
 def profile_splits(table: pa.Table, rule: SplitRule, key: Sequence[str]) -> SplitProfiles:
