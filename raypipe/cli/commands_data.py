@@ -9,7 +9,10 @@ from raypipe.cli import options
 from raypipe.cli.face import show
 
 Dataset = Annotated[
-    str, typer.Argument(metavar="DATASET", help="local://REPO/REF or local://REPO/REF/PATH.")
+    str,
+    typer.Argument(
+        metavar="DATASET", help="local://REPO/REF or lakefs://REPO/REF, each with /PATH."
+    ),
 ]
 Repository = Annotated[
     str, typer.Argument(metavar="DATASET", help="local://REPO/BRANCH of what is changed.")

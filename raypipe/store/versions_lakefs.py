@@ -1,7 +1,6 @@
 """A version store on a lakeFS server: metadata by its client, data through its S3 gateway."""
 
 import hashlib
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,12 +23,15 @@ from raypipe.store.versions import (
     did_you_mean,
     some,
 )
+from raypipe.store.versions_lakefs_marks import (
+    ACT,
+    DIGEST,
+    as_commit,
+    as_stored,
+    both_changed,
+    said_by,
+)
 
-DIGEST = "raypipe-blake2b"
-"""Name under which an object's metadata holds the digest of its bytes."""
-_ACTOR, _ACT = "raypipe.actor.", "raypipe.act"
-_OWN = (_ACTOR, _ACT, ".lakefs.")
-"""What the names in a commit's metadata start with that are not its author's."""
 _PAGE = 1000
 _AT_ONCE = 8
 """Files that are uploaded at the same time."""
@@ -133,7 +135,7 @@ class LakeFSVersions:
                 self._repo, ref, prefix=prefix, after=after, amount=_PAGE, user_metadata=True
             )
         )
-        return (_stored(one, ref) for one in found)
+        return (as_stored(one, ref) for one in found)
 
     def location(self, stored: StoredObject) -> str:
         return location_of(self._place, self._repo, stored.at, stored.path)
@@ -155,7 +157,7 @@ class LakeFSVersions:
         return Diff(**{kind: tuple(sorted(paths)) for kind, paths in kinds.items()})
 
     def log(self, ref: str) -> tuple[Commit, ...]:
-        return tuple(map(_commit, self._log(self.resolve(ref))))
+        return tuple(map(as_commit, self._log(self.resolve(ref))))
 
     def _log(self, commit: str) -> Iterator[Any]:
         return self._pages(
@@ -330,7 +332,7 @@ class LakeFSVersions:
         from lakefs_sdk import CommitCreation
 
         head = self._head(branch)
-        said = _said_by(actor, meta)
+        said = said_by(actor, meta)
         made = CommitCreation(message=message, metadata=said)
 
         def nothing(refusal: Refusal) -> str:
@@ -355,7 +357,7 @@ class LakeFSVersions:
         from lakefs_sdk import Merge
 
         theirs, ours = self.resolve(source), self._head(into)
-        said = _said_by(actor, meta)
+        said = said_by(actor, meta)
         made = Merge(message=message or f"Merge {source} into {into}", metadata=said)
 
         def refused(refusal: Refusal) -> str:
@@ -379,7 +381,7 @@ class LakeFSVersions:
                 self._repo, ours, theirs, after=after, amount=_PAGE, type="three_dot"
             )
         )
-        raise _both_changed([one.path for one in changes if one.type == "conflict"], what)
+        raise both_changed([one.path for one in changes if one.type == "conflict"], what)
 
     def _uncommitted(self, branch: str) -> StoreError:
         changes = self._pages(
@@ -404,7 +406,7 @@ class LakeFSVersions:
             )
         if not found.parents:
             raise UsageError("The first commit of a repository cannot be undone: it is empty")
-        said = _said_by(actor, {"raypipe.reverts": undone})
+        said = said_by(actor, {"raypipe.reverts": undone})
         made = RevertCreation(
             ref=undone,
             parent_number=1 if len(found.parents) > 1 else 0,
@@ -423,7 +425,7 @@ class LakeFSVersions:
         def clash(_: Refusal) -> str:
             since, before = self.diff(undone, head), self.diff(found.parents[0], undone)
             paths = sorted({*_paths(since)} & {*_paths(before)})
-            raise _both_changed(paths, f"the undoing of {undone[:12]} into {branch}")
+            raise both_changed(paths, f"the undoing of {undone[:12]} into {branch}")
 
         def act(sdk: Any) -> str:
             sdk.branches_api.revert_branch(self._repo, branch, made)
@@ -438,7 +440,7 @@ class LakeFSVersions:
     def _done(self, sdk: Any, branch: str, said: Mapping[str, str]) -> str | None:
         """Return the commit of an act that was done, if the branch has it."""
         newest = sdk.refs_api.log_commits(self._repo, branch, amount=100).results
-        marked = (c.id for c in newest if (c.metadata or {}).get(_ACT) == said[_ACT])
+        marked = (c.id for c in newest if (c.metadata or {}).get(ACT) == said[ACT])
         return next(marked, None)
 
 
@@ -455,48 +457,8 @@ def _storage(sdk: Any) -> str | None:
     return (told and told.default_namespace_prefix) or None
 
 
-def _stored(one: Any, at: str) -> StoredObject:
-    digest = (one.metadata or {}).get(DIGEST)
-    return StoredObject(
-        path=one.path,
-        object_id=f"blake2b:{digest}" if digest else f"etag:{one.checksum}",
-        size=one.size_bytes or 0,
-        at=at,
-    )
-
-
-def _said_by(actor: Actor, meta: Mapping[str, str] | None) -> dict[str, str]:
-    """Return what a commit is marked with: its author's words, who made it, and a mark."""
-    who = {"user": actor.user, "host": actor.host, "name": actor.name}
-    return {
-        **(meta or {}),
-        **{_ACTOR + part: text for part, text in who.items() if text is not None},
-        _ACT: uuid.uuid4().hex,
-    }
-
-
-def _commit(one: Any) -> Commit:
-    told = dict(one.metadata or {})
-    user = told.get(f"{_ACTOR}user", one.committer)
-    return Commit(
-        id=one.id,
-        parents=tuple(one.parents),
-        message=one.message,
-        actor=Actor(user=user, host=told.get(f"{_ACTOR}host", ""), name=told.get(f"{_ACTOR}name")),
-        time=float(one.creation_date),
-        meta={name: text for name, text in told.items() if not name.startswith(_OWN)},
-    )
-
-
 def _paths(diff: Diff) -> tuple[str, ...]:
     return (*diff.added, *diff.removed, *diff.changed)
-
-
-def _both_changed(paths: list[str], what: str) -> StoreError:
-    return StoreError(
-        f"Cannot merge {what}: both sides changed {some(paths)}",
-        hint="Make the change anew on a branch from the newest commit.",
-    )
 
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ class LocalObjects:
         try:
             digest, size = _copy(file, aside)
             place = self.file(digest)
-            if not (place.is_file() and place.stat().st_size == size):
+            if not place.is_file() or size_of(place) != size:
                 place.parent.mkdir(exist_ok=True)
                 aside.replace(place)
         finally:

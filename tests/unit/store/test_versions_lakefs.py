@@ -1,6 +1,10 @@
 """The version store on lakeFS: what becomes of a server that is away, and of others' objects."""
 
+import contextlib
+import http.client
+import http.server
 import pickle
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +19,64 @@ from raypipe.store.locations import open_location
 from raypipe.store.versions import MAIN
 from raypipe.store.versions_lakefs import LakeFSVersions
 from tests.lakefs import LakeFS
+
+
+class Busy:
+    """A proxy that passes all on as it is, but says 503 as often as it is told to."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.left = 0
+        outer, host = self, endpoint
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def pass_on(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if outer.left:
+                    outer.left -= 1
+                    self.send_response(503)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
+                server = http.client.HTTPConnection(host, timeout=60)
+                with contextlib.closing(server):
+                    server.putrequest(
+                        self.command, self.path, skip_host=True, skip_accept_encoding=True
+                    )
+                    for name, value in self.headers.items():
+                        server.putheader(name, value)
+                    server.endheaders(body)
+                    answer = server.getresponse()
+                    content = answer.read()
+                self.send_response_only(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() != "transfer-encoding":
+                        self.send_header(name, value)
+                if "Content-Length" not in answer.headers:
+                    self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = pass_on
+
+            def log_message(self, *_: object) -> None:
+                """Print nothing."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def says_no(self, times: int) -> None:
+        self.left = times
+
+    def __enter__(self) -> "Busy":
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
 
 ANN = Actor(user="ann", host="desk")
 
@@ -66,6 +128,50 @@ def test_a_server_that_starts_again_is_waited_for(server, file, act):
             assert store.create_branch("more") == store.branches()["more"]
         case "list":
             assert store.list(MAIN) == ()
+
+
+@pytest.fixture
+def busy(server: LakeFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Busy]:
+    """The server behind a proxy that can be made to say 503."""
+    with Busy(server.endpoint) as proxy:
+        monkeypatch.setenv("LAKECTL_SERVER_ENDPOINT_URL", proxy.url)
+        yield proxy
+
+
+def test_a_busy_server_is_asked_again(server, busy, file):
+    repo = server.create()
+    waited: list[float] = []
+    store = LakeFSVersions(
+        LakeFSPlace(), repo, server=LakeFSServer(LakeFSPlace(), wait=waited.append)
+    )
+    busy.says_no(3)
+    store.put(MAIN, "a", file)
+    busy.says_no(2)
+    head = store.commit(MAIN, "Write a", ANN)
+
+    assert head == store.resolve(MAIN)
+    assert len(waited) == 5
+    assert 0.1 <= waited[0] < waited[2] * 3
+    assert len(store.log(MAIN)) == 2
+
+
+def test_a_busy_gateway_is_read_again(server, busy, file):
+    store = LakeFSVersions(LakeFSPlace(), server.create())
+    store.put(MAIN, "a", file)
+    store.commit(MAIN, "Write a", ANN)
+    place = store.location(store.list(MAIN)[0])
+    busy.says_no(2)
+
+    with open_location(place) as opened:
+        assert opened.read() == b"content"
+    assert busy.left == 0
+
+
+def test_a_server_that_stays_busy_is_named(server, busy):
+    busy.says_no(100)
+    asked = LakeFSServer(LakeFSPlace(), wait=lambda seconds: None)
+    with pytest.raises(StoreError, match=f"{busy.url} cannot be asked: it says 503"):
+        LakeFSVersions(LakeFSPlace(), "any", server=asked).resolve(MAIN)
 
 
 def test_an_act_whose_answer_was_lost_is_not_done_twice(server, file):

@@ -193,6 +193,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_that_is_put_while_garbage_is_collected(tmp_path):
     folder = tmp_path / "repo"
     store = LocalVersions(folder)
@@ -289,6 +290,7 @@ def test_a_commit_or_a_merge_that_dies_there_changed_nothing(tmp_path, name, poi
     assert set(texts(store, MAIN)) == wanted
 
 
+@pytest.mark.slow  # ten processes
 @pytest.mark.parametrize(
     "point",
     ["import.object", "commit.recorded", "branch.moved", "branch.moved:2", "branch.published"],
