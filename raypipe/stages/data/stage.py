@@ -31,9 +31,9 @@ def convert_input(
 @step(num_cpus=1)
 def profile_shard(shard: Shard, rule: SplitRule, key: tuple[str, ...]) -> SplitProfiles:
     """Profile the three splits of a shard."""
-    from raypipe.stages.data.profiling import profile_splits, read_table
+    from raypipe.stages.data.profiling import profile_file
 
-    return profile_splits(read_table(shard.location), rule, key)
+    return profile_file(shard.location, rule, key)
 
 
 @step(driver=True)
