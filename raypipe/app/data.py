@@ -23,7 +23,7 @@ from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.errors import Interrupted
 from raypipe.stages.data import dataset_at, merge_profiles, profile_shard
-from raypipe.stages.validation import admit, infer, validate
+from raypipe.stages.validation import admit, infer, search_rows, trace_shard, validate
 from raypipe.store.versions import VersionStore, open_store
 from raypipe.values.dataset import Dataset
 from raypipe.values.schema import Schema
@@ -121,6 +121,8 @@ def audit(
     data = config.data
     profiles = [profile_shard(shard, data.split, data.key) for shard in dataset.shards]
     profile = merge_profiles(profiles)
+    alike = config.validation.duplicates
+    traces = [trace_shard(shard, data, alike) for shard in dataset.shards]
     both = list(zip(profiles, dataset.shards, strict=True))
     old = [p for p, shard in both if shard.object_id in before]
     new = [p for p, shard in both if shard.object_id not in before]
@@ -140,6 +142,7 @@ def audit(
         config.validation,
         fresh=merge_profiles(new) if drifting else None,
         baseline=merge_profiles(old) if drifting else None,
+        searched=search_rows(traces, list(dataset.shards), profile, data, alike),
     )
     return {"validation": validation, "admitted": admit(dataset, profile, validation, schema)}
 
