@@ -28,7 +28,7 @@ from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.errors import Interrupted, UsageError
 from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
-from raypipe.stages.validation import admit, infer, validate
+from raypipe.stages.validation import admit, infer, search_rows, trace_shard, validate
 from raypipe.store.faults import disk_faults
 from raypipe.store.lakefs_access import bind_lakefs
 from raypipe.store.locations import open_location
@@ -230,6 +230,8 @@ def audit(
     data = config.data
     profiles = [profile_shard(shard, data.split, data.key) for shard in dataset.shards]
     profile = merge_profiles(profiles)
+    alike = config.validation.duplicates
+    traces = [trace_shard(shard, data, alike) for shard in dataset.shards]
     both = list(zip(profiles, dataset.shards, strict=True))
     old = [p for p, shard in both if shard.object_id in before]
     new = [p for p, shard in both if shard.object_id not in before]
@@ -249,6 +251,7 @@ def audit(
         config.validation,
         fresh=merge_profiles(new) if drifting else None,
         baseline=merge_profiles(old) if drifting else None,
+        searched=search_rows(traces, list(dataset.shards), profile, data, alike),
     )
     return {"validation": validation, "admitted": admit(dataset, profile, validation, schema)}
 
