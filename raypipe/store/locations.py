@@ -33,7 +33,7 @@ def open_location(location: str) -> Iterator[Any]:
     try:
         with filesystem.open_input_file(path) as opened:
             yield opened
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if "AWS Error" not in str(error):  # not the server's: the file is damaged, say
+            raise
         raise unreadable(path, error) from None

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Sequence
 
-import pyarrow.fs
 import pyarrow.parquet as pq
 
 from raypipe.config.data import DataConfig
 from raypipe.config.validation import DuplicatesConfig
+from raypipe.store.locations import open_location
 from raypipe.values.dataset import Shard
 from raypipe.values.traces import Traces, trace_table
 
 
 def traced(shard: Shard, data: DataConfig, settings: DuplicatesConfig | None) -> Traces:
     """Trace the rows of a shard."""
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(shard.location)
-    table = pq.read_table(path, filesystem=filesystem, partitioning=None)
+    with open_location(shard.location) as file:
+        table = pq.read_table(file)
     given = settings or DuplicatesConfig(texts=False)
     return trace_table(table, data, texts=given.texts, rows=given.whole_rows)
 
@@ -23,8 +23,8 @@ def text_of(shards: Sequence[Shard]) -> Callable[[int, str, int], str]:
     """Return what reads one value of a shard."""
 
     def read(shard: int, column: str, row: int) -> str:
-        filesystem, path = pyarrow.fs.FileSystem.from_uri(shards[shard].location)
-        values = pq.read_table(path, filesystem=filesystem, columns=[column], partitioning=None)
+        with open_location(shards[shard].location) as file:
+            values = pq.read_table(file, columns=[column])
         return str(values[column][row].as_py())
 
     return read

@@ -8,7 +8,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.fs
+import pyarrow.parquet as pq
 import pytest
 
 from raypipe.engine.records import Actor
@@ -250,6 +252,18 @@ def test_a_path_may_hold_any_sign(server, file):
     for stored in store.list(MAIN):
         with open_location(store.location(stored)) as opened:
             assert opened.read() == b"content", stored.path
+
+
+def test_a_damaged_file_is_not_taken_for_a_server_that_is_away(server, file):
+    store = LakeFSVersions(LakeFSPlace(), server.create())
+    store.put(MAIN, "a.parquet", file)
+    store.commit(MAIN, "Write", ANN)
+    place = store.location(store.list(MAIN)[0])
+
+    with pytest.raises(pa.ArrowInvalid, match="Parquet"), open_location(place) as opened:
+        pq.read_table(opened)
+    with pytest.raises(OSError, match="Corrupt"), open_location(place):
+        raise OSError("Corrupt page")
 
 
 def test_nothing_that_is_pickled_or_shown_holds_credentials(server, file):
