@@ -6,7 +6,6 @@ Import, log, diff, show, profile, branch, merge, tag, revert.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
-from raypipe.errors import Interrupted, UsageError
+from raypipe.errors import Interrupted, NotFound, UsageError
 from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
 from raypipe.stages.validation import admit, infer, search_rows, trace_shard, validate
 from raypipe.store.faults import disk_faults
@@ -266,11 +265,30 @@ def log(dataset: str, *, home: Path | None = None) -> Json:
     return [asdict(commit) for commit in versions.log(uri.ref)]
 
 
-def diff(dataset: str, other: str, *, home: Path | None = None) -> Json:
-    """Say which files `other` (a ref, or a whole reference) adds, removes and changes."""
+def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | None = None) -> Json:
+    """Say how `other`, a ref or a reference, differs: in files, rows, columns and statistics."""
+    from raypipe.app.profiles import compared
+
     uri, versions = _open(dataset, home)
-    ref = parse_uri(other).ref if "://" in other else other
-    return asdict(versions.diff(uri.ref, ref))
+    at = parse_uri(other) if "://" in other else replace(uri, ref=other)
+    if at.repository != uri.repository:
+        raise UsageError(
+            f"{other} is of another repository than {dataset}",
+            hint="Compare two refs of one: their files are told apart by path.",
+        )
+    files = versions.diff(uri.ref, at.ref)
+    workshop = workshop_of(home, near=config)
+    key = load(config).data.key if config is not None else ()
+    before, after = (_dataset_or_none(one, versions) for one in (uri, at))
+    return {**asdict(files), **compared(workshop, before, after, key)}
+
+
+def _dataset_or_none(uri: DatasetUri, versions: VersionStore) -> Dataset | None:
+    try:
+        return dataset_at(str(uri), versions)
+    except NotFound:
+        versions.resolve(uri.ref)  # an unknown ref is a slip; one without data is empty
+        return None
 
 
 def show(dataset: str, *, home: Path | None = None) -> Json:
@@ -296,40 +314,13 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
 
 
 def profile(dataset: str, *, config: Path | None = None, home: Path | None = None) -> Json:
-    """Return statistics of each column of a dataset."""
-    from raypipe.stages.data.profiling import read_table
-    from raypipe.values.profile import Profile, profile_table
+    """Return statistics of each column of a dataset; each shard is read once, whoever asks."""
+    from raypipe.app.profiles import facts_of, profile_of
 
     _, versions = _open(dataset, home)
     key = load(config).data.key if config is not None else ()
-    shards = dataset_at(dataset, versions).shards
-    merged = Profile.merge_all([profile_table(read_table(s.location), key) for s in shards])
-    return {name: _facts(column) for name, column in merged.columns.items()}
-
-
-def _facts(column: Any) -> Json:
-    """Return what is known of a column; `approximate` names what is not counted or sorted out."""
-    exact = column.values is not None
-    facts = {
-        "type": column.type,
-        "nulls": column.null_share,
-        "distinct": column.distinct,
-        "min": _moment(column.type, column.min),
-        "median": _moment(column.type, column.quantile(0.5)),
-        "max": _moment(column.type, column.max),
-        "mean": _moment(column.type, column.mean),
-        "top": [{"value": value, "count": count} for value, count in column.top[:5]],
-        "approximate": ["median"] if exact else ["median", "distinct", "top"],
-    }
-    return {name: value for name, value in facts.items() if value not in (None, "", [])}
-
-
-def _moment(kind: str, value: Any) -> Any:
-    """Return seconds since the epoch as the date or the time that they are of."""
-    if not isinstance(value, float) or not kind.startswith(("date", "timestamp")):
-        return value
-    at = datetime.fromtimestamp(value, UTC)
-    return at.date().isoformat() if kind.startswith("date") else at.isoformat()
+    found = profile_of(workshop_of(home, near=config), dataset_at(dataset, versions), key)
+    return {name: facts_of(column) for name, column in found.columns.items()}
 
 
 def branch(dataset: str, name: str, *, home: Path | None = None) -> Json:

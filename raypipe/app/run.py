@@ -22,7 +22,7 @@ from raypipe.engine.drive import Drive, Driven, Listener
 from raypipe.engine.events import CodeDiffers, Event, StepStarted, StepWaits, Warned
 from raypipe.engine.plan import Planned, Planner
 from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
-from raypipe.errors import RaypipeError, UsageError
+from raypipe.errors import RaypipeError, StoreError, UsageError
 from raypipe.fault_points import fault_point
 from raypipe.runtime.stop import stopping
 
@@ -53,6 +53,19 @@ def run_prepared(
             return outcome
         left = outbox.deliver_due(workshop)
     return replace(outcome, outbox=outbox.told(left))
+
+
+def kept(prepared: Prepared) -> dict[str, Any] | None:
+    """Return what a graph gives where all of it is kept, without a run; None where it is not."""
+    planner = planner_for(prepared, RunRequest())
+    if any(item.action != "hit" for item in planner.plan()):
+        return None
+    given = _Given(prepared, planner)
+    try:
+        given.read()
+    except StoreError:  # something of it is gone or torn: a run makes it anew
+        return None
+    return given.values
 
 
 def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Listener) -> Outcome:

@@ -131,14 +131,16 @@ def log(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = F
 def diff(
     dataset: Dataset,
     other: Annotated[str, typer.Argument(metavar="OTHER", help="A ref to compare with.")],
+    config: Settings = None,
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say which files OTHER adds, removes and changes."""
+    """Say how OTHER differs. Files, rows, columns, and statistics of columns."""
     from raypipe.app import data
     from raypipe.cli import render
 
-    show("diff", data.diff(dataset, other, home=home), as_json=as_json, text=render.changes)
+    found = data.diff(dataset, other, config=config, home=home)
+    show("diff", found, as_json=as_json, text=render.changes)
 
 
 def show_data(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = False) -> None:

@@ -101,6 +101,36 @@ def test_an_option_that_cannot_be_is_named(
     assert (done.code, said in done.err) == (2, True), done.err
 
 
+def test_a_diff_speaks_of_rows_columns_and_statistics(project: Project) -> None:
+    project.write("x.csv", "id,v,c\n" + "".join(f"{n},{n}.5,a\n" for n in range(100)))
+    imported(project, "x.csv")
+    assert project.raypipe("data", "tag", DATASET, "then").code == 0
+    project.write("y.csv", "id,v,c\n" + "".join(f"{n},{n}.5,z\n" for n in range(100, 150)))
+    imported(project, "y.csv")
+
+    asked = ("data", "diff", "local://things/then", "main")
+    found = project.raypipe(*asked, "--json").result["diff"]
+    assert found["added"] == ["part-y.parquet"]
+    assert found["rows"] == {"before": 100, "after": 150}
+    assert found["columns"] == {"added": [], "removed": [], "types": {}}
+    assert found["statistics"]["v"]["max"] == {"before": 99.5, "after": 149.5}
+    tops = found["statistics"]["c"]["top"]
+    assert tops["after"] == [{"value": "a", "count": 100}, {"value": "z", "count": 50}]
+    assert "100 → 150 rows (+50)" in project.raypipe(*asked).out
+    runs = [line for line in project.raypipe("runs", "list").out.splitlines() if "profile" in line]
+    assert len(runs) == 2  # one for each commit, and none for the second question
+
+
+def test_a_diff_with_a_branch_that_has_no_data_yet(project: Project) -> None:
+    csv(project, "x.csv", range(10))
+    imported(project, "x.csv")
+    log = project.raypipe("data", "log", DATASET, "--json").result["commits"]
+    found = project.raypipe("data", "diff", f"local://things/{log[-1]['id']}", "main", "--json")
+    assert found.result["diff"]["rows"] == {"before": 0, "after": 10}
+    slip = project.raypipe("data", "diff", DATASET, "mian")
+    assert (slip.code, "'main'" in slip.err) == (9, True)
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_many_files_are_converted_on_ray(project: Project) -> None:

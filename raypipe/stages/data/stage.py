@@ -14,7 +14,7 @@ from raypipe.values.imported import Converted, Input
 if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
     import pyarrow as pa
 
-    from raypipe.values.profile import SplitProfiles
+    from raypipe.values.profile import Profile, SplitProfiles
 
 
 @step(num_cpus=1)
@@ -34,6 +34,19 @@ def profile_shard(shard: Shard, rule: SplitRule, key: tuple[str, ...]) -> SplitP
     from raypipe.stages.data.profiling import profile_file
 
     return profile_file(shard.location, rule, key)
+
+
+@step(num_cpus=1)
+def profile_rows(shard: Shard, key: tuple[str, ...]) -> Profile:
+    """Profile all rows of a shard, whatever their splits."""
+    from raypipe.stages.data.profiling import read_tables
+    from raypipe.values.profile import Profile, profile_table
+
+    def known(columns: list[str]) -> tuple[str, ...]:
+        return key if set(key) <= set(columns) else ()
+
+    tables = read_tables(shard.location)
+    return Profile.merge_all(profile_table(table, known(table.column_names)) for table in tables)
 
 
 @step(driver=True)
