@@ -181,7 +181,7 @@ def test_parts_are_profiled_as_if_each_were_alone():
 def test_another_process_writes_the_same_bytes():
     code = (
         "import pyarrow as pa\n"
-        "from tests.unit.values.test_profile_types import digest, TYPES, profile_table\n"
+        "from tests.unit.values.test_measure import digest, TYPES, profile_table\n"
         "print([digest(profile_table(pa.table({'c': array}))) for array in TYPES.values()])"
     )
     mine = [digest(profile_table(pa.table({"c": array}))) for array in TYPES.values()]
