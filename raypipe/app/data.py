@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from raypipe.app.accepting import accepting
 from raypipe.app.assemble import Workshop
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
@@ -38,6 +39,8 @@ def import_files(
     partition: str | None = None,
     home: Path | None = None,
     by: str | None = None,
+    accept: Sequence[str] = (),
+    why: str | None = None,
     listen: Listener = lambda event: None,
 ) -> Json:
     """Write files to a branch, profile and validate them there, and merge it when they pass.
@@ -49,6 +52,8 @@ def import_files(
 
     uri = parse_uri(to)
     settings = load(config) if config is not None else None
+    if settings is not None:
+        settings = accepting(settings, accept, by=by, why=why)
     importing.check_files(files)
     workshop = workshop_of(home, by=by, near=config)
     versions = open_store(uri, workshop.paths.home, create=True)
@@ -105,10 +110,12 @@ def validate_branch(
         outcome.error.hint = f"{outcome.error.hint or ''}{stays} {uri} never saw it."
         raise outcome.error
     found = outcome.values["validation"]
-    return {
+    said = {
         "verdict": found.verdict,
         "anomalies": [f"{one.severity}: {one.message}" for one in found.anomalies],
     }
+    expected = [f"{one.anomaly.message} ({one.by}: {one.why})" for one in found.accepted]
+    return {**said, "accepted": expected} if expected else said
 
 
 def audit(

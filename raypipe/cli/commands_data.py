@@ -41,6 +41,8 @@ def import_files(
     ] = None,
     home: options.Home = None,
     by: options.By = None,
+    accept: options.Accept = None,
+    why: options.Why = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Import files. They are profiled and validated on a branch, then merged."""
@@ -50,7 +52,15 @@ def import_files(
 
     with listening(as_json=as_json) as listen:
         done = data.import_files(
-            files, to, config=config, partition=partition, home=home, by=by, listen=listen
+            files,
+            to,
+            config=config,
+            partition=partition,
+            home=home,
+            by=by,
+            accept=accept or (),
+            why=why,
+            listen=listen,
         )
     show("import", done, as_json=as_json, text=render.lines)
 
