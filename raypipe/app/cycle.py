@@ -64,8 +64,8 @@ def cycle(
             config.training.task,
             rule,
             parse_uri(dataset.uri).repository,
-            profile,
-            refit_on=profile if config.preprocessing.refit == "always" else None,
+            profile.train,
+            refit_on=profile.train if config.preprocessing.refit == "always" else None,
         )
         shards = transform_shards(list(dataset.shards), transform, rule)
         splits = [shard.train for shard in shards], [shard.validation for shard in shards]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from raypipe.app.accepting import accepting
 from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.cycle import cycle
 from raypipe.app.home import check_home
@@ -40,6 +41,7 @@ def prepare_cycle(
     Of a run that is gone on from, settings and commit are as they were.
     """
     config = load(target.path, request.sets) if resumed is None else from_json(resumed.run.settings)
+    config = accepting(config, request.accept, by=request.by, why=request.why)
     if write:
         check_home(home)
     dataset = _dataset(config, home, resumed)

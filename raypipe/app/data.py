@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from raypipe.app.accepting import accepting
 from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
@@ -53,6 +54,8 @@ def import_files(
     create: bool = False,
     home: Path | None = None,
     by: str | None = None,
+    accept: Sequence[str] = (),
+    why: str | None = None,
     listen: Listener = lambda event: None,
 ) -> Json:
     """Write files to a branch, profile and validate them there, and merge it when they pass.
@@ -67,6 +70,8 @@ def import_files(
 
     uri = parse_uri(to)
     cycle = load(config) if config is not None else None
+    if cycle is not None:
+        cycle = accepting(cycle, accept, by=by, why=why)
     how = _how(cycle, given or {})
     inputs.find_inputs(files, how, read=False)
     workshop = workshop_of(home, by=by, near=config)
@@ -213,10 +218,12 @@ def validate_branch(
         outcome.error.hint = f"{outcome.error.hint or ''}{stays} {uri} never saw it."
         raise outcome.error
     found = outcome.values["validation"]
-    return {
+    said = {
         "verdict": found.verdict,
         "anomalies": [f"{one.severity}: {one.message}" for one in found.anomalies],
     }
+    expected = [f"{one.anomaly.message} ({one.by}: {one.why})" for one in found.accepted]
+    return {**said, "accepted": expected} if expected else said
 
 
 def audit(

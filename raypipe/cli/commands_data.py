@@ -87,6 +87,8 @@ def import_files(
     ] = False,
     home: options.Home = None,
     by: options.By = None,
+    accept: options.Accept = None,
+    why: options.Why = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Import files. They are profiled and validated on a branch, then merged."""
@@ -115,6 +117,8 @@ def import_files(
             create=create,
             home=home,
             by=by,
+            accept=accept or (),
+            why=why,
             listen=listen,
         )
     show("import", done, as_json=as_json, text=render.lines)

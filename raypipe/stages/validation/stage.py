@@ -106,7 +106,8 @@ def admit(
         lines.append(f"  … and {len(stops) - SHOWN} more")
     raise ValidationStopped(
         "\n".join([f"{things} {dataset.uri}:", *lines]),
-        hint="Mend the data and import it again, or allow what is meant to be so.",
+        hint="Mend the data and import it again, or allow what is meant to be so; what is expected "
+        f"this once: --accept {stops[0].name} --why TEXT.",
     )
 
 
