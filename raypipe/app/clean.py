@@ -188,7 +188,7 @@ def reachable(workshop: Workshop, runs: int) -> set[str]:
     Versions are never forgotten, so that aliases, routes and gateways need nothing beside them.
     """
     ledger = workshop.ledger
-    roots = {review.evidence for review in ledger.list_reviews()}
+    roots = {one.evidence for one in ledger.list_reviews() if one.status != "withdrawn"}
     roots |= {one.name for one in ledger.holds() if one.kind == "artifact"}
     bundles = set()
     for model in ledger.models():

@@ -70,6 +70,8 @@ def _reviews(workshop: Workshop, run: RunRecord, runs: Iterable[RunRecord]) -> l
             "id": review.id,
             "step": review.step,
             "status": review.status,
+            "note": review.note,
+            "newer": review.newer,
             "went_on": any(time > (review.decided or math.inf) for time in begun),
         }
         for review in reviews

@@ -41,7 +41,7 @@ def of_review(settings: Json, review: Review) -> tuple[Effect, ...]:
         "text": f"{review.pipeline}: {review.step} waits for a decision: "
         f"raypipe review show {review.id}",
     }
-    return tuple(_effects(settings, "review", f"review:{review.id}", said))
+    return tuple(_effects(settings, "review", f"review:{review.id}:{review.run}", said))
 
 
 def of_run(run: RunRecord, status: RunStatus, error: Json) -> tuple[Effect, ...]:

@@ -47,6 +47,7 @@ def keep_of(keep: KeepConfig, now: float) -> Keep:
         metrics=_before(keep.metrics, now),
         expired=now,
         given_up=_before(keep.given_up, now),
+        reviews=_before(keep.reviews, now),
     )
 
 
@@ -85,4 +86,6 @@ def _told(old: Old) -> Json:
         "unused": len(old.unused),
         "curves": len(old.curves),
         "effects": len(old.effects),
+        "reviews": len(old.reviews),
+        "withdrawn": len(old.withdrawn),
     }

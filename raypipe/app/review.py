@@ -8,7 +8,7 @@ from raypipe.app import captured
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import look, workshop_of
 from raypipe.engine.records import Json, Review
-from raypipe.errors import UsageError
+from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.fault_points import fault_point
 
 
@@ -22,9 +22,7 @@ def show_review(name: str, home: Path | None) -> Json:
     workshop = look(home)
     review = workshop.ledger.get_review(name)
     states = {state.name: state for state in workshop.ledger.run_steps(review.run)}
-    evidence = workshop.artifacts.read(review.evidence)
-    value = workshop.codec.decode(evidence, workshop.artifacts)
-    shown = value.summary() if hasattr(value, "summary") else str(value)
+    shown = _shown(workshop, review)
     report = states.get("report")
     return {
         **asdict(review),
@@ -65,4 +63,22 @@ def decide(
 
 
 def _command_of(workshop: Workshop, review: Review) -> str:
-    return str((workshop.ledger.get_run(review.run).parameters or {}).get("command", ""))
+    try:
+        run = workshop.ledger.get_run(review.run)
+    except NotFound:
+        if review.status != "withdrawn":
+            raise
+        return ""
+    return str((run.parameters or {}).get("command", ""))
+
+
+def _shown(workshop: Workshop, review: Review) -> Json:
+    """Return the evidence for people; that of a withdrawn review may be gone."""
+    try:
+        evidence = workshop.artifacts.read(review.evidence)
+        value = workshop.codec.decode(evidence, workshop.artifacts)
+    except StoreError:
+        if review.status != "withdrawn":
+            raise
+        return "its evidence is gone"
+    return value.summary() if hasattr(value, "summary") else str(value)

@@ -216,6 +216,8 @@ _STATUS = {"waiting": "waiting for a review"}
 def _asked(review: Mapping[str, Any]) -> Iterable[str]:
     name = review["id"]
     yield f"review {name} of {review['step']} is {review['status']}"
+    if review["status"] == "withdrawn" and review.get("newer"):
+        yield f"  the newer one: raypipe review show {review['newer']}"
     if review["status"] == "open":
         yield f"  raypipe review show {name}"
         yield f"  raypipe review approve {name} --by NAME --note TEXT   (or reject)"
@@ -257,6 +259,7 @@ def run(data: Json) -> str:
         "run": data["id"],
         "pipeline": data["pipeline"],
         "status": _standing(data),
+        **_withdrawn(data),
         "started": moment(data["created"]),
         "took": _took(data),
         "by": _who(data),
@@ -364,10 +367,18 @@ def _standing(one: Mapping[str, Any]) -> str:
     decided = {review["status"] for review in one.get("reviews", ()) if review["status"] != "open"}
     if one["status"] != "waiting" or not decided:
         return str(one["status"])
+    if decided == {"withdrawn"}:
+        return "waiting (withdrawn: nobody is asked)"
     said = "rejected" if "rejected" in decided else "approved"
     if all(review["status"] == "approved" and not review["went_on"] for review in one["reviews"]):
         said += ": run again"
     return f"waiting ({said})"
+
+
+def _withdrawn(one: Mapping[str, Any]) -> dict[str, str]:
+    """Return why reviews that a run waits for are asked no more, by their ids."""
+    gone = (review for review in one.get("reviews", ()) if review["status"] == "withdrawn")
+    return {f"review {review['id']}": f"withdrawn: {review['note']}" for review in gone}
 
 
 def _took(one: Mapping[str, Any]) -> str:
@@ -402,7 +413,9 @@ def review(data: Json) -> str:
         "status": data["status"],
         "asked": moment(data["created"]),
     }
-    if data["status"] != "open":
+    if data["status"] == "withdrawn":
+        about |= {"withdrawn": moment(data["decided"]), "why": data["note"]}
+    elif data["status"] != "open":
         about |= {"by": _who(data), "decided": moment(data["decided"]), "note": data["note"]}
     parts = [lines(about), lines(data["shown"])]
     if data["report"]:
@@ -603,6 +616,8 @@ def _rows(data: Json) -> list[str]:
         "results": "superseded result",
         "unused": "unused result",
         "effects": "ended effect",
+        "reviews": "open review withdrawn",
+        "withdrawn": "withdrawn review",
     }
     told = [several(rows[one], what) for one, what in named.items() if rows.get(one)]
     if data.get("modules"):

@@ -41,6 +41,7 @@ class KeepConfig(BaseConfig):
 
     What a model version, a review, a run under way or a result in use needs is never removed; and
     what people decided is kept for ever: reviews, versions, aliases, routes, accepted captures.
+    A review is withdrawn when newer evidence opens another of its name, or its run is cancelled.
     """
 
     runs: float | None = Field(365, gt=0)
@@ -62,6 +63,11 @@ class KeepConfig(BaseConfig):
     """Days for which an outside effect that was given up can still be tried again; None: for ever.
 
     One that publishes a capture that somebody accepted is kept whatever its age.
+    """
+
+    reviews: float | None = Field(None, gt=0)
+    """Days for which a review that nobody decides stays open; then it is withdrawn, and holds its
+    run and evidence no more. None: for ever.
     """
 
 

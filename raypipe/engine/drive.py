@@ -284,7 +284,8 @@ class Drive:
             self._schedule.again([planned.node.name])
             return
         self._reviews.append(review)
-        planned = replace(planned, review=review, reason=replace(planned.reason, what=review.id))
+        reason = replace(planned.reason, what=review.id, detail="not decided")
+        planned = replace(planned, review=review, reason=reason)
         self.planner.planned[planned.node.name] = planned
         self.listen(StepEnded(state=planned.state))
 

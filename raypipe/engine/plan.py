@@ -486,8 +486,10 @@ class Planner:
         found = self.ports.ledger.find_review(
             self.ports.project, self.graph.pipeline, node.name, digest
         )
-        if found is None or found.status == "open":
-            reason = Reason(kind="review", what=found.id if found else "", detail="not decided")
+        if found is None or found.status in {"open", "withdrawn"}:
+            again = found is not None and found.status == "withdrawn"
+            said = "withdrawn, and asked for again" if again else "not decided"
+            reason = Reason(kind="review", what=found.id if found else "", detail=said)
             return Planned(node=node, action="wait", reason=reason, key=digest, review=found)
         assert found.actor is not None
         by = found.actor.name or found.actor.user

@@ -190,7 +190,7 @@ class Ledger(Protocol):
     def open_review(
         self, review: Review, effects: Callable[[Review], Sequence[Effect]] = lambda review: ()
     ) -> Review:
-        """Ask for a decision; an open one on the same evidence is returned as it is.
+        """Ask for a decision; one on the same evidence is returned, but if it was withdrawn.
 
         `effects` says what a new one asks for, which is entered in the same act.
         """

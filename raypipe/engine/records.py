@@ -213,11 +213,15 @@ class Review:
     run: str
     evidence: str
     """Digest of what was shown."""
-    status: Literal["open", "approved", "rejected"]
+    status: Literal["open", "approved", "rejected", "withdrawn"]
     created: float
     actor: Actor | None = None
     note: str | None = None
+    """What was said with the decision, or why it was withdrawn."""
     decided: float | None = None
+    """When it was decided or withdrawn."""
+    newer: str | None = None
+    """The review for which it was withdrawn."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,6 @@ from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
 
-from raypipe.engine.digest import digest_bytes
 from raypipe.engine.ports import Ledger
 from raypipe.engine.records import (
     Actor,
@@ -28,7 +27,7 @@ from raypipe.engine.records import (
     StepState,
 )
 from raypipe.errors import NotFound, StoreError, UsageError
-from raypipe.store import rows
+from raypipe.store import reviews, rows
 from raypipe.store.database import Database, Row
 from raypipe.store.postgres_url import PostgresUrl
 from raypipe.store.rows import (
@@ -141,13 +140,17 @@ class SqlLedger:
 
     @_act
     def cancel_run(self, run: str, error: Json) -> bool:
-        """Record that a run is cancelled, and its attempts; false if it had ended otherwise."""
+        """Record that a run is cancelled, and its attempts; false if it had ended otherwise.
+
+        A review that only it waits for is withdrawn.
+        """
         told = dump(error)
         values = {"status": "cancelled", "ended": self._now(), "error": told}
-        with self._db.writing():
+        with self._db.writing("reviews"):
             if not self._db.do("cancel_run", id=run, **values):
                 return self.standing(run)[0] == RunStatus.CANCELLED
             self._db.do("end_executions", run=run, **values)
+            reviews.withdraw_abandoned(self._db, self._now())
         return True
 
     def standing(self, run: str) -> tuple[RunStatus, Json]:
@@ -470,29 +473,16 @@ class SqlLedger:
     def open_review(
         self, review: Review, effects: Callable[[Review], Sequence[Effect]] = lambda review: ()
     ) -> Review:
-        """Ask for a decision; one on the same evidence is returned as it is.
+        """Ask for a decision; one on the same evidence is returned, but if it was withdrawn.
 
-        An id that another review has is changed. `effects` says what a new one asks for.
+        Open ones of the same step are withdrawn for it. An id that another review has is changed.
+        `effects` says what one that opens asks for.
         """
-        of = (review.project, review.pipeline, review.step, review.evidence)
         with self._db.writing("reviews"):
-            found = self.find_review(*of)
-            if found is not None:
+            found = reviews.find(self._db, review)
+            if found is not None and found.status != "withdrawn":
                 return found
-            while self._db.one("review", id=review.id) is not None:
-                again = digest_bytes(" ".join((review.id, *of)).encode())
-                review = replace(review, id=again[: len(review.id)])
-            self._db.do(
-                "add_review",
-                id=review.id,
-                project=review.project,
-                pipeline=review.pipeline,
-                step=review.step,
-                evidence=review.evidence,
-                status=review.status,
-                created=review.created,
-                record=dump(asdict(review)),
-            )
+            review = reviews.open_(self._db, review, self._now())
             self.ask_for(effects(review))
         return review
 
@@ -790,7 +780,7 @@ class SqlLedger:
         """Remove what has had its time."""
         from raypipe.store.retention import remove_old
 
-        remove_old(self._db, old)
+        remove_old(self._db, old, self._now())
 
 
 def next_free(version: str, taken: set[str]) -> str:
@@ -824,11 +814,23 @@ def _unknown(what: str, name: str, known: Sequence[str], command: str) -> NotFou
 
 
 def _decided(review: Review) -> UsageError:
+    if review.status == "withdrawn":
+        return _withdrawn(review)
     by = (review.actor.name or review.actor.user) if review.actor else "somebody"
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(review.decided))
     return UsageError(
         f"review {review.id} was {review.status} by {by} on {when}",
         hint="a decision stands; change the settings or the code, and run again for another",
+    )
+
+
+def _withdrawn(review: Review) -> UsageError:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(review.decided))
+    return UsageError(
+        f"review {review.id} was withdrawn on {when}: {review.note}",
+        hint=f"`raypipe review show {review.newer}` shows the newer one"
+        if review.newer
+        else "run again: where its evidence comes again, it is asked for again",
     )
 
 

@@ -190,6 +190,27 @@ SELECT record FROM reviews ORDER BY created DESC, id;
 -- list_reviews_of: reviews of one status, newest first
 SELECT record FROM reviews WHERE status = :status ORDER BY created DESC, id;
 
+-- open_reviews_of: open reviews of one step of a pipeline
+SELECT record FROM reviews
+WHERE project = :project AND pipeline = :pipeline AND step = :step AND status = 'open';
+
+-- set_review: a review is withdrawn, or asked for again, unless it was decided meanwhile
+UPDATE reviews SET status = :status, created = :created, record = :record
+WHERE id = :id AND status = :was;
+
+-- who_waits: a run that waits for a review, or is under way and may come to it
+SELECT id FROM runs WHERE project = :project AND pipeline = :pipeline AND (
+    status = 'running' OR (status = 'waiting' AND EXISTS (
+        SELECT 1 FROM run_steps WHERE run = runs.id AND name = :step AND key = :evidence
+    ))
+);
+
+-- steps_with_keys: the steps of runs that have one of these keys
+SELECT DISTINCT name, key FROM run_steps WHERE key IN (SELECT value FROM json_each(:keys));
+
+-- forget_reviews: withdrawn reviews are removed
+DELETE FROM reviews WHERE id IN (SELECT value FROM json_each(:names)) AND status = 'withdrawn';
+
 -- decide_review: a decision is made, if none was
 UPDATE reviews SET status = :status, record = :record WHERE id = :id AND status = 'open';
 
@@ -304,8 +325,19 @@ SELECT runs.* FROM runs JOIN (
 SELECT run, key FROM results WHERE live = 1
 UNION SELECT uses.run, uses.key FROM uses JOIN results ON results.key = uses.key WHERE live = 1;
 
--- old_runs: runs at rest that began before a time
-SELECT id FROM runs WHERE created < :before AND status NOT IN ('running', 'waiting');
+-- old_runs: runs that began before a time, and neither are under way nor wait for an open review
+SELECT id FROM runs WHERE created < :before AND status != 'running' AND (
+    status != 'waiting' OR (
+        EXISTS (
+            SELECT 1 FROM run_steps JOIN reviews ON step = name AND evidence = key
+            WHERE run = runs.id AND reviews.project = runs.project AND reviews.pipeline = runs.pipeline
+        ) AND NOT EXISTS (
+            SELECT 1 FROM run_steps JOIN reviews ON step = name AND evidence = key
+            WHERE run = runs.id AND reviews.project = runs.project AND reviews.pipeline = runs.pipeline
+            AND reviews.status = 'open'
+        )
+    )
+);
 
 -- runs_with_curves: runs that began before a time and have points
 SELECT id FROM runs WHERE created < :before AND EXISTS (SELECT 1 FROM metrics WHERE run = runs.id);
@@ -323,7 +355,12 @@ DELETE FROM metrics WHERE run IN (SELECT value FROM json_each(:runs));
 DELETE FROM uses WHERE run IN (SELECT value FROM json_each(:runs));
 
 -- forget_runs: runs are removed, with their steps and attempts
-DELETE FROM runs WHERE id IN (SELECT value FROM json_each(:runs)) AND status NOT IN ('running', 'waiting');
+DELETE FROM runs WHERE id IN (SELECT value FROM json_each(:runs)) AND status != 'running'
+AND (status != 'waiting' OR NOT EXISTS (
+    SELECT 1 FROM run_steps JOIN reviews ON step = name AND evidence = key
+    WHERE run = runs.id AND reviews.project = runs.project AND reviews.pipeline = runs.pipeline
+    AND reviews.status = 'open'
+));
 
 -- explanations: what results are explained by
 SELECT id, explanation FROM results WHERE id > :after ORDER BY id LIMIT :limit;

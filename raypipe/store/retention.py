@@ -1,17 +1,19 @@
 """What of a ledger has had its time: found first, then removed a few rows at a time.
 
 Whatever a model version, a review, a hold, a run under way or a result in use needs stays, however
-old.
-What people decided stays altogether: reviews, versions, aliases, routes, accepted captures, looks.
+old; a review that was withdrawn needs nothing.
+What people decided stays altogether: decided reviews, versions, aliases, routes, accepted captures,
+looks.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
 from typing import TypeVar
 
+from raypipe.store import reviews, rows
 from raypipe.store.database import Database
 
 Item = TypeVar("Item")
@@ -37,6 +39,8 @@ class Keep:
     """Results that expired, if they did before."""
     given_up: float = -inf
     """Effects that were given up."""
+    reviews: float = -inf
+    """Reviews that nobody decided."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,10 @@ class Old:
     """Runs whose points go."""
     effects: tuple[int, ...] = ()
     """Numbers of effects that were carried out, dropped or given up."""
+    reviews: tuple[tuple[str, str], ...] = ()
+    """Open reviews that are withdrawn, each with why."""
+    withdrawn: tuple[str, ...] = ()
+    """Withdrawn reviews that no run tells of."""
 
     @classmethod
     def nothing(cls) -> "Old":
@@ -61,12 +69,15 @@ class Old:
     @property
     def count(self) -> int:
         """How many things there are."""
-        return sum(map(len, (self.unused, self.superseded, self.runs, self.curves, self.effects)))
+        results = (self.unused, self.superseded)
+        others = (self.runs, self.curves, self.effects, self.reviews, self.withdrawn)
+        return sum(map(len, (*results, *others)))
 
 
 def find_old(database: Database, keep: Keep) -> Old:
     """Return what may go by age, and nothing needs."""
-    needed = _needed_runs(database)
+    withdrawn = dict(_to_withdraw(database, keep))
+    needed = _needed_runs(database, withdrawn)
     held = {
         row["key"]
         for some in _some(sorted(needed))
@@ -105,11 +116,15 @@ def find_old(database: Database, keep: Keep) -> Old:
             for query, before in (("old_effects", keep.runs), ("old_given_up", keep.given_up))
             for row in database.all(query, before=before)
         ),
+        reviews=tuple(withdrawn.items()),
+        withdrawn=tuple(reviews.told_of_no_more(database)),
     )
 
 
-def remove_old(database: Database, old: Old) -> None:
+def remove_old(database: Database, old: Old, now: float) -> None:
     """Remove it; what was left half done by a process that ended is found again."""
+    for some in _some(old.reviews):
+        _withdraw(database, some, now)
     for keys in _some(old.unused):
         _do(database, "retire_results", keys=keys)
     for numbers in _some(old.superseded):
@@ -121,7 +136,27 @@ def remove_old(database: Database, old: Old) -> None:
         _do(database, "forget_runs", runs=runs)
     for numbers in _some(old.effects):
         _do(database, "forget_effects", numbers=numbers)
+    for names in _some(old.withdrawn):
+        _do(database, "forget_reviews", names=names)
     _forget_code(database)
+
+
+def _withdraw(database: Database, some: Iterable[tuple[str, str]], now: float) -> None:
+    def act() -> None:
+        with database.writing("reviews"):
+            for name, why in some:
+                reviews.withdraw(database, name, why, now)
+
+    database.repeat(act)
+
+
+def _to_withdraw(database: Database, keep: Keep) -> Iterator[tuple[str, str]]:
+    """Yield open reviews that nobody is asked any more, each with why."""
+    for row in database.all("list_reviews_of", status="open"):
+        review = rows.read_review(row)
+        if review.created < keep.reviews:
+            yield review.id, reviews.IN_TIME
+    yield from reviews.abandoned(database)
 
 
 def _some(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -138,13 +173,13 @@ def _do(database: Database, query: str, **values: object) -> None:
     database.repeat(act)
 
 
-def _needed_runs(database: Database) -> set[str]:
+def _needed_runs(database: Database, withdrawn: Mapping[str, str]) -> set[str]:
     """Return the runs that model versions and reviews tell of, and those that people hold."""
-    told = {
-        json.loads(row["record"])["run"]
-        for query in ("every_version", "list_reviews")
-        for row in database.all(query)
-    }
+    told = {json.loads(row["record"])["run"] for row in database.all("every_version")}
+    for row in database.all("list_reviews"):
+        review = rows.read_review(row)
+        if review.status != "withdrawn" and review.id not in withdrawn:
+            told.add(review.run)
     return told | {row["name"] for row in database.all("holds") if row["kind"] == "run"}
 
 

@@ -541,8 +541,8 @@ def test_another_decision_is_refused_naming_who_and_when(ledger, clock):
 
 def test_reviews_are_listed_newest_first_by_status(ledger):
     ledger.open_review(review())
-    ledger.open_review(review("def456", evidence="e2", created=2.0))
     ledger.decide_review("abc", "approved", ANN, "")
+    ledger.open_review(review("def456", evidence="e2", created=2.0))
     assert [r.id for r in ledger.list_reviews()] == ["def456", "abc123"]
     assert [r.id for r in ledger.list_reviews("open")] == ["def456"]
 
@@ -658,3 +658,87 @@ def test_each_look_at_an_analysis_split_is_counted_once(ledger):
     for of, run in (("d1", "aaaaaa"), ("d1", "bbbbbb"), ("d1", "bbbbbb"), ("d2", "aaaaaa")):
         ledger.add_look(of, f"20260101-000001-{run}", "evaluate")
     assert [ledger.looks(of) for of in ("d1", "d2", "d3")] == [2, 1, 0]
+
+
+# --- reviews that are withdrawn -------------------------------------------------------------------
+
+FIRST, SECOND = "20260101-000001-aaaaaa", "20260101-000002-bbbbbb"
+
+
+def waits(ledger, name: str, evidence: str = "e1") -> None:
+    """Enter that a run waits for a review."""
+    reason = Reason(kind="review", what="abc123", detail="not decided")
+    state = StepState(name="accept", action="wait", reason=reason, key=evidence)
+    ledger.save_steps(name, [state])
+    ledger.end_run(name, RunStatus.WAITING)
+
+
+def test_newer_evidence_withdraws_the_review_that_waits(ledger, open_ledger, clock):
+    ledger.open_review(review())
+    clock.time = 86_400.0 * 3
+    ledger.open_review(review("def456", evidence="e2", created=2.0))
+    gone = open_ledger().get_review("abc123")
+    assert (gone.status, gone.newer, gone.decided) == ("withdrawn", "def456", clock.time)
+    assert gone.note == "newer evidence opened review def456"
+    with pytest.raises(UsageError, match=r"withdrawn on 1970-01-0[345].*review def456") as told:
+        ledger.decide_review("abc123", "approved", ANN, "")
+    assert "review show def456" in str(told.value.hint)
+    assert ledger.decide_review("def456", "approved", ANN, "").status == "approved"
+
+
+@pytest.mark.parametrize("change", ["project", "pipeline", "step"])
+def test_a_review_of_something_else_withdraws_none(ledger, change):
+    ledger.open_review(review())
+    ledger.open_review(review("def456", evidence="e2", **{change: "other"}))
+    assert ledger.get_review("abc123").status == "open"
+
+
+def test_the_same_evidence_again_withdraws_nothing_and_tells_nobody_twice(ledger):
+    told = []
+    for run in (FIRST, SECOND):
+        ledger.open_review(review(run=run), lambda new: told.append(new) or [])
+    assert [one.status for one in ledger.list_reviews()] == ["open"]
+    assert len(told) == 1
+
+
+def test_a_decided_review_is_not_withdrawn(ledger):
+    ledger.open_review(review())
+    decided = ledger.decide_review("abc123", "rejected", ANN, "no")
+    ledger.open_review(review("def456", evidence="e2"))
+    assert ledger.get_review("abc123") == decided
+
+
+def test_evidence_that_comes_again_asks_for_its_withdrawn_review_again(ledger):
+    ledger.open_review(review())
+    ledger.open_review(review("def456", evidence="e2", created=2.0))
+    told = []
+    again = ledger.open_review(
+        review("xyz", run=SECOND, created=3.0), lambda new: told.append(new) or []
+    )
+    assert again == review(run=SECOND, created=3.0) == ledger.get_review("abc123")
+    assert told == [again]
+    assert ledger.get_review("def456").newer == "abc123"
+    assert [one.id for one in ledger.list_reviews("open")] == ["abc123"]
+
+
+def test_to_cancel_the_run_withdraws_the_review_that_only_it_waits_for(ledger):
+    ledger.open_review(review())
+    waits(ledger, FIRST)
+    ledger.cancel_run(FIRST, {"message": "by ann"})
+    gone = ledger.get_review("abc123")
+    assert (gone.status, gone.note, gone.newer) == ("withdrawn", f"run {FIRST} was cancelled", None)
+    with pytest.raises(UsageError, match=f"run {FIRST} was cancelled"):
+        ledger.decide_review("abc123", "approved", ANN, "")
+
+
+@pytest.mark.parametrize("other", ["waits", "is under way"])
+def test_a_review_that_another_run_waits_for_outlives_its_own(ledger, other):
+    ledger.open_review(review())
+    waits(ledger, FIRST)
+    ledger.start_run(run(SECOND))
+    if other == "waits":
+        waits(ledger, SECOND)
+    ledger.cancel_run(FIRST, {"message": "by ann"})
+    assert ledger.get_review("abc123").status == "open"
+    ledger.cancel_run(SECOND, {"message": "by ann"})
+    assert ledger.get_review("abc123").status == "withdrawn"

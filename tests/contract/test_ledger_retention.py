@@ -213,6 +213,75 @@ def test_what_a_person_may_ask_for_stays_with_its_run_and_results(ledger, what):
     assert len(ledger.used_results("mine", "flow", "load")) == 2
 
 
+def asked(ledger: SqlLedger, run: str, evidence: str = "e1") -> Review:
+    """Enter that a run waits for a review."""
+    review = Review(
+        id=f"id of {evidence}",
+        project="mine",
+        pipeline="flow",
+        step="accept",
+        run=run,
+        evidence=evidence,
+        status="open",
+        created=500.0,
+    )
+    reason = Reason(kind="review", what=review.id)
+    ledger.save_steps(run, [StepState(name="accept", action="wait", reason=reason, key=evidence)])
+    ledger.end_run(run, RunStatus.WAITING)
+    return ledger.open_review(review)
+
+
+def test_a_withdrawn_review_holds_its_run_no_more_and_goes_with_it(ledger):
+    run, young = begun(ledger, 1, 500.0, ended=False), begun(ledger, 2, 1_500.0, ended=False)
+    review = asked(ledger, run)
+    assert clean(ledger).count == 0, "it is open"
+    newer = asked(ledger, young, "e2")
+    assert clean(ledger).runs == (run,)
+    assert ledger.get_review(newer.id).status == "open"
+    assert clean(ledger).withdrawn == (review.id,)
+    assert [one.id for one in ledger.list_reviews()] == [newer.id]
+    assert clean(ledger).count == 0
+
+
+def test_a_withdrawn_review_stays_while_a_run_tells_of_it(ledger):
+    run, other = begun(ledger, 1, 500.0, ended=False), begun(ledger, 2, 1_500.0, ended=False)
+    review = asked(ledger, run)
+    asked(ledger, other)
+    asked(ledger, begun(ledger, 3, 1_600.0, ended=False), "e2")
+    assert clean(ledger).runs == (run,)
+    assert clean(ledger).count == 0
+    assert ledger.get_review(review.id).status == "withdrawn"
+
+
+def test_a_review_that_nobody_decides_in_time_is_withdrawn(ledger):
+    run = begun(ledger, 1, 500.0, ended=False)
+    review = asked(ledger, run)
+    assert clean(ledger).reviews == (), "nothing old is asked for"
+    assert clean(ledger, replace(ALL, reviews=400.0)).reviews == (), "it is young"
+    assert len(clean(ledger, replace(ALL, reviews=AGED)).reviews) == 1
+    assert ledger.get_review(review.id).note == "nobody decided it in time (store.keep.reviews)"
+    assert clean(ledger).runs == (run,)
+
+
+def test_a_review_of_a_run_that_was_cancelled_beside_another_is_withdrawn_later(ledger):
+    run, other = begun(ledger, 1, 500.0, ended=False), begun(ledger, 2, 1_500.0, ended=False)
+    review = asked(ledger, run)
+    ledger.cancel_run(run, {"message": "by ann"})
+    assert clean(ledger).reviews == (), "the other may come to it"
+    ledger.end_run(other, RunStatus.SUCCEEDED)
+    assert clean(ledger).reviews == ((review.id, f"run {run} was cancelled"),)
+    assert ledger.get_review(review.id).status == "withdrawn"
+
+
+def test_a_run_that_waited_goes_once_its_review_is_decided_and_of_another_run(ledger):
+    run, again = begun(ledger, 1, 500.0, ended=False), begun(ledger, 2, 600.0, ended=False)
+    review = asked(ledger, run)
+    asked(ledger, again)
+    ledger.decide_review(review.id, "approved", ANN, "")
+    assert clean(ledger).runs == (again,)
+    assert there(ledger, run)
+
+
 def test_a_result_that_nobody_uses_any_more_goes_out_of_use_and_later_goes(ledger):
     run = begun(ledger, 1, 500.0)
     made(ledger, "k", run, 500.0)

@@ -1503,6 +1503,19 @@ def test_a_run_that_waits_asks_no_second_time(world, reviewed):
     assert world.ledger.list_reviews() == [asked]
 
 
+def test_a_withdrawn_review_is_asked_for_again_where_its_evidence_comes_again(world, reviewed):
+    (first,) = world.run(reviewed, n=1).reviews
+    (second,) = world.run(reviewed, n=2).reviews
+    assert world.ledger.get_review(first.id).status == "withdrawn"
+    driven = world.run(reviewed, n=1)
+    (again,) = driven.reviews
+    assert (driven.status, again.id, again.status) == (RunStatus.WAITING, first.id, "open")
+    assert reasons(driven)["review"] == f"review: {first.id}: not decided"
+    assert world.ledger.get_review(second.id).newer == first.id
+    world.ledger.decide_review(first.id, "approved", BOB, "")
+    assert world.run(reviewed, n=1).status == RunStatus.SUCCEEDED
+
+
 def test_an_approved_review_lets_what_follows_run(world, reviewed):
     (asked,) = world.run(reviewed).reviews
     world.ledger.decide_review(asked.id, "approved", BOB, "looks fine")
