@@ -224,3 +224,23 @@ def test_requests_have_no_label(profiles, schema):
     assert ("missing_column", "temp", "stop") in found(
         profiles({"late": None, "temp": None}), served
     )[0]
+
+
+def test_a_split_of_few_groups_may_differ_as_groups_do(schema):
+    """Six hundred rows, but twelve days: chance does what it does to twelve draws."""
+    import numpy as np
+    import pyarrow as pa
+
+    from raypipe.config.data import GroupSplit, HashSplit
+    from raypipe.stages.data.profiling import profile_splits
+
+    day = np.repeat(np.arange(60), 50)
+    table = pa.table({"day_no": day, "n": np.arange(3000), "mood": np.sin(day * 1.7).round(1)})
+
+    def skewed(rule, told):
+        validation = check(profile_splits(table, rule, ()), schema, ValidationConfig(), split=told)
+        return [a.column for a in validation.anomalies if a.kind == "skew"]
+
+    by_day = GroupSplit(columns="day_no", salt="2")
+    assert skewed(by_day, by_day) == []
+    assert skewed(by_day, HashSplit(columns=("n",)))[-1:] == ["mood"]
