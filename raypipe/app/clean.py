@@ -24,6 +24,7 @@ from raypipe.store.scratch import noted as noted_scratch
 from raypipe.store.segments.places import SEALED
 from raypipe.store.sources import drop_gone, gone_from
 from raypipe.store.uses import Uses
+from raypipe.store.versions import repositories
 
 SHOWN = 20
 """Most things that are listed by name."""
@@ -154,6 +155,7 @@ def _things(workshop: Workshop, needed: set[str]) -> Iterator[Thing]:
             remove=partial(remove, workshop, import_),
         )
     yield from _left_aside(workshop.paths)
+    yield from _unheld(workshop)
     known = workshop.ledger.run_ids()
     for folder in _folders(workshop.paths.runs, RUN):
         if folder.name not in known:
@@ -177,6 +179,21 @@ def _left_aside(paths: HomePaths) -> Iterator[Thing]:
                     remove = partial(file.unlink, missing_ok=True)
                     name = f"temporary file {folder.name}/{file.name}"
                     yield Thing(name=name, noted=name, size=seen.st_size, remove=remove)
+
+
+def _unheld(workshop: Workshop) -> Iterator[Thing]:
+    """Yield, of each local repository, the bytes that no commit and no branch holds."""
+    from raypipe.store.versions_local import LocalVersions
+
+    for name in repositories(workshop.paths.home):
+        versions = LocalVersions(workshop.paths.versions / name)
+        if (garbage := versions.unreached()).names:
+            yield Thing(
+                name=f"{len(garbage.names)} objects of local://{name} that no commit holds",
+                noted=f"objects of {name}",
+                size=garbage.size,
+                remove=partial(versions.collect, garbage),
+            )
 
 
 def _folders(folder: Path, named: re.Pattern[str]) -> list[Path]:

@@ -27,5 +27,9 @@ class RunRequest:
     code: Literal["kept", "now"] | None = None
     """With `resume`: the code that was kept with that run, or that of now; None: what was kept."""
     by: str | None = None
+    accept: tuple[str, ...] = ()
+    """Anomalies that are expected, as KIND:COLUMN."""
+    why: str | None = None
+    """Why they are accepted."""
     command: str | None = None
     """What a person types to run it again; None: `raypipe run` with these words."""

@@ -22,7 +22,7 @@ from raypipe.engine.drive import Drive, Driven, Listener
 from raypipe.engine.events import CodeDiffers, Event, StepStarted, StepWaits, Warned
 from raypipe.engine.plan import Planned, Planner
 from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
-from raypipe.errors import RaypipeError, UsageError
+from raypipe.errors import RaypipeError, StoreError, UsageError
 from raypipe.fault_points import fault_point
 from raypipe.runtime.stop import stopping
 
@@ -55,6 +55,19 @@ def run_prepared(
     return replace(outcome, outbox=outbox.told(left))
 
 
+def kept(prepared: Prepared) -> dict[str, Any] | None:
+    """Return what a graph gives where all of it is kept, without a run; None where it is not."""
+    planner = planner_for(prepared, RunRequest())
+    if any(item.action != "hit" for item in planner.plan()):
+        return None
+    given = _Given(prepared, planner)
+    try:
+        given.read()
+    except StoreError:  # something of it is gone or torn: a run makes it anew
+        return None
+    return given.values
+
+
 def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Listener) -> Outcome:
     workshop = prepared.workshop
     planner = planner_for(prepared, request)
@@ -75,7 +88,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
             runtime=runtime,
             driver=driver_runtime(),
             where=prepared.runtime,
-            listen=_keeping(used, listen),
+            listen=_keeping(used, listen) if prepared.of_project else listen,
             stopped=lambda: bool(stop.why),
             audit=prepared.audit,
             read_outputs=given.read,
@@ -181,7 +194,7 @@ def _ray_options(prepared: Prepared, used: UsedCode, run: str, listen: Listener)
         log=workshop.paths.runs / run / "ray.log",
         waits=lambda step, what: listen(StepWaits(step=step, what=what)),
     )
-    if options.address is None:
+    if options.address is None or not prepared.of_project:
         return options
     if copy := job_folder(workshop.root):
         return replace(options, root=workshop.root.relative_to(copy))

@@ -32,6 +32,8 @@ def run(
     require_done: options.RequireDone = False,
     as_json: options.AsJson = False,
     by: options.By = None,
+    accept: options.Accept = None,
+    why: options.Why = None,
 ) -> int:
     """Run a pipeline. What is kept is reused, what is missing is executed."""
     from dataclasses import replace
@@ -42,6 +44,7 @@ def run(
 
     request = _request(target, sets, home, runtime, address, force, by, shared)
     request = replace(request, resume=resume, code=code, strict=strict)
+    request = replace(request, accept=tuple(accept or ()), why=why)
     with listening(as_json=as_json) as listen:
         outcome = run_pipeline(request, listen)
     return conclude(outcome, as_json=as_json, require_done=require_done)

@@ -68,6 +68,18 @@ Strict = Annotated[
     ),
 ]
 
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="KIND:COLUMN",
+        help="A change that is expected, as validation names it (drift:temp); repeatable. It is "
+        "recorded with who and --why.",
+    ),
+]
+
+Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="Why it is accepted.")]
+
 Force = Annotated[
     list[str] | None,
     typer.Option("--force", metavar="STEP", help="Execute this step whatever is kept; repeatable."),

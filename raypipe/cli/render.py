@@ -488,22 +488,56 @@ def profile(data: Json) -> str:
 
 
 def _facts(column: Mapping[str, Any]) -> dict[str, str]:
-    said = {name: _cell(value) for name, value in column.items() if name != "approximate"}
+    said = {
+        name: _top(value) if isinstance(value, list) else _cell(value)
+        for name, value in column.items()
+        if name != "approximate"
+    }
     if "nulls" in column:
         said["nulls"] = f"{column['nulls']:.1%}"
-    if "top" in column:
-        said["top"] = ", ".join(f"{one['value']} ({one['count']:,})" for one in column["top"])
     return {
         name: f"~ {text}" if name in column.get("approximate", ()) else text
         for name, text in said.items()
     }
 
 
+def _top(values: list[Any]) -> str:
+    return ", ".join(f"{one['value']} ({one['count']:,})" for one in values)
+
+
 def changes(data: Json) -> str:
-    """Return a line for each file that differs, with a sign before it."""
+    """Return what differs: files, rows, columns, and the statistics of columns, each by a line."""
     signs = {"added": "+", "removed": "-", "changed": "~"}
-    found = [f"{sign} {path}" for kind, sign in signs.items() for path in data[kind]]
-    return "\n".join(found) or "Nothing differs."
+    files = [f"{sign} {path}" for kind, sign in signs.items() for path in data[kind]]
+    if not files:
+        return "Nothing differs."
+    rows, columns = data["rows"], data["columns"]
+    named = [f"+ column {name}" for name in columns["added"]]
+    named += [f"- column {name}" for name in columns["removed"]]
+    named += [
+        f"~ column {name}: {kind['before']} → {kind['after']}"
+        for name, kind in columns["types"].items()
+    ]
+    count = f"{rows['before']:,} → {rows['after']:,} rows ({rows['after'] - rows['before']:+,})"
+    parts = ["\n".join(files), count, "\n".join(named), _statistics(data["statistics"])]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _statistics(columns: Mapping[str, Any]) -> str:
+    """Return a row for each column, the farthest from what it was first."""
+    if not columns:
+        return ""
+    facts = list(dict.fromkeys(fact for one in columns.values() for fact in one))
+    far = sorted(columns.items(), key=lambda pair: -pair[1].get("distance", 0))
+    rows = [(name, *(_then_and_now(one.get(fact)) for fact in facts)) for name, one in far]
+    return table(("column", *facts), rows)
+
+
+def _then_and_now(fact: Any) -> str | None:
+    if not isinstance(fact, dict):
+        return None if fact is None else f"{fact:.3g}"
+    then, now = (_facts({"of": fact[side]})["of"] for side in ("before", "after"))
+    return f"{then} → {now}"
 
 
 def models(data: Json) -> str:

@@ -1,19 +1,28 @@
 """Statistics of one column, that merge into those of more values."""
 
+from __future__ import annotations
+
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from raypipe.values.hashing import canonical_text
+from raypipe.values.moments import Moments
 from raypipe.values.sketches import Buckets, Distinct
 
 EXACT_VALUES = 1_000
 """Distinct values up to which each is counted."""
+
+_TOP = 100
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -22,43 +31,13 @@ Counts = npt.NDArray[np.int64]
 class Mergeable(Protocol):
     """Statistics of some values, that can be merged with those of others."""
 
-    def merge(self, other: Self, /) -> Self:
-        """Return the statistics of both."""
+    @classmethod
+    def merge_all(cls, parts: Sequence[Self], /) -> Self:
+        """Return the statistics of all, of which there is one at least."""
         ...
 
 
 _M = TypeVar("_M", bound=Mergeable)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moments:
-    """Mean and spread of finite numbers."""
-
-    count: int
-    mean: float
-    squares: float
-    """Sum of the squared distances from the mean."""
-
-    @classmethod
-    def of(cls, numbers: Floats, counts: Counts) -> Self | None:
-        """Take the moments of numbers, each met so many times; None if there are none."""
-        count = int(counts.sum())
-        if not count:
-            return None
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = float((numbers * counts).sum()) / count
-            squares = float((counts * (numbers - mean) ** 2).sum())
-        return cls(count=count, mean=mean, squares=squares)
-
-    def merge(self, other: Self) -> Self:
-        """Take the moments of both."""
-        count = self.count + other.count
-        gap = other.mean - self.mean
-        return type(self)(
-            count=count,
-            mean=(self.count * self.mean + other.count * other.mean) / count,
-            squares=self.squares + other.squares + gap * gap * self.count * other.count / count,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +54,14 @@ class Lengths:
         """Average length."""
         return self.total / self.count
 
-    def merge(self, other: Self) -> Self:
-        """Take the lengths of both."""
-        return type(self)(
-            min=min(self.min, other.min),
-            max=max(self.max, other.max),
-            total=self.total + other.total,
-            count=self.count + other.count,
+    @classmethod
+    def merge_all(cls, parts: Sequence[Self]) -> Self:
+        """Take the lengths of all parts."""
+        return cls(
+            min=min(part.min for part in parts),
+            max=max(part.max for part in parts),
+            total=sum(part.total for part in parts),
+            count=sum(part.count for part in parts),
         )
 
 
@@ -124,6 +104,8 @@ class ColumnProfile:
     zeros: int = 0
     nans: int = 0
     infinities: int = 0
+    negative_infinities: int = 0
+    """Those of the infinities that are below 0."""
     min: float | str | None = None
     """Smallest finite number, or first text in code-point order (its first 100 characters)."""
     max: float | str | None = None
@@ -135,10 +117,21 @@ class ColumnProfile:
     """Sketch of the distinct values."""
     counted: ValueCounts | None = None
     """See `values`."""
-    sampled: ValueCounts | None = None
-    """Where `counted` is None: the sample's most frequent values, and how often they are in it."""
     lengths: Lengths | None = None
-    """Of texts and lists; None for others and where all are null."""
+    """Of texts, bytes and lists; None for others and where all are null."""
+    looks: dict[str, int] = field(default_factory=dict)
+    """How many texts look like what: see raypipe.values.census. Empty for others."""
+    inner: dict[str, ColumnProfile] = field(default_factory=dict)
+    """Of what the values hold: fields by name, a list's values as `[]`, a map's as `{}`."""
+    drawn: pa.ChunkedArray | None = field(default=None, init=False, repr=False, compare=False)
+    """The column in the profile's sample, which the profile gives and keeps."""
+
+    def beside(self, sample: pa.Table) -> Self:
+        """Return the same with the sample at hand."""
+        column = replace(self)
+        if self.name in sample.column_names:
+            object.__setattr__(column, "drawn", sample[self.name])
+        return column
 
     @property
     def values(self) -> dict[str, int] | None:
@@ -153,7 +146,7 @@ class ColumnProfile:
     @property
     def variance(self) -> float | None:
         """Population variance of the finite numbers."""
-        return None if self.moments is None else self.moments.squares / self.moments.count
+        return None if self.moments is None else self.moments.variance
 
     @property
     def deviation(self) -> float | None:
@@ -175,7 +168,7 @@ class ColumnProfile:
         """Values and how often they occur, most frequent first; of the sample where too many."""
         if self.values is not None:
             return by_frequency(self.values)
-        return [] if self.sampled is None else list(self.sampled.pairs.items())
+        return [] if self.drawn is None else frequent(self.drawn)
 
     def quantile(self, share: float) -> float | None:
         """Return the number below which this share of the finite numbers lies, to within 1 %."""
@@ -186,33 +179,62 @@ class ColumnProfile:
             return value
         return min(max(value, self.min), self.max)
 
-    def merge(self, other: Self) -> Self:
-        """Return the profile of the values of both; `sampled` is the profile's to say."""
-        seen = self.seen.merge(other.seen)
-        return replace(
-            self,
-            type=_merged_type(self.type, other.type),
-            count=self.count + other.count,
-            nulls=self.nulls + other.nulls,
-            zeros=self.zeros + other.zeros,
-            nans=self.nans + other.nans,
-            infinities=self.infinities + other.infinities,
-            min=_extreme(min, self.min, other.min),
-            max=_extreme(max, self.max, other.max),
-            moments=merged(self.moments, other.moments),
-            buckets=merged(self.buckets, other.buckets),
+    @classmethod
+    def merge_all(cls, parts: Sequence[Self]) -> Self:
+        """Return the profile of the values of all parts."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        seen = Distinct.merge_all([part.seen for part in parts])
+        return cls(
+            name=first.name,
+            type=_merged_type(part.type for part in parts),
+            count=sum(part.count for part in parts),
+            nulls=sum(part.nulls for part in parts),
+            zeros=sum(part.zeros for part in parts),
+            nans=sum(part.nans for part in parts),
+            infinities=sum(part.infinities for part in parts),
+            negative_infinities=sum(part.negative_infinities for part in parts),
+            min=_extreme(min, [part.min for part in parts]),
+            max=_extreme(max, [part.max for part in parts]),
+            moments=merged(part.moments for part in parts),
+            buckets=merged(part.buckets for part in parts),
             seen=seen,
-            counted=_merged_values(self.values, other.values, seen),
-            sampled=None,
-            lengths=merged(self.lengths, other.lengths),
+            counted=_merged_values([part.values for part in parts], seen),
+            lengths=merged(part.lengths for part in parts),
+            looks=_added(part.looks for part in parts),
+            inner=by_name(part.inner for part in parts),
         )
 
 
-def merged(a: _M | None, b: _M | None) -> _M | None:
+def merged(parts: Iterable[_M | None]) -> _M | None:
     """Merge what there is."""
-    if a is None or b is None:
-        return b if a is None else a
-    return a.merge(b)
+    there = [part for part in parts if part is not None]
+    return type(there[0]).merge_all(there) if there else None
+
+
+def by_name(parts: Iterable[Mapping[str, ColumnProfile]]) -> dict[str, ColumnProfile]:
+    """Merge columns by their names, in the order in which they are met."""
+    found: dict[str, list[ColumnProfile]] = {}
+    for columns in parts:
+        for name, column in columns.items():
+            found.setdefault(name, []).append(column)
+    return {name: ColumnProfile.merge_all(columns) for name, columns in found.items()}
+
+
+def frequent(values: pa.ChunkedArray) -> list[tuple[str, int]]:
+    """Return the most frequent values of a sample, ties in the order of the values."""
+    if pa.types.is_nested(values.type):
+        return []
+    pairs = pc.value_counts(values.drop_null())
+    table = pa.table({"value": pairs.field("values"), "count": pairs.field("counts")})
+    order = pc.sort_indices(table, [("count", "descending"), ("value", "ascending")])
+    top = table.take(order[:_TOP])
+    counts: Counter[str] = Counter()
+    for text, count in zip(canonical_text(top["value"]), top["count"].to_pylist(), strict=True):
+        if text is not None:
+            counts[text] += count
+    return list(counts.items())
 
 
 def by_frequency(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -220,24 +242,31 @@ def by_frequency(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _merged_type(a: str, b: str) -> str:
-    kinds = {*a.split(" | "), *b.split(" | ")}
+def _added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for part in parts:
+        counts.update(part)
+    return dict(sorted(counts.items()))
+
+
+def _merged_type(types: Iterable[str]) -> str:
+    kinds = {kind for name in set(types) for kind in name.split(" | ")}
     return " | ".join(sorted(kinds - {"null"})) or "null"
 
 
-def _merged_values(
-    a: dict[str, int] | None, b: dict[str, int] | None, seen: Distinct
-) -> ValueCounts | None:
-    if a is None or b is None or seen.at_least > EXACT_VALUES:
+def _merged_values(parts: Sequence[dict[str, int] | None], seen: Distinct) -> ValueCounts | None:
+    if seen.at_least > EXACT_VALUES or any(part is None for part in parts):
         return None
-    merged = {text: a.get(text, 0) + b.get(text, 0) for text in sorted(a | b)}
-    return ValueCounts.of(merged.items()) if len(merged) <= EXACT_VALUES else None
+    counts: dict[str, int] = {}
+    for part in parts:
+        for text, count in (part or {}).items():
+            counts[text] = counts.get(text, 0) + count
+    return ValueCounts.of(sorted(counts.items())) if len(counts) <= EXACT_VALUES else None
 
 
-def _extreme(choose: Any, a: float | str | None, b: float | str | None) -> float | str | None:
-    if a is None or b is None:
-        return b if a is None else a
-    if isinstance(a, str) == isinstance(b, str):
-        chosen: float | str = choose(a, b)
-        return chosen
-    return choose(str(a), str(b))  # type: ignore[no-any-return]
+def _extreme(choose: Any, ends: Sequence[float | str | None]) -> float | str | None:
+    known = [end for end in ends if end is not None]
+    if any(isinstance(end, str) for end in known):
+        known = [str(end) for end in known]
+    chosen: float | str | None = choose(known, default=None)
+    return chosen

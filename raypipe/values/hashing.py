@@ -26,7 +26,7 @@ _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 _FRACTION = np.uint64(0xA0761D6478BD642F)
 _TEXT = np.uint64(0xE7037ED1A0B428DB)
-_NULL = np.uint64(0x8EBC6AF09C88C6E3)
+NULL_HASH = np.uint64(0x8EBC6AF09C88C6E3)
 _NAN = np.uint64(0x589965CC75374CC3)
 _TAIL = np.array([(1 << (8 * n)) - 1 for n in range(8)], dtype=np.uint64)
 _TWO_63 = float(2**63)
@@ -57,15 +57,15 @@ def value_hash(values: pa.Array | pa.ChunkedArray) -> Hashes:
     """Return one hash a value; every null has the same."""
     array = one_chunk(values)
     if pa.types.is_dictionary(array.type):
-        hashes = np.append(value_hash(array.dictionary), _NULL)
+        hashes = np.append(value_hash(array.dictionary), NULL_HASH)
         places = pc.fill_null(pc.cast(array.indices, pa.int64()), len(array.dictionary))
         chosen: Hashes = hashes[places.to_numpy(zero_copy_only=False)]
         return chosen
     if pa.types.is_null(array.type):
-        return np.full(len(array), _NULL, dtype=np.uint64)
+        return np.full(len(array), NULL_HASH, dtype=np.uint64)
     hashes = _hash_of_type(array)
     if array.null_count:
-        hashes[pc.is_null(array).to_numpy(zero_copy_only=False)] = _NULL
+        hashes[pc.is_null(array).to_numpy(zero_copy_only=False)] = NULL_HASH
     return hashes
 
 
@@ -146,7 +146,7 @@ def _text(value: Any) -> str:
 
 
 def _hash_of_type(array: pa.Array) -> Hashes:
-    if is_text(array.type) or _is_bytes(array.type):
+    if is_text(array.type) or is_bytes(array.type):
         return _hash_bytes(array)
     numbers = as_numbers(array)
     if numbers is None:
@@ -163,8 +163,15 @@ def is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+def is_bytes(kind: pa.DataType) -> bool:
+    """Say whether a type is bytes."""
+    types = pa.types
+    return bool(
+        types.is_binary(kind)
+        or types.is_large_binary(kind)
+        or types.is_fixed_size_binary(kind)
+        or types.is_binary_view(kind)
+    )
 
 
 def _hash_floats(numbers: npt.NDArray[np.float64]) -> Hashes:
@@ -188,6 +195,8 @@ def _hash_float_block(numbers: npt.NDArray[np.float64]) -> Hashes:
 def _hash_bytes(array: pa.Array) -> Hashes:
     if pa.types.is_string_view(array.type):
         array = pc.cast(array, pa.large_string())
+    elif pa.types.is_fixed_size_binary(array.type) or pa.types.is_binary_view(array.type):
+        array = pc.cast(array, pa.large_binary())
     wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
     _, place, content = array.buffers()
     if len(array) == 0 or place is None:

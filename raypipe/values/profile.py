@@ -1,22 +1,23 @@
 """What is known of the rows of a dataset without reading them again: statistics that merge.
 
-The profile of a whole equals the merged profiles of its parts, in any order, but for the rounding
-of floating-point sums; and the same rows give the same profile, to the bit.
+The profile of a whole equals the merged profiles of its parts, in any order, to the bit: sums
+are exact, and every sketch is one of sets.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from raypipe.values.columns import EXACT_VALUES, ColumnProfile, ValueCounts, by_frequency, merged
-from raypipe.values.hashing import Hashes, canonical_text, combined
-from raypipe.values.measure import CountedColumn, plain_array, profile_column
+from raypipe.errors import StoreError
+from raypipe.values.columns import EXACT_VALUES, ColumnProfile, by_name, merged
+from raypipe.values.hashing import Hashes, combined
+from raypipe.values.keys import KeyProfile
+from raypipe.values.measure import Measured, Parts, plain_array
+from raypipe.values.sampling import drawn, smallest, stacked
 
 __all__ = [
     "EXACT_VALUES",
@@ -26,41 +27,15 @@ __all__ = [
     "Profile",
     "Sample",
     "SplitProfiles",
+    "profile_parts",
     "profile_table",
 ]
 
+FORMAT = 2
+"""Of the profiles that this code writes and reads."""
+
 SAMPLE_ROWS = 1_000
 """Rows in the sample of a profile: those with the smallest hashes, so the same whoever draws it."""
-
-_TOP = 100
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class KeyProfile:
-    """Which keys the rows have: enough to find duplicates, within a shard and across shards."""
-
-    columns: tuple[str, ...]
-    hashes: Hashes
-    """One a row, in order."""
-
-    @property
-    def rows(self) -> int:
-        """Rows that have a key, all of them."""
-        return len(self.hashes)
-
-    @property
-    def distinct(self) -> int:
-        """Keys that differ."""
-        return int(np.count_nonzero(np.diff(self.hashes))) + 1 if self.rows else 0
-
-    @property
-    def duplicates(self) -> int:
-        """Rows whose key an earlier row has."""
-        return self.rows - self.distinct
-
-    def merge(self, other: Self) -> Self:
-        """Hold the keys of both."""
-        return replace(self, hashes=np.sort(np.concatenate([self.hashes, other.hashes])))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,16 +49,15 @@ class Sample:
     @classmethod
     def of(cls, table: pa.Table, hashes: Hashes) -> Self:
         """Draw the sample of a table."""
-        if len(hashes) > SAMPLE_ROWS:
-            places = np.argpartition(hashes, SAMPLE_ROWS)[:SAMPLE_ROWS]
-        else:
-            places = np.arange(len(hashes))
-        places = places[np.argsort(hashes[places], kind="stable")]
+        places = smallest(hashes, SAMPLE_ROWS)
         return cls(hashes=hashes[places], rows=table.take(places).combine_chunks())
 
-    def merge(self, other: Self) -> Self:
-        """Draw the sample of the rows that both were drawn from."""
-        return self.of(_stacked(self.rows, other.rows), np.concatenate([self.hashes, other.hashes]))
+    @classmethod
+    def merge_all(cls, parts: Sequence[Self]) -> Self:
+        """Draw the sample of the rows that the parts were drawn from."""
+        return cls.of(
+            stacked([part.rows for part in parts]), np.concatenate([part.hashes for part in parts])
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,27 +70,36 @@ class Profile:
     sample: Sample
     keys: KeyProfile | None = None
     """None if the rows have no key."""
+    format: int = FORMAT
+    """Of the profile, raised as what is in it changes."""
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise StoreError(
+                f"a profile is of format {self.format}, and this raypipe writes {FORMAT}",
+                hint="run what made it again: profiles are made anew from the shards",
+            )
+        columns = {name: column.beside(self.sample.rows) for name, column in self.columns.items()}
+        object.__setattr__(self, "columns", columns)
 
     def merge(self, other: Self) -> Self:
-        """Return the profile of the rows of both; a column that one lacks counts fewer."""
-        sample = self.sample.merge(other.sample)
-        columns = {
-            name: merged(self.columns.get(name), other.columns.get(name))
-            for name in self.columns | other.columns
-        }
-        return replace(
-            self,
-            rows=self.rows + other.rows,
-            columns={n: _sampled(c, sample.rows) for n, c in columns.items() if c is not None},
-            sample=sample,
-            keys=merged(self.keys, other.keys),
-        )
+        """Return the profile of the rows of both."""
+        return self.merge_all([self, other])
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """Return the profile of all rows; of none, if there is no profile."""
+        """Return the profile of all rows; a column that a part lacks counts fewer than rows."""
         parts = list(profiles)
-        return reduce(cls.merge, parts) if parts else cls(rows=0, columns={}, sample=_NO_SAMPLE)
+        if not parts:
+            return cls(rows=0, columns={}, sample=_NO_SAMPLE)
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            rows=sum(part.rows for part in parts),
+            columns=by_name(part.columns for part in parts),
+            sample=Sample.merge_all([part.sample for part in parts]),
+            keys=merged(part.keys for part in parts),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,52 +127,32 @@ class SplitProfiles:
 
 def profile_table(table: pa.Table, key: Sequence[str] = ()) -> Profile:
     """Profile the rows of a table; `key` names the columns that name a row."""
+    return profile_parts(table, Parts.of(np.zeros(table.num_rows, np.int8), 1), key)[0]
+
+
+def profile_parts(table: pa.Table, parts: Parts, key: Sequence[str] = ()) -> list[Profile]:
+    """Profile the rows of each part of a table; each value is looked at once."""
     arrays = {name: plain_array(table[name]) for name in table.column_names}
-    counted = {name: CountedColumn.of(array) for name, array in arrays.items()}
-    rows = combined((column.hashes for column in counted.values()), table.num_rows)
-    sample = Sample.of(pa.table(arrays), rows)
-    columns = {name: profile_column(name, column) for name, column in counted.items()}
-    return Profile(
-        rows=table.num_rows,
-        columns={name: _sampled(column, sample.rows) for name, column in columns.items()},
-        sample=sample,
-        keys=_keys(counted, table.num_rows, key) if key else None,
-    )
+    measured = {name: Measured.of(array) for name, array in arrays.items()}
+    hashes = combined((column.hashes for column in measured.values()), table.num_rows)
+    keys = combined((measured[name].hashes for name in key), table.num_rows) if key else None
+    columns = {name: column.profiles(name, parts) for name, column in measured.items()}
+    plain = pa.table(arrays)
+    return [
+        Profile(
+            rows=len(parts.take(number, hashes)),
+            columns={name: profiles[number] for name, profiles in columns.items()},
+            sample=_sample(plain, hashes, parts, number),
+            keys=None if keys is None else KeyProfile.of(tuple(key), parts.take(number, keys)),
+        )
+        for number in range(parts.count)
+    ]
 
 
-def _keys(columns: Mapping[str, CountedColumn], rows: int, key: Sequence[str]) -> KeyProfile:
-    hashes = combined((columns[name].hashes for name in key), rows)
-    return KeyProfile(columns=tuple(key), hashes=np.sort(hashes))
-
-
-def _sampled(column: ColumnProfile, rows: pa.Table) -> ColumnProfile:
-    """Count a column's values within the sample, where there are too many to count all."""
-    if column.counted is not None or pa.types.is_nested(rows[column.name].type):
-        return column
-    texts = canonical_text(rows[column.name])
-    counts = Counter(text for text in texts if text is not None)
-    return replace(column, sampled=ValueCounts.of(by_frequency(counts)[:_TOP]))
-
-
-def _stacked(a: pa.Table, b: pa.Table) -> pa.Table:
-    """Put the rows of one table under those of another; where types differ, as text."""
-    for name in a.column_names:
-        if name in b.column_names and a[name].type != b[name].type:
-            a, b = _agreeing(a, b, name)
-    return pa.concat_tables([a, b], promote_options="default").combine_chunks()
-
-
-def _agreeing(a: pa.Table, b: pa.Table, name: str) -> tuple[pa.Table, pa.Table]:
-    kinds = {table[name].type for table in (a, b)} - {pa.null()}
-    kind = kinds.pop() if len(kinds) == 1 else None
-    return _as_type(a, name, kind), _as_type(b, name, kind)
-
-
-def _as_type(table: pa.Table, name: str, kind: pa.DataType | None) -> pa.Table:
-    """Cast a column of nulls to `kind`; to text if there is none."""
-    column = table[name]
-    array = pc.cast(column, kind) if kind else pa.array(canonical_text(column), pa.string())
-    return table.set_column(table.column_names.index(name), name, array)
+def _sample(table: pa.Table, hashes: Hashes, parts: Parts, number: int) -> Sample:
+    places = smallest(parts.take(number, hashes), SAMPLE_ROWS)
+    rows = parts.take(number, np.arange(len(hashes)))[places]
+    return Sample(hashes=hashes[rows], rows=drawn(table, rows))
 
 
 _NO_SAMPLE = Sample(hashes=np.empty(0, np.uint64), rows=pa.table({}))

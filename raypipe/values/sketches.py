@@ -1,5 +1,6 @@
 """Small summaries of many values that merge exactly: of a distribution, and of how many differ."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -65,13 +66,17 @@ class Buckets:
         place = int(np.searchsorted(reached, share * (self.total - 1), side="right"))
         return float(self.values[min(place, len(self.keys) - 1)])
 
-    def merge(self, other: Self) -> Self:
-        """Count the values of both."""
-        keys = np.union1d(self.keys, other.keys)
-        counts = np.zeros(len(keys), np.int64)
-        for part in (self, other):
-            counts[np.searchsorted(keys, part.keys)] += part.counts
-        return type(self)(keys=keys, counts=counts)
+    @classmethod
+    def merge_all(cls, parts: Sequence[Self]) -> Self:
+        """Count the values of all parts."""
+        keys = np.concatenate([part.keys for part in parts])
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+        starts = np.flatnonzero(np.diff(keys, prepend=np.int32(np.iinfo(np.int32).min)))
+        counts = np.concatenate([part.counts for part in parts])[order]
+        return cls(
+            keys=keys[starts], counts=np.add.reduceat(counts, starts) if len(starts) else counts
+        )
 
 
 def _bucket(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -100,12 +105,18 @@ class Distinct:
     @classmethod
     def of(cls, hashes: Hashes) -> Self:
         """Count distinct hashes."""
+        return cls.of_places(register_and_rank(hashes))
+
+    @classmethod
+    def of_places(cls, places: npt.NDArray[np.int32]) -> Self:
+        """Count what hashes say of registers: see register_and_rank."""
         seen = np.zeros(_REGISTERS * 64, np.bool_)
-        for start in range(0, len(hashes), BLOCK):
-            seen[_register_and_rank(hashes[start : start + BLOCK])] = True
-        ranks = seen.reshape(_REGISTERS, 64)
-        highest = 63 - ranks[:, ::-1].argmax(axis=1)
-        return cls._written(np.where(ranks.any(axis=1), highest, 0).astype(np.uint8))
+        seen[places] = True
+        # Ranks go from 1 to 53, so a register's flags are the bits of a float's mantissa, and the
+        # exponent says which is the highest.
+        flags = np.packbits(seen, bitorder="little").view("<u8") >> np.uint64(1)
+        ranks = np.frexp(flags.astype(np.float64))[1]
+        return cls._written(ranks.astype(np.uint8))
 
     @classmethod
     def _written(cls, registers: npt.NDArray[np.uint8]) -> Self:
@@ -143,13 +154,28 @@ class Distinct:
             return round(_REGISTERS * float(np.log(_REGISTERS / empty)))
         return round(raw)
 
-    def merge(self, other: Self) -> Self:
-        """Count what either has seen."""
-        return self._written(np.maximum(self.registers, other.registers))
+    @classmethod
+    def merge_all(cls, parts: Sequence[Self]) -> Self:
+        """Count what any has seen."""
+        registers = np.zeros(_REGISTERS, np.uint8)
+        for part in parts:
+            if part.places is None:
+                np.maximum(registers, part.ranks, out=registers)
+            else:
+                registers[part.places] = np.maximum(registers[part.places], part.ranks)
+        return cls._written(registers)
+
+
+def register_and_rank(hashes: Hashes) -> npt.NDArray[np.int32]:
+    """Return the number of each hash's register times 64, and the place of the first 1 after it."""
+    places = np.empty(len(hashes), np.int32)
+    for start in range(0, len(hashes), BLOCK):
+        block = slice(start, start + BLOCK)
+        places[block] = _register_and_rank(hashes[block])
+    return places
 
 
 def _register_and_rank(hashes: Hashes) -> npt.NDArray[np.int64]:
-    """Return the number of each hash's register times 64, and the place of the first 1 after it."""
     register = (hashes >> np.uint64(64 - _PLACES)).astype(np.int64)
     # The bits that are left, as a float: its exponent is the place of the highest one.
     rest = (hashes & np.uint64((1 << (64 - _PLACES)) - 1)).astype(np.float64)

@@ -11,9 +11,12 @@ import pytest
 from raypipe.app.clean import clean
 from raypipe.app.doctor import verify
 from raypipe.app.look import look
+from raypipe.engine.records import Actor
 from raypipe.errors import StoreError
 from raypipe.store.sources import YOUNG
 from raypipe.store.uses import Uses
+from raypipe.store.versions import open_store
+from raypipe.values.uri import parse_uri
 from tests.conftest import Project
 
 FLOW = """\
@@ -186,6 +189,25 @@ def test_without_yes_it_is_only_said_what_would_go(cleaned: Project) -> None:
     }
     assert not look(home_of(cleaned)).artifacts.intact(stray)
     assert cleaned.raypipe("clean", "--json").result["clean"]["count"] == 0
+
+
+def test_bytes_of_data_that_no_commit_holds_go(cleaned: Project) -> None:
+    uri = parse_uri("local://mine/main")
+    versions = open_store(uri, home_of(cleaned), create=True)
+    for branch, text in (("work", "dropped"), ("main", "kept")):
+        if branch != "main":
+            versions.create_branch(branch)
+        versions.put(branch, "file", cleaned.write("in.txt", text))
+    versions.commit("main", "Write", Actor(user="ann", host="desk"))
+    versions.delete_branch("work")
+
+    said = cleaned.raypipe("clean", "--json").result["clean"]
+    assert said["shown"] == ["1 objects of local://mine that no commit holds"]
+    assert said["bytes"] == len("dropped")
+    assert cleaned.raypipe("clean", "--yes", "--json").result["clean"]["count"] == 1
+    assert cleaned.raypipe("clean", "--json").result["clean"]["count"] == 0
+    kept = versions.location(versions.list("main")[0])
+    assert Path(kept).read_text() == "kept"
 
 
 def test_what_crashed_writers_and_runs_left_goes(cleaned: Project) -> None:

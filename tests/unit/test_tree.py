@@ -15,7 +15,7 @@ from raypipe.stages import STAGES
 
 PACKAGE = Path(raypipe.__file__).parent
 ROOT = PACKAGE.parent
-AROUND = {"name", "runtime", "store", "notify"}
+AROUND = {"name", "imports", "runtime", "store", "notify"}
 """Settings of a cycle that belong to no stage."""
 
 
@@ -138,3 +138,14 @@ def test_a_driver_ends_with_a_sentence_and_the_exit_code_of_what_is_wrong(file, 
 def test_the_public_surface_is_exactly_what_is_listed():
     assert raypipe.__all__ == sorted(raypipe.__all__)
     assert all(hasattr(raypipe, name) for name in raypipe.__all__)
+
+
+def test_shards_are_opened_where_all_kinds_of_locations_are_known():
+    """What opens a shard's location by pyarrow alone cannot read data in lakeFS."""
+    known = {"store/locations.py", "store/artifacts.py", "stages/data/reading.py"}
+    users = {
+        str(file.relative_to(PACKAGE))
+        for file in PACKAGE.rglob("*.py")
+        if "FileSystem.from_uri(" in file.read_text()
+    }
+    assert users == known

@@ -1,28 +1,59 @@
-"""One read of a shard gives the profiles of its three splits."""
+"""One read of a shard, some rows at a time, gives the profiles of its three splits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.fs
 import pyarrow.parquet as pq
 
-from raypipe.values.profile import Profile, SplitProfiles, profile_table
-from raypipe.values.split import SplitRule, split_of
+from raypipe.errors import StoreError
+from raypipe.store.locations import open_location
+from raypipe.values.measure import Parts
+from raypipe.values.profile import SplitProfiles, profile_parts
+from raypipe.values.split import SPLITS, SplitRule, split_of
+
+ROWS = 1 << 17
+"""Rows that are in memory at a time; a row group is decoded bit by bit, not whole."""
 
 
 def read_table(location: str) -> pa.Table:
-    """Read a Parquet file from a path or URI."""
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(location)
-    return pq.read_table(path, filesystem=filesystem, partitioning=None)
+    """Read a Parquet file from where a shard lies."""
+    with open_location(location) as file:
+        return pq.read_table(file)
+
+
+def profile_file(location: str, rule: SplitRule, key: Sequence[str]) -> SplitProfiles:
+    """Profile the rows of a Parquet file, split by split, in memory that does not grow with it."""
+    parts = [profile_splits(table, rule, key) for table in read_tables(location)]
+    return SplitProfiles.merge_all(parts) if len(parts) > 1 else parts[0]
+
+
+def read_tables(location: str) -> Iterator[pa.Table]:
+    """Read a Parquet file, ROWS rows at a time; one table without rows, if it has none.
+
+    StoreError names the file and the row group that is damaged.
+    """
+    group = None
+    try:
+        with open_location(location) as source:
+            file = pq.ParquetFile(source)
+            empty = True
+            for group in range(file.num_row_groups):
+                for batch in file.iter_batches(ROWS, row_groups=[group], use_threads=False):
+                    empty = False
+                    yield pa.Table.from_batches([batch])
+            if empty:
+                yield file.schema_arrow.empty_table()
+    except (pa.ArrowException, OSError) as error:
+        where = "its footer" if group is None else f"row group {group}"
+        raise StoreError(
+            f"{location} cannot be read: {where} is damaged or is not there ({error})",
+            hint="import the file again, or read it at an earlier commit",
+        ) from error
 
 
 def profile_splits(table: pa.Table, rule: SplitRule, key: Sequence[str]) -> SplitProfiles:
     """Profile the rows of each split; a key with a missing column is validation's to report."""
     splits = split_of(table, rule)
     known = key if set(key) <= set(table.column_names) else ()
-
-    def profile(number: int) -> Profile:
-        return profile_table(table.take(np.flatnonzero(splits == number)), known)
-
-    return SplitProfiles(train=profile(0), validation=profile(1), analysis=profile(2))
+    parts = profile_parts(table, Parts.of(splits, len(SPLITS)), known)
+    return SplitProfiles(train=parts[0], validation=parts[1], analysis=parts[2])

@@ -14,11 +14,11 @@ from raypipe.values.dataset import Shard, TransformedShard
 from raypipe.values.schema import Schema
 
 if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
-    from raypipe.values.profile import SplitProfiles
+    from raypipe.values.profile import Profile
     from raypipe.values.transform import Transform
 
 
-@step(driver=True, uncounted=("profiles",))
+@step(driver=True, uncounted=("train",))
 def fit(
     name: str,
     schema: Schema,
@@ -27,19 +27,18 @@ def fit(
     task: Literal["binary", "multiclass", "regression"],
     rule: SplitRule,
     repository: str,
-    profiles: SplitProfiles,
-    refit_on: SplitProfiles | None = None,
+    train: Profile,
+    refit_on: Profile | None = None,
 ) -> Transform:
     """Fit the recipe to the train profile; again only if recipe, schema, split or code changed.
 
-    `rule` and `repository` say which rows the profile is of, whatever the commit: with another
-    split, rows that it was fitted to would be among those it is judged by. `refit_on` is given
-    where every change of the data should count.
+    Nothing of the other splits is handed in. `rule` and `repository` say which rows the profile is
+    of, whatever the commit: with another split, rows that it was fitted to would be among those it
+    is judged by. `refit_on` is given where every change of the data should count.
     """
     from raypipe.stages.preprocessing.fitting import fit_transform
 
-    train = (refit_on or profiles).train
-    return fit_transform(train, settings.groups, schema, label, task, code_of=_code_of)
+    return fit_transform(refit_on or train, settings.groups, schema, label, task, code_of=_code_of)
 
 
 @step(num_cpus=0, batch="shards")

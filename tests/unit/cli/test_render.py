@@ -166,7 +166,21 @@ def test_a_profile_has_a_column_for_each_fact_that_any_column_has():
 
 
 def test_a_diff_says_what_was_added_removed_and_changed():
-    assert render.changes({"added": ["a"], "removed": ["b"], "changed": ["c"]}) == "+ a\n- b\n~ c"
+    types = {"v": {"before": "int64", "after": "double"}}
+    found = {
+        "added": ["a"],
+        "removed": ["b"],
+        "changed": ["c"],
+        "rows": {"before": 1000, "after": 900},
+        "columns": {"added": ["n"], "removed": ["o"], "types": types},
+        "statistics": {"v": {"mean": {"before": 1.0, "after": 2.5}, "distance": 0.25}},
+    }
+    assert render.changes(found).split("\n\n") == [
+        "+ a\n- b\n~ c",
+        "1,000 → 900 rows (-100)",
+        "+ column n\n- column o\n~ column v: int64 → double",
+        "column  mean     distance\nv       1 → 2.5  0.25",
+    ]
     assert render.changes({"added": [], "removed": [], "changed": []}) == "Nothing differs."
 
 

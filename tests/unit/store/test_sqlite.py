@@ -198,6 +198,7 @@ WHOLE = {
     "beat",
     "old_effects",
     "superseded_results",
+    "steps_with_keys",
     "newest_runs",
     "fingerprints",
     "sources",

@@ -33,7 +33,7 @@ def test_a_bucket_stands_for_its_values_to_within_one_percent(value, sign):
 @settings(deadline=None)
 @given(numbers, numbers)
 def test_buckets_of_a_whole_are_the_merged_buckets_of_its_parts(a, b):
-    whole, merged = buckets(a + b), buckets(a).merge(buckets(b))
+    whole, merged = buckets(a + b), Buckets.merge_all([buckets(a), buckets(b)])
     assert whole.keys.tolist() == merged.keys.tolist()
     assert whole.counts.tolist() == merged.counts.tolist()
 
@@ -72,7 +72,7 @@ def test_repeated_values_count_once():
 @given(st.lists(st.integers(), max_size=50), st.integers(0, 3000), st.integers(0, 3000))
 def test_sketches_of_a_whole_are_the_merged_sketches_of_its_parts(some, many, more):
     a, b = [n % 2**63 for n in some] + list(range(many)), list(range(1000, 1000 + more))
-    whole, merged = distinct(a + b), distinct(a).merge(distinct(b))
+    whole, merged = distinct(a + b), Distinct.merge_all([distinct(a), distinct(b)])
     assert whole.ranks.tolist() == merged.ranks.tolist()
     assert (whole.places is None) == (merged.places is None)
     assert whole.registers.tolist() == merged.registers.tolist()

@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from raypipe.config.data import HashSplit
-from raypipe.errors import UsageError
+from raypipe.errors import StoreError, UsageError
 from raypipe.stages.data import merge_profiles, profile_shard
+from raypipe.store.content import digest_path
+from raypipe.values.codec import TreeCodec
 from raypipe.values.dataset import Shard
 from raypipe.values.profile import SplitProfiles
 
@@ -56,6 +58,34 @@ def test_a_key_that_the_data_lacks_is_left_to_validation(tmp_path):
 def test_a_split_column_that_the_data_lacks_is_named(tmp_path):
     with pytest.raises(UsageError, match="'ID'"):
         profile_shard(shard(tmp_path, rows(0, 10)), HashSplit(columns=("ID",)), ())
+
+
+def test_row_groups_and_dictionaries_do_not_matter(tmp_path):
+    table = rows(0, 3_000).append_column("s", pa.array([f"{n % 40}" for n in range(3_000)]))
+    encoded = table.set_column(2, "s", table["s"].dictionary_encode())
+    digests = set()
+    for name, written, size in (("a", table, 3_000), ("b", table, 7), ("c", encoded, 1_000)):
+        pq.write_table(written, tmp_path / name, row_group_size=size)
+        found = Shard(path=name, object_id="blake2b:0", size=1, location=str(tmp_path / name))
+        digests.add(TreeCodec(digest_path).encode(profile_shard(found, BY_ID, ("id",))).digest)
+    assert len(digests) == 1
+
+
+def test_a_damaged_file_is_named_with_its_row_group(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(rows(0, 30_000), path, row_group_size=10_000, use_dictionary=False)
+    start = pq.ParquetFile(path).metadata.row_group(1).column(0).data_page_offset
+    content = bytearray(path.read_bytes())
+    content[start : start + 64] = b"\xff" * 64
+    path.write_bytes(content)
+    damaged = Shard(path="a", object_id="blake2b:0", size=1, location=str(path))
+
+    with pytest.raises(StoreError, match=r"a\.parquet cannot be read: row group 1"):
+        profile_shard(damaged, BY_ID, ("id",))
+
+    path.write_bytes(content[:-100])
+    with pytest.raises(StoreError, match="its footer"):
+        profile_shard(damaged, BY_ID, ("id",))
 
 
 def test_no_shards_have_empty_profiles():

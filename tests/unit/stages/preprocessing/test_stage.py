@@ -30,7 +30,7 @@ def context(tmp_path):
 
 
 def test_shards_come_back_in_their_order(rows, profiles, schema, recipe, rule, write_shard):
-    transform = fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles)
+    transform = fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles.train)
     tables = {"a": rows, "b": rows[:100], "c": rows[:50]}
     made = transform_shards([write_shard(t, n) for n, t in tables.items()], transform, rule)
     counts = [shard.train.rows + shard.validation.rows for shard in made]
@@ -42,7 +42,7 @@ def test_two_calls_outside_a_run_do_not_share_files(
     rows, profiles, schema, recipe, rule, write_shard
 ):
     """They share a scratch folder; the second must not take the first one's rows for its own."""
-    transform = fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles)
+    transform = fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles.train)
     (first,) = transform_shards([write_shard(rows)], transform, rule)
     (second,) = transform_shards([write_shard(rows[:10])], transform, rule)
     assert second.train.rows < 10 < first.train.rows
@@ -52,7 +52,7 @@ def test_progress_says_how_many_shards_are_done(
     rows, profiles, schema, recipe, rule, write_shard, context
 ):
     with within(context):
-        transform = fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles)
+        transform = fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles.train)
         made = transform_shards([write_shard(rows, n) for n in "ab"], transform, rule)
     events = [json.loads(line) for line in context.events.read_text().splitlines()]
     assert [(e["done"], e["total"]) for e in events] == [(0, 2), (1, 2), (2, 2)]
@@ -61,8 +61,18 @@ def test_progress_says_how_many_shards_are_done(
 
 def test_it_is_fitted_to_what_counts_where_every_change_counts(profiles, schema, recipe, rule):
     empty = SplitProfiles.merge_all([])
-    fitted = fit("f", schema, recipe, "late", "binary", rule, "local://f", empty, refit_on=profiles)
-    assert fitted == fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles)
+    fitted = fit(
+        "f",
+        schema,
+        recipe,
+        "late",
+        "binary",
+        rule,
+        "local://f",
+        empty.train,
+        refit_on=profiles.train,
+    )
+    assert fitted == fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles.train)
 
 
 def test_an_edit_of_a_users_function_makes_another_transform(profiles, schema, rule, context):
@@ -74,7 +84,7 @@ def test_an_edit_of_a_users_function_makes_another_transform(profiles, schema, r
     def fitted(text: str):
         (context.root / "mine_here.py").write_text(text)
         with within(context):
-            return fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles)
+            return fit("f", schema, recipe, "late", "binary", rule, "local://f", profiles.train)
 
     before = fitted("import math\n\n\ndef f(rows):\n    return rows['miles'].to_numpy()\n")
     again = fitted(

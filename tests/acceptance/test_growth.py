@@ -6,7 +6,7 @@ from pathlib import Path
 from raypipe.store.paths import HomePaths
 from tests.conftest import Project
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `([^`]+)` \| \S.* \|$", re.MULTILINE)
 
 

@@ -1,0 +1,71 @@
+"""Drawing the rows with the smallest hashes, and putting tables of differing types together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raypipe.values.hashing import Hashes, canonical_text
+
+
+def smallest(hashes: Hashes, count: int) -> npt.NDArray[np.int64]:
+    """Return the places of so many of the smallest hashes, in the order of these."""
+    if len(hashes) > count:
+        places = np.flatnonzero(hashes <= np.partition(hashes, count - 1)[count - 1])
+    else:
+        places = np.arange(len(hashes))
+    ordered: npt.NDArray[np.int64] = places[np.argsort(hashes[places], kind="stable")]
+    return ordered[:count]
+
+
+def stacked(tables: Sequence[pa.Table]) -> pa.Table:
+    """Put the rows of tables under one another; where types differ, as text."""
+    kinds: dict[str, set[pa.DataType]] = {}
+    for table in tables:
+        for field in table.schema:
+            kinds.setdefault(field.name, set()).add(field.type)
+    mixed = {name: _common(found) for name, found in kinds.items() if len(found) > 1}
+    if mixed:
+        tables = [_as_types(table, mixed) for table in tables]
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def drawn(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
+    """Take rows, and write what has one hash in one way: which of two is drawn must not matter.
+
+    Moments to the microsecond, no zero below zero, one NaN.
+    """
+    taken = table.take(rows).combine_chunks()
+    columns = {name: _in_one_way(taken[name]) for name in taken.column_names}
+    return pa.table(columns) if columns else taken
+
+
+def _in_one_way(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind, types = column.type, pa.types
+    if types.is_floating(kind) and not types.is_float16(kind):
+        positive = pc.add(column, pa.scalar(0.0, kind))
+        return pc.if_else(pc.is_nan(positive), pa.scalar(float("nan"), kind), positive)
+    if types.is_timestamp(kind) and kind.unit == "ns":
+        return pc.cast(column, pa.timestamp("us", kind.tz), safe=False)
+    if types.is_duration(kind) and kind.unit == "ns":
+        return pc.cast(column, pa.duration("us"), safe=False)
+    if types.is_time64(kind) and kind.unit == "ns":
+        return pc.cast(column, pa.time64("us"), safe=False)
+    return column
+
+
+def _common(kinds: set[pa.DataType]) -> pa.DataType | None:
+    known = kinds - {pa.null()}
+    return known.pop() if len(known) == 1 else None
+
+
+def _as_types(table: pa.Table, kinds: dict[str, pa.DataType | None]) -> pa.Table:
+    """Cast columns to their types; to text where there is none."""
+    for name in table.column_names:
+        if name in kinds and table[name].type != kinds[name]:
+            kind, column = kinds[name], table[name]
+            array = pc.cast(column, kind) if kind else pa.array(canonical_text(column), pa.string())
+            table = table.set_column(table.column_names.index(name), name, array)
+    return table
