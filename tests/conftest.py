@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith(("RAYPIPE_", "RAY_")) and name != "RAYPIPE_VENV":
+        if name.startswith(("RAYPIPE_", "RAY_", "LAKECTL_")) and name != "RAYPIPE_VENV":
             monkeypatch.delenv(name)
 
 

@@ -13,8 +13,8 @@ import tempfile
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class LakeFS:
     """Host and port."""
     access_key: str
     secret_key: str
+    stops: Callable[[], Iterator[None]] = field(default=lambda: iter(()), compare=False)
+    """Kills it at the first `next`, and starts it again at the second."""
 
     @property
     def url(self) -> str:
@@ -52,6 +54,15 @@ class LakeFS:
         """Ask its API; HTTPError where it says no."""
         login = b64encode(f"{self.access_key}:{self.secret_key}".encode()).decode()
         return _ask(self.url, method, path, body, {"Authorization": f"Basic {login}"})
+
+    @property
+    def lakectl(self) -> dict[str, str]:
+        """Address and credentials, as lakeFS's own clients find them in their environment."""
+        return {
+            "LAKECTL_SERVER_ENDPOINT_URL": self.url,
+            "LAKECTL_CREDENTIALS_ACCESS_KEY_ID": self.access_key,
+            "LAKECTL_CREDENTIALS_SECRET_ACCESS_KEY": self.secret_key,
+        }
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,7 +86,18 @@ def lakefs() -> Iterator[LakeFS]:
                 break
             process.wait()
             assert not last, (place / "log").read_text()
-        yield _set_up(f"127.0.0.1:{port}")
+        server = _set_up(f"127.0.0.1:{port}")
+
+        def restart() -> Iterator[None]:
+            nonlocal process
+            process.kill()
+            process.wait()
+            yield
+            process = _start(Path(found.stdout.strip()), place, port)
+            assert _is_up(process, port), (place / "log").read_text()
+            yield
+
+        yield replace(server, stops=restart)
     finally:
         if process is not None:
             process.kill()
@@ -84,6 +106,9 @@ def lakefs() -> Iterator[LakeFS]:
 
 
 def _start(binary: Path, place: Path, port: int) -> "subprocess.Popen[bytes]":
+    secret = place / "secret"
+    if not secret.exists():  # else it is started again, and must read what it encrypted
+        secret.write_text(secrets.token_hex(16))
     settings = {
         "logging": {"level": "WARN", "output": "-"},
         "stats": {"enabled": False},
@@ -91,7 +116,7 @@ def _start(binary: Path, place: Path, port: int) -> "subprocess.Popen[bytes]":
         "listen_address": f"127.0.0.1:{port}",
         "database": {"type": "local", "local": {"path": str(place / "meta")}},
         "blockstore": {"type": "local", "local": {"path": str(place / "data")}},
-        "auth": {"encrypt": {"secret_key": secrets.token_hex(16)}},
+        "auth": {"encrypt": {"secret_key": secret.read_text()}},
         "gateways": {"s3": {"domain_name": f"s3.local.lakefs.io:{port}"}},
     }
     (place / "config.yaml").write_text(json.dumps(settings))  # JSON is YAML

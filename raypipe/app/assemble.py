@@ -23,6 +23,7 @@ from raypipe.errors import UsageError
 from raypipe.store.artifacts import ArtifactsPlace, bind, open_artifacts
 from raypipe.store.claims import FileClaims
 from raypipe.store.content import digest_file, digest_path
+from raypipe.store.lakefs_access import LakeFSPlace, bind_lakefs
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import LedgerPlace, ledger_of
 from raypipe.store.owners import LAPSE
@@ -129,6 +130,7 @@ def open_workshop(
     if write:
         make_home(home)
         bind(paths, artifacts_place)
+        bind_lakefs(paths, lakefs_named(store))
     noting = Noting()
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
     where = ledger_of(paths, place, write=write)
@@ -170,6 +172,19 @@ def artifacts_named(store: "StoreConfig") -> ArtifactsPlace | None:
         region=store.region,
         cache=store.cache,
         **named,
+    )
+
+
+def lakefs_named(store: "StoreConfig | None") -> LakeFSPlace | None:
+    """Return what settings say of lakeFS; None: what the home was told last."""
+    if store is None or store.lakefs is None:
+        return None
+    named = store.lakefs
+    return LakeFSPlace(
+        endpoint=named.endpoint,
+        access_key=named.access_key.env if named.access_key else None,
+        secret_key=named.secret_key.env if named.secret_key else None,
+        storage=named.storage,
     )
 
 

@@ -19,7 +19,9 @@ from raypipe.engine.records import Json
 from raypipe.errors import StoreError
 from raypipe.fault_points import fault_point
 from raypipe.store.scratch import noted as noted_scratch
+from raypipe.store.sources import drop_gone, gone_from
 from raypipe.store.uses import Uses
+from raypipe.store.versions import repositories
 
 SHOWN = 20
 """Most things that are listed by name."""
@@ -52,19 +54,23 @@ def clean(home: Path | None, *, dry_run: bool = True, runs: int | None = None) -
     """
     workshop = workshop_of(home, write=False)
     if not workshop.paths.home.is_dir():
-        return _told([], {}, dry_run=dry_run)
+        return _told([], {}, 0, dry_run=dry_run)
     check_home(workshop.paths.home)
     uses = Uses(workshop.paths.uses)
     newest = asked_for(workshop).newest if runs is None else runs
     if dry_run:
         rows = retire(home, dry_run=True)
-        return _told(_unneeded(workshop, uses, uses.gone(), newest), rows, dry_run=True)
+        unneeded = _unneeded(workshop, uses, uses.gone(), newest)
+        return _told(unneeded, rows, gone_from(workshop.paths.index), dry_run=True)
     with uses.cleaning():
         rows = retire(home, dry_run=False)
         gone = uses.gone()  # before the ledger is read: what they recorded is in it by now
         removed = _remove(_unneeded(workshop, uses, gone, newest), uses, gone)
         uses.forget(gone)
-    return _told(removed, rows, dry_run=False)
+    modules = 0
+    with suppress(StoreError):  # the disk may be full: what was removed is told all the same
+        modules = drop_gone(workshop.paths.index)
+    return _told(removed, rows, modules, dry_run=False)
 
 
 def _unneeded(workshop: Workshop, uses: Uses, gone: frozenset[str], runs: int) -> list[Thing]:
@@ -87,13 +93,14 @@ def _remove(things: Sequence[Thing], uses: Uses, gone: frozenset[str]) -> list[T
     return removed
 
 
-def _told(things: Sequence[Thing], rows: Json, *, dry_run: bool) -> Json:
+def _told(things: Sequence[Thing], rows: Json, modules: int, *, dry_run: bool) -> Json:
     return {
         "dry_run": dry_run,
         "count": len(things),
         "bytes": sum(one.size for one in things),
         "shown": [one.name for one in things[:SHOWN]],
         "ledger": rows,
+        "modules": modules,
     }
 
 
@@ -131,10 +138,26 @@ def _things(workshop: Workshop, needed: set[str]) -> Iterator[Thing]:
             size=0,
             remove=partial(remove, workshop, import_),
         )
+    yield from _unheld(workshop)
     known = workshop.ledger.run_ids()
     for folder in _folders(workshop.paths.runs, RUN):
         if folder.name not in known:
             yield _folder(folder, f"run {folder.name}", f"run {folder.name}")
+
+
+def _unheld(workshop: Workshop) -> Iterator[Thing]:
+    """Yield, of each local repository, the bytes that no commit and no branch holds."""
+    from raypipe.store.versions_local import LocalVersions
+
+    for name in repositories(workshop.paths.home):
+        versions = LocalVersions(workshop.paths.versions / name)
+        if (garbage := versions.unreached()).names:
+            yield Thing(
+                name=f"{len(garbage.names)} objects of local://{name} that no commit holds",
+                noted=f"objects of {name}",
+                size=garbage.size,
+                remove=partial(versions.collect, garbage),
+            )
 
 
 def _folders(folder: Path, named: re.Pattern[str]) -> list[Path]:

@@ -12,7 +12,7 @@ from raypipe.stages.preprocessing import fit, transform_shards
 from raypipe.stages.registry import register
 from raypipe.stages.training import train
 from raypipe.stages.tuning import choose, recall, trial
-from raypipe.stages.validation import admit, infer, validate
+from raypipe.stages.validation import admit, infer, search_rows, trace_shard, validate
 from raypipe.values.dataset import Dataset
 from raypipe.values.schema import Schema
 from raypipe.values.tuning import Search
@@ -37,6 +37,8 @@ def cycle(
 
     profiles = [profile_shard(shard, rule, data.key) for shard in dataset.shards]
     profile = merge_profiles(profiles)
+    alike = config.validation.duplicates
+    traces = [trace_shard(shard, data, alike) for shard in dataset.shards]
     fresh = [p for p, s in zip(profiles, dataset.shards, strict=True) if s.object_id not in known]
     drifting = bool(known and fresh)
 
@@ -49,6 +51,7 @@ def cycle(
         config.validation,
         fresh=merge_profiles(fresh) if drifting else None,
         baseline=lookup("accepted_profile") if drifting else None,
+        searched=search_rows(traces, list(dataset.shards), profile, data, alike),
     )
     admitted = admit(dataset, profile, validation, schema)
 

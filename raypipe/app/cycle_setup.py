@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from raypipe.app.assemble import Workshop
+from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.cycle import cycle
 from raypipe.app.home import check_home
 from raypipe.app.models import CHAMPION
@@ -42,7 +42,7 @@ def prepare_cycle(
     config = load(target.path, request.sets) if resumed is None else from_json(resumed.run.settings)
     if write:
         check_home(home)
-    dataset = _dataset(config.data.dataset, home, resumed)
+    dataset = _dataset(config, home, resumed)
     workshop = workshop_for(target, home, write, request, resumed, config.store)
     schema_file = schema_path(config, target.path, workshop)
     if resumed is not None and resumed.beside is not None and not schema_file.exists():
@@ -80,10 +80,11 @@ def prepare_cycle(
     )
 
 
-def _dataset(uri: str, home: Path, resumed: Resumed | None) -> Dataset:
+def _dataset(config: CycleConfig, home: Path, resumed: Resumed | None) -> Dataset:
     """Return the dataset at the commit that its reference names, or named then."""
+    uri = config.data.dataset
     named = parse_uri(uri)
-    store = open_store(named, home)
+    store = open_store(named, home, lakefs=lakefs_named(config.store))
     if resumed is None or uri not in resumed.run.commits:
         return dataset_at(uri, store)
     at = replace(named, ref=resumed.run.commits[uri])

@@ -3,13 +3,16 @@
 Import, log, diff, show, profile, branch, merge, tag, revert.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from raypipe.app.assemble import Workshop
+from pydantic import ValidationError
+
+from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.prepare import Prepared
@@ -17,25 +20,38 @@ from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import read_schema, schema_path
 from raypipe.config.cycle import CycleConfig
+from raypipe.config.faults import find_faults
+from raypipe.config.importing import ImportConfig
 from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
-from raypipe.errors import Interrupted
-from raypipe.stages.data import dataset_at, merge_profiles, profile_shard
-from raypipe.stages.validation import admit, infer, validate
+from raypipe.errors import Interrupted, UsageError
+from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
+from raypipe.stages.validation import admit, infer, search_rows, trace_shard, validate
+from raypipe.store.faults import disk_faults
+from raypipe.store.lakefs_access import bind_lakefs
+from raypipe.store.locations import open_location
 from raypipe.store.versions import VersionStore, open_store
 from raypipe.values.dataset import Dataset
+from raypipe.values.imported import Converted, Input
 from raypipe.values.schema import Schema
 from raypipe.values.uri import DatasetUri, parse_uri
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from raypipe.stages.data.importing import Converting, ImportedShards
+
 
 def import_files(
-    files: Sequence[Path],
+    files: Sequence[str | Path],
     to: str,
     *,
     config: Path | None = None,
-    partition: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    run: RunRequest | None = None,
+    create: bool = False,
     home: Path | None = None,
     by: str | None = None,
     listen: Listener = lambda event: None,
@@ -43,37 +59,130 @@ def import_files(
     """Write files to a branch, profile and validate them there, and merge it when they pass.
 
     ValidationStopped leaves the branch, and the target never saw it. Without `config` there is no
-    schema to hold them to: only their columns are compared with those that are there.
+    schema to hold them to: only their columns are compared with those that are there. What is
+    `given` (fields of ImportConfig) comes before the settings of `config`; `run` says where files
+    are converted. What was converted is kept, so that an import that was killed goes on. A
+    repository on a server, which others see too, is made only with `create`.
     """
-    from raypipe.stages.data import importing
+    from raypipe.stages.data import importing, inputs
 
     uri = parse_uri(to)
-    settings = load(config) if config is not None else None
-    importing.check_files(files)
+    cycle = load(config) if config is not None else None
+    how = _how(cycle, given or {})
+    inputs.find_inputs(files, how, read=False)
     workshop = workshop_of(home, by=by, near=config)
-    versions = open_store(uri, workshop.paths.home, create=True)
+    named = lakefs_named(cycle.store) if cycle is not None else None
+    bind_lakefs(workshop.paths, named)
+    versions = open_store(
+        uri, workshop.paths.home, create=create or uri.scheme == "local", lakefs=named
+    )
     remove_left(workshop, uri)
     with under_way(workshop, uri) as begin:
         imported = importing.import_files(
-            files, uri, versions, workshop.actor, partition=partition, begin=begin
+            files,
+            uri,
+            versions,
+            workshop.actor,
+            settings=how,
+            begin=begin,
+            convert_all=_converting(workshop, uri, run or RunRequest(), listen),
         )
-        said: dict[str, Any] = {
-            "branch": imported.branch,
-            "commit": imported.commit,
-            "rows": imported.rows,
-            "shards": list(imported.shards),
-        }
+        said = _said(imported, how)
         if imported.unchanged:
             return {**said, "note": f"{to} holds all of this already; there is no new commit"}
-        if settings is not None and config is not None:
+        if cycle is not None and config is not None:
             said["validation"] = validate_branch(
-                workshop, settings, config, uri, imported.branch, versions, listen
+                workshop, cycle, config, uri, imported.branch, versions, listen
             )
         else:
             said["validation"] = "no schema to hold the rows to: give --config"
-        checked = settings is not None
+        checked = cycle is not None
         head = importing.publish(imported, uri, versions, workshop.actor, accepted=checked)
     return {**said, "commit": head, "merged": str(uri)}
+
+
+def _how(cycle: CycleConfig | None, given: Mapping[str, Any]) -> ImportConfig:
+    """Return how files are read: as is given, then as settings say; UsageError names a slip."""
+    written = {} if cycle is None else cycle.imports.model_dump()
+    try:
+        return ImportConfig(**{**written, **given})
+    except ValidationError as error:
+        (fault, *_) = find_faults(ImportConfig, error.errors())
+        raise UsageError(fault.sentence, hint="raypipe data import --help") from error
+
+
+def named_types(texts: Sequence[str]) -> dict[str, str]:
+    """Return the types that `COLUMN=TYPE` say; UsageError names one that does not."""
+    parts = [text.rpartition("=") for text in texts]
+    for text, (column, _, kind) in zip(texts, parts, strict=True):
+        if not column or not kind:
+            raise UsageError(
+                f"--type {text!r} names no column and type", hint="Write it so: --type zip=string"
+            )
+    return {column: kind for column, _, kind in parts}
+
+
+def _said(imported: "ImportedShards", settings: ImportConfig) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "branch": imported.branch,
+        "commit": imported.commit,
+        "rows": imported.rows,
+        "shards": list(imported.shards),
+    }
+    if imported.rejected:
+        said["rejected"] = imported.rejected
+        said["rejects"] = settings.rejects
+        said["examples"] = [
+            f"{one.file}:{one.row.line}: {one.row.reason}" for one in imported.examples
+        ]
+        _list_rejects(imported, Path(settings.rejects or ""))
+    return said
+
+
+def _list_rejects(imported: "ImportedShards", out: Path) -> None:
+    """Write the rows that were left out of all inputs to one file of JSON lines."""
+    with disk_faults(f"{str(out)!r} cannot be written"), out.open("w", encoding="utf-8") as file:
+        for location, listed in imported.lists:
+            with listed.open(encoding="utf-8") as rows:
+                for line in rows:
+                    file.write(json.dumps({"file": location, **json.loads(line)}) + "\n")
+
+
+def _converting(
+    workshop: Workshop, uri: DatasetUri, run: RunRequest, listen: Listener
+) -> "Converting":
+    """Return what converts inputs as a run of its own, so that each is kept once it is done."""
+
+    def convert_all(
+        inputs: Sequence[Input],
+        settings: ImportConfig,
+        known: "pa.Schema",
+        folder: Path,
+        *,
+        agreed: bool,
+    ) -> list[Converted]:
+        apart = settings.model_copy(update={"rejects": settings.rejects and "listed"})
+        table = known.empty_table()
+        graph = build(
+            lambda: {one.name: convert_input(one, apart, table, agreed) for one in inputs},
+            f"{uri.repo}.import",
+            {},
+        )
+        prepared = Prepared(
+            graph=graph,
+            workshop=workshop,
+            target=str(uri),
+            runtime=run.runtime or ("ray" if run.address else "inline"),
+            address=run.address,
+            shared=run.shared,
+            of_project=False,
+        )
+        outcome = run_prepared(prepared, RunRequest(), listen)
+        if outcome.error is not None:
+            raise outcome.error
+        return [outcome.values[one.name] for one in inputs]
+
+    return convert_all
 
 
 def validate_branch(
@@ -121,6 +230,8 @@ def audit(
     data = config.data
     profiles = [profile_shard(shard, data.split, data.key) for shard in dataset.shards]
     profile = merge_profiles(profiles)
+    alike = config.validation.duplicates
+    traces = [trace_shard(shard, data, alike) for shard in dataset.shards]
     both = list(zip(profiles, dataset.shards, strict=True))
     old = [p for p, shard in both if shard.object_id in before]
     new = [p for p, shard in both if shard.object_id not in before]
@@ -140,6 +251,7 @@ def audit(
         config.validation,
         fresh=merge_profiles(new) if drifting else None,
         baseline=merge_profiles(old) if drifting else None,
+        searched=search_rows(traces, list(dataset.shards), profile, data, alike),
     )
     return {"validation": validation, "admitted": admit(dataset, profile, validation, schema)}
 
@@ -167,8 +279,11 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
 
     _, versions = _open(dataset, home)
     found = dataset_at(dataset, versions)
-    footers = [pq.ParquetFile(_file(shard.location)) for shard in found.shards]
-    rows = [footer.metadata.num_rows for footer in footers]
+    rows, schemas = [], []
+    for shard in found.shards:
+        with open_location(shard.location) as file, pq.ParquetFile(file) as footer:
+            rows.append(footer.metadata.num_rows)
+            schemas.append(footer.schema_arrow)
     return {
         "commit": found.commit,
         "rows": sum(rows),
@@ -176,7 +291,7 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
             {"path": shard.path, "rows": count, "bytes": shard.size}
             for shard, count in zip(found.shards, rows, strict=True)
         ],
-        "columns": {field.name: str(field.type) for field in footers[0].schema_arrow},
+        "columns": {field.name: str(field.type) for field in schemas[0]},
     }
 
 
@@ -252,10 +367,3 @@ def revert(dataset: str, commit: str, *, home: Path | None = None, by: str | Non
 def _open(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:
     uri = parse_uri(dataset)
     return uri, open_store(uri, look(home).paths.home)
-
-
-def _file(location: str) -> Any:
-    from pyarrow.fs import FileSystem
-
-    filesystem, path = FileSystem.from_uri(location)
-    return filesystem.open_input_file(path)

@@ -28,6 +28,7 @@ from raypipe.errors import NotFound, UsageError
 from raypipe.fault_points import fault_point
 from raypipe.stages.data import dataset_at
 from raypipe.store.faults import disk_faults
+from raypipe.store.locations import open_location
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.segments import SegmentWriter, read_records, read_segment, segments
 from raypipe.store.versions import open_store
@@ -374,10 +375,9 @@ def _asked_versions(workshop: Workshop, model: str) -> set[str]:
 def _columns(location: str) -> dict[str, str]:
     """Return the columns of the data with Arrow's names of their types."""
     import pyarrow.parquet as pq
-    from pyarrow.fs import FileSystem
 
-    filesystem, path = FileSystem.from_uri(location)
-    return {field.name: str(field.type) for field in pq.read_schema(path, filesystem=filesystem)}
+    with open_location(location) as file:
+        return {field.name: str(field.type) for field in pq.read_schema(file)}
 
 
 def _metrics(workshop: Workshop, row: ModelVersionRow) -> dict[str, tuple[float, float, float]]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LONG = 200
 """Letters of a parameter that are kept for people."""
+RECENT = 100
+"""Runs among which the last one is looked for that was of a target, and not an import."""
 AfterRun = Callable[["Driven", Planner], Json]
 
 
@@ -62,6 +64,8 @@ class Prepared:
     audit: AuditMode = "warn"
     """What is done about what a step reads and does not declare."""
     cpus: int | None = None
+    of_project: bool = True
+    """Its steps are a project's, whose code is kept with the run and given to workers."""
     after: AfterRun | None = None
     """What is done with the outputs of a run that came to rest.
 
@@ -183,13 +187,15 @@ def _target_of(request: RunRequest) -> Target:
     runs = []
     if home.is_dir():
         workshop = open_workshop(home.parent, home, write=False)
-        runs = workshop.ledger.list_runs(limit=1)
-    if not runs or not (runs[0].parameters or {}).get("target"):
+        runs = workshop.ledger.list_runs(limit=RECENT)
+    targets = [str((run.parameters or {}).get("target") or "") for run in runs]
+    target = next((text for text in targets if text and "://" not in text), None)
+    if target is None:
         raise UsageError(
             "there is no target and no earlier run to take it from",
             hint="name a settings file or a script: raypipe run configs/flights.yaml",
         )
-    return parse_target(runs[0].parameters["target"])
+    return parse_target(target)
 
 
 def plan(request: RunRequest) -> Outcome:

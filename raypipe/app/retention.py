@@ -46,6 +46,7 @@ def keep_of(keep: KeepConfig, now: float) -> Keep:
         superseded=_before(keep.superseded, now),
         metrics=_before(keep.metrics, now),
         expired=now,
+        given_up=_before(keep.given_up, now),
     )
 
 

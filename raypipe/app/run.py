@@ -75,7 +75,7 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
             runtime=runtime,
             driver=driver_runtime(),
             where=prepared.runtime,
-            listen=_keeping(used, listen),
+            listen=_keeping(used, listen) if prepared.of_project else listen,
             stopped=lambda: bool(stop.why),
             audit=prepared.audit,
             read_outputs=given.read,
@@ -181,7 +181,7 @@ def _ray_options(prepared: Prepared, used: UsedCode, run: str, listen: Listener)
         log=workshop.paths.runs / run / "ray.log",
         waits=lambda step, what: listen(StepWaits(step=step, what=what)),
     )
-    if options.address is None:
+    if options.address is None or not prepared.of_project:
         return options
     if copy := job_folder(workshop.root):
         return replace(options, root=workshop.root.relative_to(copy))

@@ -9,6 +9,7 @@ from raypipe.engine.difference import in_words
 from raypipe.engine.records import Result
 from raypipe.errors import RaypipeError
 from raypipe.stages.data import dataset_at
+from raypipe.store.locations import open_location
 from raypipe.store.versions import open_store
 from raypipe.values.dataset import Dataset, Shard, ShardChanges, shard_changes
 from raypipe.values.uri import parse_uri
@@ -69,14 +70,13 @@ def rows_of(shards: Sequence[Shard]) -> int | None:
         return None
     try:
         return sum(_rows(shards))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RaypipeError):
         return None
 
 
 def _rows(shards: Sequence[Shard]) -> Iterable[int]:
     for shard in shards:
         from pyarrow import parquet
-        from pyarrow.fs import FileSystem
 
-        system, path = FileSystem.from_uri(shard.location)
-        yield parquet.read_metadata(path, filesystem=system).num_rows
+        with open_location(shard.location) as file:
+            yield parquet.read_metadata(file).num_rows

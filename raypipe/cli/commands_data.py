@@ -9,7 +9,10 @@ from raypipe.cli import options
 from raypipe.cli.face import show
 
 Dataset = Annotated[
-    str, typer.Argument(metavar="DATASET", help="local://REPO/REF or local://REPO/REF/PATH.")
+    str,
+    typer.Argument(
+        metavar="DATASET", help="local://REPO/REF or lakefs://REPO/REF, each with /PATH."
+    ),
 ]
 Repository = Annotated[
     str, typer.Argument(metavar="DATASET", help="local://REPO/BRANCH of what is changed.")
@@ -31,26 +34,88 @@ def register(app: typer.Typer) -> None:
 
 
 def import_files(
-    files: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Parquet files or folders.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH…",
+            help="Files or URIs: CSV, JSON lines, Parquet, Arrow; folders of them or of images.",
+        ),
+    ],
     to: Annotated[
         str, typer.Option("--to", metavar="DATASET", help="Such as local://flights/main.")
     ],
     config: Settings = None,
     partition: Annotated[
-        str | None, typer.Option("--partition", metavar="COLUMN", help="One shard for each value.")
+        str | None, typer.Option("--partition", metavar="COLUMN", help="Shards for each value.")
     ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="COLUMN", help="A column that no row may lack; repeatable."),
+    ] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="COLUMN=TYPE", help="Such as zip=string; repeatable."),
+    ] = None,
+    rejects: Annotated[
+        str | None,
+        typer.Option(
+            "--rejects",
+            metavar="FILE",
+            help="Leave out rows that cannot be read, and list them there.",
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", metavar="CHARACTER", help="Of CSV files.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", metavar="NAME", help="Of CSV files: utf-8, latin-1.")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels", metavar="FILE", help="A table with `path` and the labels of images."
+        ),
+    ] = None,
+    shard_mb: Annotated[
+        int | None, typer.Option("--shard-mb", metavar="MIB", help="Size of what a shard is of.")
+    ] = None,
+    runtime: options.Runtime = None,
+    address: options.Address = None,
+    shared: options.Shared = False,
+    create: Annotated[
+        bool, typer.Option("--create", help="Make the repository on the lakeFS server.")
+    ] = False,
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Import files. They are profiled and validated on a branch, then merged."""
     from raypipe.app import data
+    from raypipe.app.request import RunRequest
     from raypipe.cli import render
     from raypipe.cli.live import listening
 
+    given = {
+        "partition": partition,
+        "key": key and tuple(key),
+        "types": types and data.named_types(types),
+        "rejects": rejects,
+        "delimiter": delimiter,
+        "encoding": encoding,
+        "labels": labels,
+        "shard_mb": shard_mb,
+    }
     with listening(as_json=as_json) as listen:
         done = data.import_files(
-            files, to, config=config, partition=partition, home=home, by=by, listen=listen
+            files,
+            to,
+            config=config,
+            given={name: value for name, value in given.items() if value is not None},
+            run=RunRequest(runtime=runtime, address=address, shared=shared),
+            create=create,
+            home=home,
+            by=by,
+            listen=listen,
         )
     show("import", done, as_json=as_json, text=render.lines)
 

@@ -561,7 +561,7 @@ def holds(data: Json) -> str:
 
 
 def _rows(data: Json) -> list[str]:
-    """Return what of the ledger has had its time."""
+    """Return what of the ledger, and of the index of source files, has had its time."""
     rows = data.get("ledger", {})
     named = {
         "runs": "run",
@@ -571,6 +571,8 @@ def _rows(data: Json) -> list[str]:
         "effects": "ended effect",
     }
     told = [several(rows[one], what) for one, what in named.items() if rows.get(one)]
+    if data.get("modules"):
+        told.append(f"{several(data['modules'], 'module')} of the index whose files are gone")
     return [*told, *([f"nothing of the ledger: {rows['kept']}"] if "kept" in rows else [])]
 
 

@@ -10,6 +10,7 @@ from raypipe.config.analysis import AnalysisConfig
 from raypipe.config.base import BaseConfig
 from raypipe.config.data import DataConfig
 from raypipe.config.feedback import FeedbackConfig
+from raypipe.config.importing import ImportConfig
 from raypipe.config.notices import NoticeConfig
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.registry import RegistryConfig
@@ -29,6 +30,9 @@ class CycleConfig(BaseConfig):
 
     data: DataConfig
     """Which rows."""
+
+    imports: ImportConfig = ImportConfig()
+    """How `raypipe data import` reads files."""
 
     validation: ValidationConfig = ValidationConfig()
     """What the rows must be."""

@@ -111,5 +111,11 @@ class DataConfig(BaseConfig):
     time: str | None = None
     """Column that says when a row happened; None if there is none."""
 
+    groups: Annotated[tuple[str, ...], Field()] = ()
+    """Columns whose values name what a row belongs to, such as a patient or a machine.
+
+    One in two splits is an anomaly, since its rows tell of one another.
+    """
+
     split: SplitRule
     """How rows are divided into train, validation and analysis."""

@@ -1,10 +1,10 @@
 """Where what lasts is kept, and for how long."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from raypipe.config.base import BaseConfig, Secret
 
@@ -58,6 +58,40 @@ class KeepConfig(BaseConfig):
     metrics: float | None = Field(None, gt=0)
     """Days for which the points of curves are kept; None: as long as their run."""
 
+    given_up: float | None = Field(365, gt=0)
+    """Days for which an outside effect that was given up can still be tried again; None: for ever.
+
+    One that publishes a capture that somebody accepted is kept whatever its age.
+    """
+
+
+class LakeFSConfig(BaseConfig):
+    """How lakeFS is reached, where LAKECTL_… in the environment and ~/.lakectl.yaml do not say.
+
+    Processes on other nodes need the variables too.
+    """
+
+    endpoint: Annotated[str, AfterValidator(_without_secrets)] | None = None
+    """Address of the server, such as http://127.0.0.1:8000."""
+
+    access_key: Secret | None = None
+    """Access key id, named by its variable."""
+
+    secret_key: Secret | None = None
+    """Secret access key, named by its variable."""
+
+    storage: Annotated[str, AfterValidator(_without_secrets)] | None = None
+    """Where new repositories keep their objects, such as s3://BUCKET/PREFIX.
+
+    None: what the server says.
+    """
+
+    @model_validator(mode="after")
+    def _both_keys_or_none(self) -> Self:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key belong together; give both or neither")
+        return self
+
 
 class StoreConfig(BaseConfig):
     """Settings of the home. A home that was bound to a ledger or a bucket keeps it."""
@@ -97,6 +131,9 @@ class StoreConfig(BaseConfig):
 
     cache: int = Field(20 * 2**30, ge=2**20)
     """Bytes of copies of artifacts in a bucket; the oldest go first, and none that is in use."""
+
+    lakefs: LakeFSConfig | None = None
+    """How the lakeFS server of lakefs://… is reached; None: as lakeFS's own command finds it."""
 
     lapse: float | None = Field(None, gt=0, le=86_400)
     """Seconds after which others go on without a process that holds a claim and does not move.

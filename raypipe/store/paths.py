@@ -31,6 +31,11 @@ class HomePaths:
         return self.home / "artifacts.json"
 
     @property
+    def bound_lakefs(self) -> Path:
+        """How settings said that lakeFS is reached; names of variables, and no credentials."""
+        return self.home / "lakefs.json"
+
+    @property
     def identity(self) -> Path:
         """What tells this home from others, for a bucket's prefix belongs to one."""
         return self.home / "identity"

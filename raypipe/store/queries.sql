@@ -351,6 +351,9 @@ SELECT * FROM outbox WHERE status = :status ORDER BY id;
 -- old_effects: effects that came to their end before a time
 SELECT id FROM outbox WHERE ended < :before AND status IN ('delivered', 'dropped');
 
+-- old_given_up: effects that were given up before a time; an accepted capture's stays
+SELECT id FROM outbox WHERE ended < :before AND status = 'given up' AND kind <> 'captured';
+
 -- forget_effects: effects are removed
 DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(:numbers));
 

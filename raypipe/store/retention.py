@@ -35,6 +35,8 @@ class Keep:
     """Points of curves."""
     expired: float = -inf
     """Results that expired, if they did before."""
+    given_up: float = -inf
+    """Effects that were given up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ class Old:
     curves: tuple[str, ...]
     """Runs whose points go."""
     effects: tuple[int, ...] = ()
-    """Numbers of effects that were carried out or dropped."""
+    """Numbers of effects that were carried out, dropped or given up."""
 
     @classmethod
     def nothing(cls) -> "Old":
@@ -98,7 +100,11 @@ def find_old(database: Database, keep: Keep) -> Old:
         superseded=tuple(superseded),
         runs=tuple(runs),
         curves=tuple(curves),
-        effects=tuple(row["id"] for row in database.all("old_effects", before=keep.runs)),
+        effects=tuple(
+            row["id"]
+            for query, before in (("old_effects", keep.runs), ("old_given_up", keep.given_up))
+            for row in database.all(query, before=before)
+        ),
     )
 
 

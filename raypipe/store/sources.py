@@ -25,6 +25,8 @@ PACKAGE = Path(__file__).parent.parent
 """raypipe's own folder."""
 FORMAT = 8
 """Number of the index's form, and of what parsing finds; another number is another index."""
+NAME = "sources.json"
+"""The index's file, in the folder of the home's indexes."""
 UNKNOWN_VERSION = "unknown"
 """Stands for the version of a module that no distribution brought."""
 YOUNG = 2_000_000_000
@@ -54,7 +56,7 @@ class FileSources:
         self._main = main
         self._roots = [*code_folders(root), *extra, *_other_roots(root)]
         self._root = root
-        self._index = index and index / "sources.json"
+        self._index = index and index / NAME
         self._tables: dict[str, ModuleTable | None] = {}
         self._contents: dict[str, str] = {}
         self._files: dict[str, Path | None] = {}
@@ -174,12 +176,7 @@ class FileSources:
             distributions={**known.distributions, **self._named},
             found=self._found or known.found,
         )
-        with disk_faults(f"the index {str(self._index)!r} cannot be written"):
-            self._index.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, aside = tempfile.mkstemp(dir=self._index.parent)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(index.to_bytes())
-            Path(aside).rename(self._index)
+        _write(index, self._index)
         self._kept, self._fresh, self._named, self._found = index, {}, {}, None
 
     # --- files
@@ -349,6 +346,28 @@ class _Index:
             "found": self.found,
         }
         return b"\n".join([_dump(head), b"".join(tables)])
+
+
+def gone_from(index: Path) -> int:
+    """Return how many modules the index in a folder keeps whose files are gone."""
+    return sum(not os.path.exists(one.file) for one in _load(index / NAME).entries.values())  # noqa: PTH110, quicker
+
+
+def drop_gone(index: Path) -> int:
+    """Drop them from the index, which is replaced whole; return how many there were."""
+    count = gone_from(index)
+    if count:
+        _write(_load(index / NAME), index / NAME)
+    return count
+
+
+def _write(index: _Index, place: Path) -> None:
+    with disk_faults(f"the index {str(place)!r} cannot be written"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, aside = tempfile.mkstemp(dir=place.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(index.to_bytes())
+        Path(aside).rename(place)
 
 
 def _is_of_project(folder: Path) -> bool:

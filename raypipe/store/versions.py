@@ -1,13 +1,17 @@
 """What a version store promises: data under commits that never change, and branches that move."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from raypipe.engine.records import Actor
 from raypipe.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from raypipe.store.lakefs_access import LakeFSPlace
 
 MAIN = "main"
 """The branch that every repository starts with."""
@@ -23,6 +27,8 @@ class StoredObject:
     """`blake2b:…` of the bytes, or `etag:…` where the store knows no better."""
     size: int
     """Bytes."""
+    at: str = field(default="", compare=False)
+    """The commit or branch under which it is found, where the store needs that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +75,14 @@ class VersionStore(Protocol):
         ...
 
     def location(self, stored: StoredObject) -> str:
-        """Return where a file can be read: a path or URI for pyarrow.fs.FileSystem.from_uri."""
+        """Return where a file can be read, by any process: what `store.locations` opens."""
+        ...
+
+    def files(self, stored: Iterable[StoredObject]) -> tuple[Any, tuple[str, ...]]:
+        """Return a pyarrow filesystem and the paths in it at which files are read, with no copy.
+
+        It may be pickled, and then holds no credentials: each process finds its own.
+        """
         ...
 
     def create_branch(self, name: str, source: str = MAIN) -> str:
@@ -82,6 +95,10 @@ class VersionStore(Protocol):
 
     def put(self, branch: str, path: str, file: Path) -> StoredObject:
         """Stage a copy of a local file under a path; durable when this returns."""
+        ...
+
+    def put_all(self, branch: str, files: Mapping[str, Path]) -> tuple[StoredObject, ...]:
+        """Stage copies of local files under their paths, several at a time."""
         ...
 
     def remove(self, branch: str, path: str) -> None:
@@ -104,7 +121,8 @@ class VersionStore(Protocol):
     ) -> str:
         """Bring the changes of a ref into a branch; return the branch's head.
 
-        It is moved forward where that is enough. StoreError names the paths that both changed.
+        Where that is enough it is moved forward, or by a commit of both, as the store does it.
+        StoreError names the paths that both changed.
         """
         ...
 
@@ -142,13 +160,19 @@ class RepositoryName(Protocol):
     def repo(self) -> str: ...
 
 
-def open_store(uri: RepositoryName, home: Path, *, create: bool = False) -> VersionStore:
-    """Open the repository of a dataset reference; NotFound unless it exists or is to be created."""
-    if uri.scheme != "local":
-        raise UsageError(
-            f"{uri.scheme}:// is not built yet in this version",
-            hint=f"Use local://{uri.repo}/… for now.",
-        )
+def open_store(
+    uri: RepositoryName,
+    home: Path,
+    *,
+    create: bool = False,
+    lakefs: "LakeFSPlace | None" = None,
+) -> VersionStore:
+    """Open the repository of a dataset reference; NotFound unless it exists or is to be created.
+
+    `lakefs` is what settings say of the server; None: what the home was told last.
+    """
+    if uri.scheme == "lakefs":
+        return _on_lakefs(uri, home, create, lakefs)
     from raypipe.store.versions_local import LocalVersions, is_repository
 
     folder = home / "versions" / uri.repo
@@ -159,6 +183,18 @@ def open_store(uri: RepositoryName, home: Path, *, create: bool = False) -> Vers
             hint=f"Import data into it: raypipe data import FILE… --to local://{uri.repo}/{MAIN}",
         )
     return LocalVersions(folder)
+
+
+def _on_lakefs(
+    uri: RepositoryName, home: Path, create: bool, place: "LakeFSPlace | None"
+) -> VersionStore:
+    from raypipe.store.lakefs_access import bound_lakefs
+    from raypipe.store.paths import HomePaths
+    from raypipe.store.versions_lakefs import LakeFSVersions
+
+    versions = LakeFSVersions(place or bound_lakefs(HomePaths(home)), uri.repo)
+    versions.check(create=create)
+    return versions
 
 
 def repositories(home: Path) -> list[str]:
@@ -178,3 +214,30 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return f"; did you mean {close[0]!r}?"
     shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
     return f"; there is {shown}" if names else ""
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_name(name: str, kind: str) -> None:
+    """Raise UsageError unless a branch or a tag can be called so: it must fit a reference."""
+    if not _NAME.fullmatch(name) or len(name) == 64:
+        raise UsageError(
+            f"{name!r} cannot name a {kind}",
+            hint="Use letters, digits, dots, dashes and underscores; a letter or digit first.",
+        )
+
+
+def check_path(path: str) -> None:
+    """Raise UsageError unless a path stays inside the repository."""
+    if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
+        raise UsageError(
+            f"{path!r} cannot be a path in a repository",
+            hint="Write it relative to the repository, as in folder/file.parquet.",
+        )
+
+
+def some(paths: Sequence[str]) -> str:
+    """Return the first of many paths, and how many more there are."""
+    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+    return ", ".join(paths[:5]) + more

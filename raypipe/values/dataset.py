@@ -22,7 +22,7 @@ class Shard:
     location: str = field(metadata=aside())
     """Where the bytes can be read.
 
-    A path or URI that pyarrow.fs.FileSystem.from_uri understands.
+    A path or URI that `store.locations` opens, in any process.
     """
 
 

@@ -1,10 +1,13 @@
 """What the columns of a dataset must be."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 Role = Literal["label", "key", "time"]
 ROLES: tuple[Role, ...] = ("label", "key", "time")
+
+SERVING = "serving"
+"""The environment of requests: rows come without the label."""
 
 NUMBERS = ("integer", "number", "boolean")
 """Kinds whose values can be reckoned with."""
@@ -37,6 +40,11 @@ class Column:
     """Largest share of values that may be missing: null or NaN."""
     categories: tuple[str, ...] | None = None
     """The values that there are, as canonical text; None: any."""
+    others: float = 0.0
+    """Largest share of rows that may have a value that `categories` does not list."""
+    absent_in: tuple[str, ...] = ()
+    """Environments whose rows do not have it, such as `serving`; that of the label is said by its
+    role."""
     minimum: float | None = None
     """Smallest value; None: any."""
     maximum: float | None = None
@@ -49,6 +57,9 @@ class Schema:
 
     name: str
     columns: tuple[Column, ...]
+    rows: int | None = None
+    """Rows that it was inferred from, whose limits are only as sure as these are many; None: its
+    limits are meant as they are written."""
 
     def column(self, name: str) -> Column | None:
         """Return the column of this name; None if there is none."""
@@ -57,6 +68,16 @@ class Schema:
     def named(self, role: Role) -> tuple[str, ...]:
         """Return the names of the columns that have a role."""
         return tuple(column.name for column in self.columns if role in column.roles)
+
+    def within(self, environment: str) -> Self:
+        """Return what rows must be in an environment, such as `serving`, where no label is."""
+        kept = (
+            column
+            for column in self.columns
+            if environment not in column.absent_in
+            and not (environment == SERVING and "label" in column.roles)
+        )
+        return replace(self, columns=tuple(kept))
 
     @property
     def label(self) -> str | None:

@@ -43,8 +43,8 @@ def parse_uri(text: str) -> DatasetUri:
     if match is None or (path and not is_object_path(path)):
         raise UsageError(
             f"{text!r} is no dataset reference",
-            hint="Write local://REPO/REF or local://REPO/REF/PATH, such as local://flights/main; "
-            "REF is a branch, tag or commit.",
+            hint="Write local://REPO/REF or local://REPO/REF/PATH, such as local://flights/main, "
+            "or lakefs:// likewise; REF is a branch, tag or commit.",
         )
     scheme: Literal["local", "lakefs"] = "local" if match[1] == "local" else "lakefs"
     return DatasetUri(scheme=scheme, repo=match[2], ref=match[3], path=path)

@@ -7,6 +7,23 @@ Verdict = Literal["pass", "warn", "stop"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Found:
+    """An anomaly before it is judged."""
+
+    kind: str
+    """`missing_column`, `range`, …: the names are those of the settings `validation.severities`."""
+    column: str = ""
+    """Empty where the rows as a whole are meant."""
+    said: str
+    """The sentence, without the column's name."""
+    share: float | None = None
+    """Share of rows that break it, where it can be said."""
+    examples: tuple[str, ...] = ()
+    allow: str = ""
+    """What allows it besides a severity."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Anomaly:
     """A way in which data breaks its schema."""
 
@@ -24,6 +41,20 @@ class Anomaly:
     allow: str = ""
     """The setting that allows it, as one would write it."""
 
+    @property
+    def name(self) -> str:
+        """What it is accepted by: `drift:temp`, or `duplicate_rows` for rows as a whole."""
+        return f"{self.kind}:{self.column}" if self.column else self.kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """An anomaly that somebody expected, and said so."""
+
+    anomaly: Anomaly
+    by: str
+    why: str
+
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
@@ -37,6 +68,8 @@ class Validation:
     """Those that stop first."""
     drift: dict[str, float]
     """Distance of the new rows from the accepted ones by column, where it can be said."""
+    accepted: tuple[Accepted, ...] = ()
+    """Anomalies that were expected: they neither stop nor warn."""
 
     @property
     def stops(self) -> tuple[Anomaly, ...]:

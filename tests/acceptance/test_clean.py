@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ import pytest
 from raypipe.app.clean import clean
 from raypipe.app.doctor import verify
 from raypipe.app.look import look
+from raypipe.engine.records import Actor
 from raypipe.errors import StoreError
+from raypipe.store.sources import YOUNG
 from raypipe.store.uses import Uses
+from raypipe.store.versions import open_store
+from raypipe.values.uri import parse_uri
 from tests.conftest import Project
 
 FLOW = """\
@@ -125,6 +130,25 @@ def cleaned(flow: Project) -> Project:
     return flow
 
 
+def test_modules_whose_files_are_gone_leave_the_index(cleaned: Project) -> None:
+    helper = cleaned.folder / "helper.py"
+    helper.write_text("A = 1\n")
+    using = FLOW.replace("import random", "import random\n\nimport helper", 1)
+    cleaned.write("flow.py", using.replace("len(drawn)\n", "len(drawn) * helper.A\n"))
+    time.sleep(YOUNG / 1e9)  # the index keeps no file that may change again unseen
+    cleaned.run("flow.py", "--set", "who=ann")
+    index = home_of(cleaned) / "index" / "sources.json"
+    assert str(helper) in index.read_bytes().decode(errors="replace")
+    assert cleaned.raypipe("clean", "--json").result["clean"]["modules"] == 0
+
+    helper.unlink()
+    assert cleaned.raypipe("clean", "--json").result["clean"]["modules"] == 1
+    assert str(helper) in index.read_bytes().decode(errors="replace"), "it was only asked"
+    assert cleaned.raypipe("clean", "--yes", "--json").result["clean"]["modules"] == 1
+    assert str(helper) not in index.read_bytes().decode(errors="replace")
+    assert cleaned.raypipe("clean", "--json").result["clean"]["modules"] == 0
+
+
 def home_of(project: Project) -> Path:
     return project.folder / ".raypipe"
 
@@ -134,7 +158,7 @@ def test_without_yes_it_is_only_said_what_would_go(cleaned: Project) -> None:
     said = cleaned.raypipe("clean", "--json").result["clean"]
     rows = {"runs": 0, "results": 0, "unused": 0, "curves": 0, "effects": 0}
     shown = [f"artifact {stray.digest[:12]}"]
-    expected = {"count": 1, "bytes": 8, "shown": shown, "ledger": rows}
+    expected = {"count": 1, "bytes": 8, "shown": shown, "ledger": rows, "modules": 0}
     assert said == {"dry_run": True, **expected}
     assert look(home_of(cleaned)).artifacts.intact(stray)
 
@@ -144,6 +168,25 @@ def test_without_yes_it_is_only_said_what_would_go(cleaned: Project) -> None:
     }
     assert not look(home_of(cleaned)).artifacts.intact(stray)
     assert cleaned.raypipe("clean", "--json").result["clean"]["count"] == 0
+
+
+def test_bytes_of_data_that_no_commit_holds_go(cleaned: Project) -> None:
+    uri = parse_uri("local://mine/main")
+    versions = open_store(uri, home_of(cleaned), create=True)
+    for branch, text in (("work", "dropped"), ("main", "kept")):
+        if branch != "main":
+            versions.create_branch(branch)
+        versions.put(branch, "file", cleaned.write("in.txt", text))
+    versions.commit("main", "Write", Actor(user="ann", host="desk"))
+    versions.delete_branch("work")
+
+    said = cleaned.raypipe("clean", "--json").result["clean"]
+    assert said["shown"] == ["1 objects of local://mine that no commit holds"]
+    assert said["bytes"] == len("dropped")
+    assert cleaned.raypipe("clean", "--yes", "--json").result["clean"]["count"] == 1
+    assert cleaned.raypipe("clean", "--json").result["clean"]["count"] == 0
+    kept = versions.location(versions.list("main")[0])
+    assert Path(kept).read_text() == "kept"
 
 
 def test_what_crashed_writers_and_runs_left_goes(cleaned: Project) -> None:

@@ -87,6 +87,8 @@ OF_DATA = (
     "import.committed",
     "import.merged",
 )
+OF_STORES = ("commit.recorded", "branch.moved", "branch.published", "object.removed")
+"""Held by test_versions_local.py."""
 OF_LABELS = ("label.kept",)
 OF_CAPTURES = ("capture.recorded",)
 """Held by test_feedback.py, with those of data and effects."""
@@ -96,7 +98,7 @@ OF_HOMES = ("segment.sealed", "artifact.removed", "gateway.entered", "schema.bro
 OF_CYCLES = ("schema.written",)
 ELSEWHERE = {
     *(*OF_VERSIONS, *OF_ROUTES, *OF_DATA, *OF_LABELS, *OF_CAPTURES, *OF_EFFECTS, *OF_HOMES),
-    *(*OF_CYCLES, *OF_GATEWAYS, "review.decided"),
+    *(*OF_STORES, *OF_CYCLES, *OF_GATEWAYS, "review.decided"),
 }
 ONCE = {"run.entered", "code.kept", "run.resting", "steps.saved", "run.ended", "review.opened"}
 """Points that a process comes to once."""

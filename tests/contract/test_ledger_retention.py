@@ -117,6 +117,20 @@ def test_an_old_run_goes_with_all_that_is_its_own(ledger):
     assert ledger.find_old(ALL).count == 0
 
 
+def test_effects_that_were_given_up_long_ago_go_but_an_accepted_capture_stays(ledger, monkeypatch):
+    monkeypatch.setattr(ledger, "_now", lambda: 500.0)
+    kinds = {"gateway": "gateway", "notice": "notice", "captured": "captured", "young": "notice"}
+    ledger.ask_for([Effect(key=key, kind=kind, payload={}) for key, kind in kinds.items()])
+    for key in kinds:
+        monkeypatch.setattr(ledger, "_now", lambda key=key: 1_500.0 if key == "young" else 500.0)
+        begun = ledger.begin_delivery(ledger.effect(key), 0.0)
+        ledger.not_delivered(begun, "refused", given_up=True)
+    assert ledger.find_old(ALL).effects == (), "runs' time is not theirs"
+
+    ledger.remove_old(ledger.find_old(replace(ALL, given_up=AGED)))
+    assert [one.key for one in ledger.outbox()] == ["captured", "young"]
+
+
 def test_effects_that_came_to_their_end_go_and_those_that_are_open_stay(ledger, monkeypatch):
     kinds = ("delivered", "dropped", "given up", "waiting", "young")
     monkeypatch.setattr(ledger, "_now", lambda: 500.0)

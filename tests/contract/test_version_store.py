@@ -1,6 +1,8 @@
 """What every version store promises."""
 
 import multiprocessing
+import pickle
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,17 +10,35 @@ import pytest
 
 from raypipe.engine.records import Actor
 from raypipe.errors import NotFound, StoreError, UsageError
+from raypipe.store.lakefs_access import LakeFSPlace
+from raypipe.store.locations import open_location
+from raypipe.store.publish import own_branch
 from raypipe.store.versions import MAIN, Diff, VersionStore
+from raypipe.store.versions_lakefs import LakeFSVersions
 from raypipe.store.versions_local import LocalVersions
 
 ANN = Actor(user="ann", host="desk", name="Ann")
 
-Open = Callable[[Path], VersionStore]
-STORES: dict[str, Open] = {"local": lambda tmp_path: LocalVersions(tmp_path / "repo")}
+
+def on_lakefs(folder: Path) -> LakeFSVersions:
+    versions = LakeFSVersions(LakeFSPlace(), (folder / "repo").read_text())
+    versions.check(create=True)
+    return versions
+
+
+STORES: dict[str, Callable[[Path], VersionStore]] = {
+    "local": lambda folder: LocalVersions(folder / "repo"),
+    "lakefs": on_lakefs,
+}
 
 
 @pytest.fixture(params=STORES)
-def kind(request: pytest.FixtureRequest) -> str:
+def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "lakefs":
+        server = request.getfixturevalue("lakefs_server")
+        for name, text in server.lakectl.items():
+            monkeypatch.setenv(name, text)
+        (tmp_path / "repo").write_text(f"repo-{secrets.token_hex(6)}")
     return str(request.param)
 
 
@@ -48,7 +68,12 @@ def commit(store: VersionStore, put: Callable[..., None]) -> Callable[..., str]:
 
 
 def contents(store: VersionStore, ref: str) -> dict[str, str]:
-    return {f.path: Path(store.location(f)).read_text() for f in store.list(ref)}
+    return {f.path: read(store.location(f)) for f in store.list(ref)}
+
+
+def read(location: str) -> str:
+    with open_location(location) as file:
+        return str(file.read(), "utf-8")
 
 
 def test_a_new_repository_has_an_empty_main(store):
@@ -99,6 +124,26 @@ def test_an_object_is_known_by_its_content(store, put, tmp_path):
     assert first.object_id == second.object_id
     assert first.object_id.startswith("blake2b:") or first.object_id.startswith("etag:")
     assert first.size == 4
+
+
+def test_many_files_are_put_at_once(store, tmp_path):
+    files = {f"many/{number:03}": tmp_path / f"in-{number}" for number in range(30)}
+    for path, file in files.items():
+        file.write_text(path)
+    put = store.put_all(MAIN, files)
+    store.commit(MAIN, "Write", ANN)
+
+    assert store.list(MAIN) == put
+    assert contents(store, MAIN) == {path: path for path in files}
+
+
+def test_pyarrow_reads_files_of_a_commit_where_they_are(store, commit):
+    head = commit(MAIN, a="1", b="2")
+    filesystem, paths = store.files(store.list(head))
+    again = pickle.loads(pickle.dumps(filesystem))
+
+    assert [again.open_input_file(path).read() for path in paths] == [b"1", b"2"]
+    assert [info.size for info in again.get_file_info(list(paths))] == [1, 1]
 
 
 def test_files_are_listed_by_path_under_a_prefix(store, tmp_path):
@@ -229,10 +274,11 @@ def test_a_diff_names_what_was_added_removed_and_changed(store, commit):
 
 def test_a_merge_into_an_older_state_of_itself_moves_the_branch_forward(store, commit):
     store.create_branch("work")
-    head = commit("work", a="1")
+    commit("work", a="1")
 
-    assert store.merge("work", MAIN, ANN) == head
-    assert store.resolve(MAIN) == head
+    assert store.merge("work", MAIN, ANN) == store.resolve(MAIN)
+    assert not store.diff("work", MAIN)
+    assert store.resolve("work") in [one.id for one in store.log(MAIN)]
 
 
 def test_a_merge_brings_changes_of_other_paths_together(store, commit):
@@ -255,9 +301,10 @@ def test_a_merge_of_what_is_there_already_does_nothing(store, commit):
     store.create_branch("work")
     commit("work", a="1")
     head = store.merge("work", MAIN, ANN)
+    log = store.log(MAIN)
 
     assert store.merge("work", MAIN, ANN) == head
-    assert len(store.log(MAIN)) == 2
+    assert store.log(MAIN) == log
 
 
 def test_a_merge_of_a_path_that_both_changed_is_refused_and_changes_nothing(store, commit):
@@ -352,6 +399,26 @@ def test_another_opening_sees_the_same(store, kind, commit, tmp_path):
     head = commit(MAIN, a="1")
 
     assert contents(STORES[kind](tmp_path), head) == {"a": "1"}
+
+
+def test_a_run_publishes_from_a_branch_of_its_own_by_one_act(store, commit, tmp_path):
+    commit(MAIN, a="1")
+    run = "20261126-120000-abcdef"
+    (tmp_path / "x").write_text("2")
+    (tmp_path / "y").write_text("half")
+    own_branch(store, MAIN, run, ANN).write({"left/of/a/kill": tmp_path / "y"}, "Killed")
+
+    branch = own_branch(store, MAIN, run, ANN)
+    made = branch.write({"out/x": tmp_path / "x", "out/y": tmp_path / "x"}, "Write")
+    assert contents(store, MAIN) == {"a": "1"}
+
+    head = branch.publish("Publish")
+    assert store.resolve(MAIN) == head
+    assert contents(store, MAIN) == {"a": "1", "out/x": "2", "out/y": "2"}
+    assert set(store.branches()) == {MAIN}
+    said = next(one for one in store.log(MAIN) if one.id == made)
+    assert said.meta["raypipe.run"] == run
+    assert said.meta["raypipe.object.out/x"] == store.list(MAIN, "out/x")[0].object_id
 
 
 def _write_many(kind: str, folder: Path, worker: int) -> None:

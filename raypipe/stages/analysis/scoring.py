@@ -16,6 +16,7 @@ from raypipe.model.bundle import load_bundle
 from raypipe.model.predict import load_predictor
 from raypipe.runtime.imports import importing_from
 from raypipe.store.artifacts import open_artifacts
+from raypipe.store.locations import open_location
 from raypipe.values.dataset import Shard
 from raypipe.values.hashing import canonical_text, row_hash
 from raypipe.values.split import SPLITS, split_of
@@ -75,11 +76,10 @@ class Scorer:
         return pa.table(columns)
 
     def _rows(self, shard: Shard) -> pa.Table:
-        from pyarrow.fs import FileSystem
         from pyarrow.parquet import read_table
 
-        filesystem, path = FileSystem.from_uri(shard.location)
-        table = read_table(path, filesystem=filesystem, partitioning=None)
+        with open_location(shard.location) as file:
+            table = read_table(file)
         analysis = np.flatnonzero(split_of(table, self.work.rule) == SPLITS.index("analysis"))
         return table.take(analysis)
 

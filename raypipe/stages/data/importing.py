@@ -1,30 +1,56 @@
-"""From files to a branch: each input becomes a shard, audited there before it is published."""
+"""From files to a branch: each input becomes shards, audited there before they are published."""
 
 import hashlib
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.fs
 import pyarrow.parquet as pq
 
+from raypipe.config.importing import ImportConfig
 from raypipe.engine.records import Actor
 from raypipe.errors import NotFound, UsageError, ValidationStopped
 from raypipe.fault_points import fault_point
+from raypipe.stages.data.converting import convert
+from raypipe.stages.data.inputs import find_inputs
+from raypipe.stages.data.shard_files import as_path
+from raypipe.stages.data.types import plain, widest
+from raypipe.store.locations import open_location
 from raypipe.store.versions import StoredObject, VersionStore, did_you_mean
-from raypipe.values.hashing import canonical_text
+from raypipe.values.imported import Converted, Input, Rejected, ShardFile
 from raypipe.values.uri import DatasetUri
 
-_KINDS = (".parquet", ".csv")
-_ROWS_A_GROUP = 131_072
+_SHARD = re.compile(r"(?:[^/]+=[^/]+/)?part-([A-Za-z0-9._-]+)(?:~\d+-of-\d+)?\.parquet")
+"""The path of a shard below its dataset's, with the name of the file that it was made of."""
+_NAMES = 8
+
+
+class Converting(Protocol):
+    """Converts inputs, here or elsewhere; what is `agreed` are all columns, in their order."""
+
+    def __call__(
+        self,
+        inputs: Sequence[Input],
+        settings: ImportConfig,
+        known: pa.Schema,
+        folder: Path,
+        *,
+        agreed: bool,
+    ) -> list[Converted]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectedRow:
+    """A row that was left out."""
+
+    file: str
+    row: Rejected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,74 +68,70 @@ class ImportedShards:
     """Whether the target held all of it already, so that there is no new commit."""
     differences: tuple[str, ...] = ()
     """How the columns differ from those of the target's shards, in words."""
+    rejected: int = 0
+    """Rows that could not be read and were left out."""
+    examples: tuple[RejectedRow, ...] = ()
+    """The first of these."""
+    lists: tuple[tuple[str, Path], ...] = ()
+    """Input, and the list of what was left out of it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Prepared:
-    """A shard that is not in the store yet."""
-
-    path: str
-    file: Path
-    rows: int
-    source: str
-    schema: pa.Schema
-
-
-def check_files(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the Parquet and CSV files that paths name, each whole at a glance.
-
-    Nothing is written, so this can be asked before a repository is made.
-    """
-    files = tuple(file for path in paths for file in _files_of(path))
-    stems = Counter(file.stem for file in files)
-    for stem, times in stems.items():
-        if times > 1:
-            raise UsageError(
-                f"{times} files are named {stem}, and would become one shard",
-                hint="Rename them, or import them under paths of their own.",
-            )
-    for file in files:
-        _check_file(file)
-    return files
+def convert_here(
+    inputs: Sequence[Input],
+    settings: ImportConfig,
+    known: pa.Schema,
+    folder: Path,
+    *,
+    agreed: bool,
+) -> list[Converted]:
+    """Convert inputs in this process, one after the other."""
+    stage = "agreed" if agreed else "first"
+    return [
+        convert(one, settings, known, folder / stage / str(number), agreed=agreed)
+        for number, one in enumerate(inputs)
+    ]
 
 
 def import_files(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     uri: DatasetUri,
     versions: VersionStore,
     actor: Actor,
     *,
-    partition: str | None = None,
+    settings: ImportConfig | None = None,
     meta: Mapping[str, str] | None = None,
     now: datetime | None = None,
     begin: Callable[[str], None] = lambda branch: None,
+    convert_all: Converting = convert_here,
 ) -> ImportedShards:
     """Write files as shards onto a fresh branch of the reference's branch.
 
-    One shard an input file, or one for each value of the column `partition` in it; a file of the
-    same name as one before replaces its shard. `meta` is said of the commit; `begin` is told the
-    name of the branch before that is made.
+    A file of the same name as one before replaces its shards. `meta` is said of the commit;
+    `begin` is told the name of the branch before that is made.
     """
-    files = check_files(paths)
+    settings = settings or ImportConfig()
+    inputs = find_inputs(paths, settings)
     head = _head(uri, versions)
     before = _schema_at(uri, head, versions)
     with tempfile.TemporaryDirectory(prefix="raypipe-import-") as folder:
-        shards = [
-            shard
-            for file in files
-            for shard in _prepare(file, Path(folder), uri.prefix, partition, before)
-        ]
-        _require_agreement(shards)
+        converted = _converted(inputs, settings, before, Path(folder), convert_all)
+        shards = [shard for one in converted for shard in one.shards]
         branch = _fresh_name(shards, now or datetime.now(UTC))
         begin(branch)
-        commit = _write(branch, shards, uri, head, versions, actor, meta or {})
+        commit = _write(branch, inputs, shards, uri, head, versions, actor, meta or {})
+    named = list(zip(inputs, converted, strict=True))
     return ImportedShards(
         branch=uri.ref if commit == head else branch,
         commit=commit,
         rows=sum(shard.rows for shard in shards),
-        shards=tuple(shard.path for shard in shards),
+        shards=tuple(uri.prefix + shard.name for shard in shards),
         unchanged=commit == head,
-        differences=_differences(before, shards[0].schema) if before else (),
+        differences=_differences(before, converted[0].schema.schema) if before else (),
+        rejected=sum(one.rejected for one in converted),
+        examples=tuple(
+            RejectedRow(file=of.location, row=row) for of, one in named for row in one.examples
+        ),
+        lists=tuple((of.location, one.rejects) for of, one in named if one.rejects is not None),
     )
 
 
@@ -142,35 +164,6 @@ def publish(
     return commit
 
 
-def _files_of(path: Path) -> list[Path]:
-    if path.is_dir():
-        if files := sorted(f for f in path.iterdir() if f.suffix in _KINDS and f.is_file()):
-            return files
-        raise UsageError(f"Folder {path} holds no Parquet or CSV file", hint="Name the files.")
-    if path.is_file():
-        return [path]
-    siblings = (
-        [f.name for f in path.parent.iterdir() if f.name[0] != "."] if path.parent.is_dir() else []
-    )
-    raise NotFound(
-        f"There is no file {path}" + did_you_mean(path.name, siblings),
-        hint="Give Parquet files, or folders of them.",
-    )
-
-
-def _check_file(file: Path) -> None:
-    if file.suffix not in _KINDS:
-        raise UsageError(
-            f"{file} is neither Parquet nor CSV by its name",
-            hint="Name it .parquet or .csv, or convert it.",
-        )
-    if file.stat().st_size == 0:
-        raise UsageError(f"{file} is empty: it has no bytes", hint="Write the file again.")
-    if file.suffix == ".parquet":
-        with _faults(file):
-            pq.read_metadata(file)
-
-
 def _head(uri: DatasetUri, versions: VersionStore) -> str:
     branches = versions.branches()
     if uri.ref in branches:
@@ -191,83 +184,67 @@ def _schema_at(uri: DatasetUri, commit: str, versions: VersionStore) -> pa.Schem
 
 
 def _schema_of(stored: StoredObject, versions: VersionStore) -> pa.Schema:
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(versions.location(stored))
-    return pq.read_schema(path, filesystem=filesystem).remove_metadata()
+    with open_location(versions.location(stored)) as file:
+        return pq.read_schema(file).remove_metadata()
 
 
-def _prepare(
-    file: Path, folder: Path, prefix: str, partition: str | None, before: pa.Schema | None
-) -> Iterator[_Prepared]:
-    table = _in_order(_read(file, before), before)
-    for name, rows in _parts(table, file, partition):
-        aside = folder / name
-        pq.write_table(rows, aside, compression="zstd", row_group_size=_ROWS_A_GROUP)
-        yield _Prepared(
-            path=prefix + name,
-            file=aside,
-            rows=rows.num_rows,
-            source=file.name,
-            schema=rows.schema,
-        )
+# --- the columns that all inputs have -------------------------------------------------------------
 
 
-def _read(file: Path, before: pa.Schema | None) -> pa.Table:
-    with _faults(file):
-        if file.suffix == ".csv":
-            types = {f.name: f.type for f in before} if before else None
-            options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True)
-            table = pyarrow.csv.read_csv(file, convert_options=options)
-        else:
-            with pq.ParquetFile(file) as opened:
-                table = opened.read()
-    if not table.num_rows:
-        raise UsageError(f"{file} has no rows", hint="Leave it out, or write it again.")
-    if twice := [name for name, times in Counter(table.column_names).items() if times > 1]:
-        raise UsageError(f"{file} has {twice[0]!r} for the name of several columns")
-    return table
+def _converted(
+    inputs: Sequence[Input],
+    settings: ImportConfig,
+    before: pa.Schema | None,
+    folder: Path,
+    convert_all: Converting,
+) -> list[Converted]:
+    """Convert inputs; those whose text other inputs read as another type are converted again."""
+    known = before if before is not None else pa.schema([])
+    converted = convert_all(inputs, settings, known, folder, agreed=False)
+    agreed = _agreed(inputs, converted, before)
+    again = [n for n, one in enumerate(converted) if one.schema.schema != agreed]
+    if again:
+        anew = convert_all([inputs[n] for n in again], settings, agreed, folder, agreed=True)
+        for n, one in zip(again, anew, strict=True):
+            converted[n] = one
+    return converted
 
 
-def _in_order(table: pa.Table, before: pa.Schema | None) -> pa.Table:
-    """Put columns in the order that is there already; dictionaries as plain values, no metadata."""
-    known = [name for name in before.names if name in table.column_names] if before else []
-    names = known + [name for name in table.column_names if name not in known]
-    columns = {name: table[name] for name in names}
-    for name, column in columns.items():
-        if pa.types.is_dictionary(column.type):
-            columns[name] = pc.cast(column, column.type.value_type)
-    return pa.table(columns)
-
-
-def _parts(table: pa.Table, file: Path, partition: str | None) -> Iterator[tuple[str, pa.Table]]:
-    stem = _slug(file.stem)
-    if partition is None:
-        yield f"part-{stem}.parquet", table
-        return
-    if partition not in table.column_names:
-        raise UsageError(
-            f"{file} has no column {partition!r} to divide it by"
-            + did_you_mean(partition, table.column_names)
-        )
-    texts = pa.array([text or "null" for text in canonical_text(table[partition])])
-    for value in sorted(texts.unique().to_pylist()):
-        yield f"part-{stem}-{_slug(value)}.parquet", table.filter(pc.equal(texts, value))
-
-
-def _slug(text: str) -> str:
-    """Return text that a path can hold, the same for no two texts."""
-    plain = re.sub(r"[^A-Za-z0-9._-]", "_", text)
-    return plain if plain == text else f"{plain}-{_digest([text])[:6]}"
-
-
-def _require_agreement(shards: Sequence[_Prepared]) -> None:
-    first = shards[0]
-    for shard in shards[1:]:
-        if differences := _differences(first.schema, shard.schema):
+def _agreed(
+    inputs: Sequence[Input], converted: Sequence[Converted], before: pa.Schema | None
+) -> pa.Schema:
+    """Return the columns of all inputs; UsageError names how one differs from the first."""
+    there = {} if before is None else {f.name: f.type for f in before}
+    named = dict.fromkeys(name for one in converted for name in one.schema.column_names)
+    kinds = {name: there.get(name, pa.string()) for name in [*there, *named] if name in named}
+    for number, (source, one) in enumerate(zip(inputs, converted, strict=True)):
+        wrong = [f"column {n!r} is missing" for n in named if _lacks(one, n, source)]
+        for name in set(one.schema.column_names) - set(one.empty):
+            so_far = [c for c in converted[:number] if _has_values(c, name)]
+            own = one.schema.schema.field(name).type
+            wider = widest(kinds[name], own) if so_far else own
+            if wider is None and all(name in c.inferred for c in (*so_far, one)):
+                wider = pa.string()
+            if wider is None:
+                wrong.append(f"column {name!r} is {own}, not {kinds[name]}")
+            else:
+                kinds[name] = plain(wider)
+        if wrong:
             raise UsageError(
-                f"{shard.source} does not have the columns of {first.source}: "
-                + "; ".join(differences),
+                f"{source.location} does not have the columns of the other files: "
+                + "; ".join(wrong),
                 hint="Give all files the same columns, or import them under paths of their own.",
             )
+    return pa.schema(list(kinds.items()))
+
+
+def _lacks(one: Converted, name: str, source: Input) -> bool:
+    """Say whether an input should have a column and does not; JSON leaves out what has no value."""
+    return name not in one.schema.column_names and source.kind != "jsonl"
+
+
+def _has_values(one: Converted, name: str) -> bool:
+    return name in one.schema.column_names and name not in one.empty
 
 
 def _differences(before: pa.Schema, after: pa.Schema) -> tuple[str, ...]:
@@ -284,9 +261,13 @@ def _differences(before: pa.Schema, after: pa.Schema) -> tuple[str, ...]:
     )
 
 
+# --- onto a branch --------------------------------------------------------------------------------
+
+
 def _write(
     branch: str,
-    shards: Sequence[_Prepared],
+    inputs: Sequence[Input],
+    shards: Sequence[ShardFile],
     uri: DatasetUri,
     head: str,
     versions: VersionStore,
@@ -298,10 +279,12 @@ def _write(
     fault_point("import.branched")
     try:
         for shard in shards:
-            versions.put(branch, shard.path, shard.file)
+            versions.put(branch, uri.prefix + shard.name, shard.file)
             fault_point("import.staged")
+        for path in _replaced(inputs, shards, uri, head, versions):
+            versions.remove(branch, path)
         rows = sum(shard.rows for shard in shards)
-        said = f"Import {', '.join(dict.fromkeys(s.source for s in shards))} into {uri}"
+        said = f"Import {_few([PurePosixPath(one.location).name for one in inputs])} into {uri}"
         commit = versions.commit(branch, said, actor, {"raypipe.rows": str(rows), **meta})
     except BaseException:
         versions.delete_branch(branch)
@@ -313,9 +296,33 @@ def _write(
     return commit
 
 
-def _fresh_name(shards: Sequence[_Prepared], now: datetime) -> str:
+def _replaced(
+    inputs: Sequence[Input],
+    shards: Sequence[ShardFile],
+    uri: DatasetUri,
+    head: str,
+    versions: VersionStore,
+) -> Iterator[str]:
+    """Yield the shards of earlier files of the same names that these do not write again."""
+    names = {as_path(one.name.partition("~")[0]) for one in inputs}
+    written = {uri.prefix + shard.name for shard in shards}
+    for stored in versions.list(head, uri.prefix):
+        found = _SHARD.fullmatch(stored.path.removeprefix(uri.prefix))
+        if found and found[1] in names and stored.path not in written:
+            yield stored.path
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return some names of many."""
+    names = list(dict.fromkeys(names))
+    return ", ".join(names[:_NAMES]) + (
+        f" and {len(names) - _NAMES} more" if names[_NAMES:] else ""
+    )
+
+
+def _fresh_name(shards: Sequence[ShardFile], now: datetime) -> str:
     """Name a branch by the time and by what goes onto it."""
-    said = [now.isoformat(), *(f"{shard.path} {_content_digest(shard.file)}" for shard in shards)]
+    said = [now.isoformat(), *(f"{shard.name} {_content_digest(shard.file)}" for shard in shards)]
     return f"import-{now:%Y%m%d-%H%M%S}-{_digest(said)[:6]}"
 
 
@@ -326,16 +333,3 @@ def _content_digest(file: Path) -> str:
 
 def _digest(texts: Sequence[str]) -> str:
     return hashlib.blake2b("\n".join(texts).encode()).hexdigest()
-
-
-@contextmanager
-def _faults(file: Path) -> Iterator[None]:
-    """Turn what Arrow says of a file that it cannot read into a sentence that names the file."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        said = str(error).split("\n", 1)[0].rstrip(".")
-        raise UsageError(
-            f"{file} cannot be read: {said}",
-            hint="It may be truncated or damaged; write it again, or leave it out.",
-        ) from error

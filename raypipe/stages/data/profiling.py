@@ -3,30 +3,37 @@
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.fs
 import pyarrow.parquet as pq
 
 from raypipe.errors import StoreError
+from raypipe.store.locations import open_location
 from raypipe.values.measure import Parts
 from raypipe.values.profile import SplitProfiles, profile_parts
 from raypipe.values.split import SPLITS, SplitRule, split_of
 
 ROWS = 1 << 17
-"""Rows that are in memory at a time; a row group is decoded bit by bit, not whole."""
+"""Rows that are asked of Parquet at a time."""
+
+_AT_ONCE = 8
+"""Profiles of batches that are kept until they are merged."""
 
 _A_CODE = 2.5
 """Bytes a value below which texts are but the numbers of their places in a dictionary."""
 
 
 def read_table(location: str) -> pa.Table:
-    """Read a Parquet file from a path or URI."""
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(location)
-    return pq.read_table(path, filesystem=filesystem, partitioning=None)
+    """Read a Parquet file from where a shard lies."""
+    with open_location(location) as file:
+        return pq.read_table(file)
 
 
 def profile_file(location: str, rule: SplitRule, key: Sequence[str]) -> SplitProfiles:
-    """Profile the rows of a Parquet file, split by split, in memory that does not grow with it."""
-    parts = [profile_splits(table, rule, key) for table in read_tables(location)]
+    """Profile the rows of a Parquet file, split by split, with few profiles in memory at a time."""
+    parts: list[SplitProfiles] = []
+    for table in read_tables(location):
+        parts.append(profile_splits(table, rule, key))
+        if len(parts) == _AT_ONCE:
+            parts = [SplitProfiles.merge_all(parts)]
     return SplitProfiles.merge_all(parts) if len(parts) > 1 else parts[0]
 
 
@@ -35,10 +42,9 @@ def read_tables(location: str) -> Iterator[pa.Table]:
 
     StoreError names the file and the row group that is damaged.
     """
-    filesystem, path = pyarrow.fs.FileSystem.from_uri(location)
     group = None
     try:
-        with filesystem.open_input_file(path) as source:
+        with open_location(location) as source:
             footer = pq.read_metadata(source)
             file = pq.ParquetFile(source, metadata=footer, read_dictionary=_repeating(footer))
             empty = True

@@ -5,11 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raypipe.config.data import SplitRule
+from raypipe.config.importing import ImportConfig
+from raypipe.engine.context import current
 from raypipe.engine.step import step
 from raypipe.values.dataset import Shard
+from raypipe.values.imported import Converted, Input
 
 if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
+    import pyarrow as pa
+
     from raypipe.values.profile import SplitProfiles
+
+
+@step(num_cpus=1)
+def convert_input(
+    source: Input, settings: ImportConfig, known: pa.Table, agreed: bool = False
+) -> Converted:
+    """Write an input's rows as shards of even size; `known` has the columns that are there."""
+    from raypipe.stages.data.converting import convert
+
+    here = current()
+    return convert(source, settings, known.schema, here.scratch / "shards", agreed=agreed)
 
 
 @step(num_cpus=1)

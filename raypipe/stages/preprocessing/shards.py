@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.fs
 import pyarrow.parquet as pq
 
 from raypipe.errors import StoreError
 from raypipe.runtime.imports import importing_from
+from raypipe.store.locations import open_location
 from raypipe.values.dataset import Shard, TensorFile, TransformedShard
 from raypipe.values.signature import TensorSpec
 from raypipe.values.split import SPLITS, SplitRule, rule_columns, split_of
@@ -86,8 +86,7 @@ def _read(shard: Shard, work: Work) -> Iterator[pa.Table]:
     label = work.transform.signature.label.name
     needed = {*work.transform.columns, label, *rule_columns(work.rule)}
     try:
-        filesystem, path = pyarrow.fs.FileSystem.from_uri(shard.location)
-        with filesystem.open_input_file(path) as source, pq.ParquetFile(source) as file:
+        with open_location(shard.location) as source, pq.ParquetFile(source) as file:
             columns = [name for name in file.schema_arrow.names if name in needed]
             for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
                 yield pa.Table.from_batches([batch])

@@ -1,6 +1,14 @@
 """What rows must be: a schema, the ways in which data breaks it, and whether that stops a run."""
 
 from raypipe.stages.validation.schema_text import schema_from_yaml, schema_to_yaml
-from raypipe.stages.validation.stage import admit, infer, validate
+from raypipe.stages.validation.stage import admit, infer, search_rows, trace_shard, validate
 
-__all__ = ["admit", "infer", "schema_from_yaml", "schema_to_yaml", "validate"]
+__all__ = [
+    "admit",
+    "infer",
+    "schema_from_yaml",
+    "schema_to_yaml",
+    "search_rows",
+    "trace_shard",
+    "validate",
+]

@@ -14,7 +14,10 @@ from raypipe.values.schema import Column, Role, Schema
 _HEAD = """\
 # What the columns must be. It was inferred from the data once; now it is yours to edit.
 # nulls: largest share of missing values. range: smallest and largest value. categories: all values.
-# A column without `range` or `categories` may hold any value of its type.
+# A column without `range` or `categories` may hold any value of its type. others: largest share of
+# rows with other values than `categories`. absent_in: [serving] for what requests do not have.
+# rows: how many it was inferred from. What so few cannot rule out raises no alarm; without this
+# line every limit is meant as it is written.
 """
 
 
@@ -38,6 +41,12 @@ class _ColumnText(BaseConfig):
     categories: tuple[str, ...] | None = None
     """All values that there are, as text; in quotes where they look like numbers."""
 
+    others: Share = 0.0
+    """Largest share of rows with a value that `categories` does not list."""
+
+    absent_in: tuple[str, ...] = ()
+    """Environments whose rows do not have the column: serving."""
+
     range: Annotated[tuple[float | None, ...], Field(min_length=2, max_length=2)] | None = None
     """Smallest and largest value; null for any."""
 
@@ -55,6 +64,9 @@ class _SchemaText(BaseConfig):
     name: str
     """Of the model or dataset."""
 
+    rows: Annotated[int, Field(ge=1)] | None = None
+    """Rows that it was inferred from; left out, every limit is meant as it is written."""
+
     columns: dict[str, _ColumnText]
     """By name."""
 
@@ -62,7 +74,8 @@ class _SchemaText(BaseConfig):
 def schema_to_yaml(schema: Schema) -> str:
     """Write a schema for people; `schema_from_yaml` reads it back equal."""
     columns = {column.name: _column_to_data(column) for column in schema.columns}
-    return _HEAD + to_yaml({"name": schema.name, "columns": columns})
+    rows = {} if schema.rows is None else {"rows": schema.rows}
+    return _HEAD + to_yaml({"name": schema.name, **rows, "columns": columns})
 
 
 def schema_from_yaml(text: str, name: str = "schema") -> Schema:
@@ -75,6 +88,7 @@ def schema_from_yaml(text: str, name: str = "schema") -> Schema:
         raise _in_words(found, document) from None
     return Schema(
         name=read.name,
+        rows=read.rows,
         columns=tuple(_column(name, column) for name, column in read.columns.items()),
     )
 
@@ -88,6 +102,8 @@ def _column(name: str, read: _ColumnText) -> Column:
         required=read.required,
         nulls=read.nulls,
         categories=read.categories,
+        others=read.others,
+        absent_in=read.absent_in,
         minimum=low,
         maximum=high,
     )
@@ -104,6 +120,10 @@ def _column_to_data(column: Column) -> dict[str, Any]:
         data["nulls"] = column.nulls
     if column.categories is not None:
         data["categories"] = Inline(column.categories)
+    if column.others:
+        data["others"] = column.others
+    if column.absent_in:
+        data["absent_in"] = Inline(column.absent_in)
     if column.minimum is not None or column.maximum is not None:
         data["range"] = Inline([_short(column.minimum), _short(column.maximum)])
     return data

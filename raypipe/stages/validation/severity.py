@@ -2,18 +2,21 @@
 
 from raypipe.config.validation import AnomalyKind, Severity, ValidationConfig
 
-_USUAL: dict[AnomalyKind, Severity] = {
-    "missing_column": "stop",
-    "type": "stop",
-    "empty": "stop",
-    "duplicate_key": "stop",
-    "constant_label": "stop",
-    "new_column": "warn",
-    "nulls": "warn",
-    "range": "warn",
-    "unseen_category": "warn",
-    "drift": "warn",
-}
+STOPS: frozenset[AnomalyKind] = frozenset(
+    {
+        "missing_column",
+        "type",
+        "empty",
+        "duplicate_key",
+        "constant_label",
+        "target_leakage",
+        "duplicates_across",
+        "group_leakage",
+        "time_leakage",
+    }
+)
+"""Kinds that stop by default; all others warn."""
+
 _STOPS_IN_LABEL_AND_KEY = ("nulls",)
 
 
@@ -25,4 +28,4 @@ def severity_of(
         return settings.columns[column]
     if kind in settings.severities:
         return settings.severities[kind]
-    return "stop" if vital and kind in _STOPS_IN_LABEL_AND_KEY else _USUAL[kind]
+    return "stop" if kind in STOPS or (vital and kind in _STOPS_IN_LABEL_AND_KEY) else "warn"

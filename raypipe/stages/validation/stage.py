@@ -6,16 +6,17 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from raypipe.config.data import DataConfig
-from raypipe.config.validation import ValidationConfig
+from raypipe.config.validation import DuplicatesConfig, ValidationConfig
 from raypipe.engine.step import step
 from raypipe.errors import UsageError, ValidationStopped
-from raypipe.values.dataset import Dataset
+from raypipe.values.dataset import Dataset, Shard
 from raypipe.values.schema import Role, Schema
 from raypipe.values.signature import Task
-from raypipe.values.validation import Validation
+from raypipe.values.validation import Found, Validation
 
 if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
     from raypipe.values.profile import SplitProfiles
+    from raypipe.values.traces import Traces
 
 SHOWN = 10
 """Reasons that the message of a stop lists."""
@@ -40,6 +41,32 @@ def infer(
     return schema
 
 
+@step(num_cpus=1)
+def trace_shard(shard: Shard, data: DataConfig, settings: DuplicatesConfig | None) -> Traces:
+    """Keep of each row of a shard what its like is found by: once, however the data grows."""
+    from raypipe.stages.validation.reading import traced
+
+    return traced(shard, data, settings)
+
+
+@step(driver=True)
+def search_rows(
+    traces: list[Traces],
+    shards: list[Shard],
+    profiles: SplitProfiles,
+    data: DataConfig,
+    settings: DuplicatesConfig | None,
+) -> tuple[Found, ...]:
+    """Search all rows for copies, contradictions and leaks, by their traces."""
+    from raypipe.stages.validation.reading import text_of
+    from raypipe.stages.validation.search import Rows, search
+
+    if settings is None:
+        return ()
+    rows = Rows(paths=[shard.path for shard in shards], traces=traces)
+    return search(rows, profiles.all, data, settings, text_of(shards))
+
+
 @step(driver=True)
 def validate(
     profiles: SplitProfiles,
@@ -48,12 +75,21 @@ def validate(
     settings: ValidationConfig,
     fresh: SplitProfiles | None = None,
     baseline: SplitProfiles | None = None,
+    searched: tuple[Found, ...] = (),
 ) -> Validation:
     """Hold all rows against the schema, and the new ones against those accepted before."""
     from raypipe.stages.validation.checks import check
 
     require_agreement(schema, data)
-    return check(profiles, schema, settings, fresh=fresh, baseline=baseline)
+    return check(
+        profiles,
+        schema,
+        settings,
+        fresh=fresh,
+        baseline=baseline,
+        searched=searched,
+        split=data.split,
+    )
 
 
 @step(driver=True)

@@ -1,6 +1,10 @@
 """Figures in sentences: shares, numbers and amounts, as a person would write them."""
 
+import math
 from collections.abc import Sequence
+
+SHOWN = 5
+"""Examples that an anomaly gives."""
 
 
 def percent(share: float) -> str:
@@ -26,7 +30,22 @@ def amount(count: int, noun: str) -> str:
 
 
 def some(examples: Sequence[str], total: int) -> str:
-    """Write a few examples, each short, and how many more there are."""
-    shown = [text if len(text) <= 30 else text[:29] + "…" for text in examples]
-    shown = [repr(text) if not text.strip() else text for text in shown]
+    """Write a few examples, each short and visible, and how many more there are."""
+    shown = [visible(text) for text in examples]
     return ", ".join(shown) + (f" and {total - len(shown):,} more" if total > len(shown) else "")
+
+
+def visible(text: str) -> str:
+    """Write one value: shortened, and in quotes with escapes where it could not be read."""
+    short = text if len(text) <= 30 else text[:29] + "…"
+    return short if short.strip() and short.isprintable() else repr(short)
+
+
+def in_schema(what: str) -> str:
+    """Say that something is allowed by the schema file."""
+    return f"{what} in the schema file"
+
+
+def rounded_up(share: float) -> float:
+    """Round up to hundredths, so that what was found is allowed by it."""
+    return math.ceil(round(share * 100, 6)) / 100

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from raypipe.engine.records import Actor
-from raypipe.errors import NotFound, StoreError, UsageError
+from raypipe.errors import NotFound, StoreError
 from raypipe.store.versions import MAIN, open_store, repositories
 from raypipe.store.versions_local import LocalVersions
 from raypipe.values.uri import parse_uri
@@ -144,7 +144,165 @@ def test_an_unknown_repository_is_compared_with_the_known(tmp_path):
         open_store(parse_uri("local://fligths/main"), tmp_path)
 
 
-def test_lakefs_says_that_it_is_not_built_yet(tmp_path):
-    with pytest.raises(UsageError, match="lakefs:// is not built yet in this version") as refused:
-        open_store(parse_uri("lakefs://flights/main"), tmp_path)
-    assert "local://" in str(refused.value.hint)
+def objects(folder: Path) -> list[str]:
+    return [file.read_text() for file in folder.rglob("objects/*/*")]
+
+
+def texts(store: LocalVersions, ref: str) -> dict[str, str]:
+    return {f.path: Path(store.location(f)).read_text() for f in store.list(ref)}
+
+
+def test_bytes_that_no_commit_and_no_branch_holds_are_collected(tmp_path):
+    store = LocalVersions(tmp_path / "repo")
+    for branch, text in (("kept", "committed"), ("open", "staged"), ("gone", "dropped")):
+        store.create_branch(branch)
+        (tmp_path / "in").write_text(text)
+        store.put(branch, branch, tmp_path / "in")
+    store.commit("kept", "Write", ANN)
+    store.delete_branch("kept")
+    store.delete_branch("gone")
+
+    garbage = store.unreached()
+    assert (len(garbage.names), garbage.size) == (1, len("dropped"))
+    assert len(objects(tmp_path)) == 3
+
+    assert store.collect(garbage) == 1
+    assert sorted(objects(tmp_path)) == ["committed", "staged"]
+
+
+def test_bytes_that_were_put_again_since_stay(tmp_path, file):
+    store = LocalVersions(tmp_path / "repo")
+    store.create_branch("work")
+    store.put("work", "a", file)
+    store.delete_branch("work")
+    garbage = store.unreached()
+    store.put(MAIN, "b", file)
+
+    assert store.collect(garbage) == 0
+    assert objects(tmp_path) == ["content"]
+
+
+COLLECTING = """
+import sys
+from pathlib import Path
+from raypipe.store.versions_local import LocalVersions
+store = LocalVersions(Path(sys.argv[1]))
+print(flush=True)
+while True:
+    store.collect(store.unreached())
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_that_is_put_while_garbage_is_collected(tmp_path):
+    folder = tmp_path / "repo"
+    store = LocalVersions(folder)
+    with subprocess.Popen(
+        [sys.executable, "-c", COLLECTING, str(folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        for number in range(60):
+            (tmp_path / "in").write_text(f"text {number}")
+            store.put(MAIN, f"{number:02}", tmp_path / "in")
+            if number % 3 == 0:
+                store.commit(MAIN, "Write", ANN)
+        store.commit(MAIN, "Write", ANN)
+        process.kill()
+
+    assert texts(store, MAIN) == {f"{number:02}": f"text {number}" for number in range(60)}
+    assert len(objects(tmp_path)) == 60
+
+
+def test_a_kill_while_garbage_is_collected_takes_nothing_that_is_held(tmp_path):
+    folder = tmp_path / "repo"
+    store = LocalVersions(folder)
+    for number in range(6):
+        (tmp_path / "in").write_text(f"text {number}")
+        store.put(MAIN, "same path", tmp_path / "in")
+    store.commit(MAIN, "Write", ANN)
+    killed = subprocess.run(
+        [sys.executable, "-c", COLLECTING, str(folder)],
+        env={**os.environ, "RAYPIPE_FAULT": "object.removed:2"},
+        check=False,
+        capture_output=True,
+    )
+
+    assert killed.returncode == -signal.SIGKILL
+    assert len(objects(tmp_path)) == 4
+    assert texts(store, MAIN) == {"same path": "text 5"}
+    assert store.collect(store.unreached()) == 3
+
+
+DYING = """
+import sys
+from pathlib import Path
+from raypipe.engine.records import Actor
+from raypipe.store.publish import own_branch
+from raypipe.store.versions_local import LocalVersions
+folder, act = Path(sys.argv[1]), sys.argv[2]
+store, ann = LocalVersions(folder), Actor(user="ann", host="desk")
+if act == "commit":
+    store.commit("main", "Write", ann)
+elif act == "publish":
+    branch = own_branch(store, "main", "1", ann)
+    branch.write({"out": folder.parent / "in"}, "Write")
+    branch.publish("Publish")
+else:
+    store.merge("work", "main", ann)
+"""
+
+
+def act(folder: Path, name: str, fault: str = "") -> int:
+    asked = {"RAYPIPE_FAULT": fault} if fault else {}
+    command = [sys.executable, "-c", DYING, str(folder), name]
+    return subprocess.run(command, env={**os.environ, **asked}, check=False).returncode
+
+
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [
+        ("commit", "commit.recorded"),
+        ("commit", "branch.moved"),
+        ("merge", "commit.recorded"),
+        ("merge", "branch.moved"),
+        ("forward", "branch.moved"),
+    ],
+)
+def test_a_commit_or_a_merge_that_dies_there_changed_nothing(tmp_path, name, point):
+    store = LocalVersions(tmp_path / "repo")
+    (tmp_path / "in").write_text("text")
+    store.create_branch("work")
+    if name != "commit":
+        store.put("work", "theirs", tmp_path / "in")
+        store.commit("work", "Write", ANN)
+    if name != "forward":
+        store.put(MAIN, "ours", tmp_path / "in")
+    if name == "merge":
+        store.commit(MAIN, "Write", ANN)
+    before, log = store.branches(), store.log(MAIN)
+
+    assert act(tmp_path / "repo", name, point) == -signal.SIGKILL
+    assert (store.branches(), store.log(MAIN)) == (before, log)
+    assert store.unreached().names == frozenset()
+
+    assert act(tmp_path / "repo", name) == 0
+    wanted = {"commit": {"ours"}, "merge": {"ours", "theirs"}, "forward": {"theirs"}}[name]
+    assert set(texts(store, MAIN)) == wanted
+
+
+@pytest.mark.slow  # ten processes
+@pytest.mark.parametrize(
+    "point",
+    ["import.object", "commit.recorded", "branch.moved", "branch.moved:2", "branch.published"],
+)
+def test_a_run_that_dies_as_it_publishes_does_so_when_it_is_run_again(tmp_path, point):
+    store = LocalVersions(tmp_path / "repo")
+    (tmp_path / "in").write_text("text")
+
+    assert act(tmp_path / "repo", "publish", point) == -signal.SIGKILL
+    assert set(texts(store, MAIN)) <= {"out"}
+    assert act(tmp_path / "repo", "publish") == 0
+
+    assert texts(store, MAIN) == {"out": "text"}
+    assert [one.message for one in store.log(MAIN)] == ["Write", "The repository starts"]
+    assert set(store.branches()) == {MAIN}

@@ -7,6 +7,8 @@ from raypipe.stages.validation.checks import check
 from raypipe.values.profile import SplitProfiles
 
 ROWS = 100
+HIGH = [45.0 + i % 5 for i in range(ROWS)]
+"""Temperatures of the upper tenth alone."""
 
 
 def found(profiles, schema, settings=None, **more):
@@ -129,7 +131,7 @@ def test_a_missing_label_stops(profiles, schema):
 
 
 def test_drift_of_the_new_rows_warns_and_names_column_and_distance(profiles, schema):
-    before, fresh = profiles(), profiles({"temp": [49.0] * ROWS}, first=ROWS)
+    before, fresh = profiles(), profiles({"temp": HIGH}, first=ROWS)
     both = SplitProfiles.merge_all([before, fresh])
     what, (anomaly,) = found(both, schema, fresh=fresh, baseline=before)
     assert what == [("drift", "temp", "warn")]
@@ -145,14 +147,14 @@ def test_time_and_ids_may_go_on(profiles, schema):
 
 
 def test_drift_is_not_looked_at_where_the_settings_say_so(profiles, schema):
-    before, fresh = profiles(), profiles({"temp": [49.0] * ROWS}, first=ROWS)
+    before, fresh = profiles(), profiles({"temp": HIGH}, first=ROWS)
     both = SplitProfiles.merge_all([before, fresh])
     settings = ValidationConfig(drift=None)
     assert found(both, schema, settings, fresh=fresh, baseline=before)[0] == []
 
 
 def test_a_column_can_be_given_another_threshold(profiles, schema):
-    before, fresh = profiles(), profiles({"temp": [49.0] * ROWS}, first=ROWS)
+    before, fresh = profiles(), profiles({"temp": HIGH}, first=ROWS)
     both = SplitProfiles.merge_all([before, fresh])
     settings = ValidationConfig(drift=DriftConfig(columns={"temp": 1.0}))
     assert found(both, schema, settings, fresh=fresh, baseline=before)[0] == []

@@ -1,0 +1,388 @@
+"""One input of an import becomes shards: quickly, or row by row where a row is not as it should."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from raypipe.config.importing import ImportConfig
+from raypipe.errors import UsageError
+from raypipe.stages.data.images import image_rows
+from raypipe.stages.data.reading import faults, open_at, open_bytes
+from raypipe.stages.data.rows import (
+    Lines,
+    arrow_rows,
+    careful_csv,
+    careful_jsonl,
+    parquet_rows,
+    quick_csv,
+    quick_jsonl,
+    short,
+    twice,
+)
+from raypipe.stages.data.shard_files import ShardFiles, as_path
+from raypipe.stages.data.types import (
+    MOMENTS,
+    OF_TEXT,
+    Inference,
+    broken_rows,
+    cast,
+    casts,
+    decoded,
+    named_type,
+    plain,
+    widest,
+)
+from raypipe.store.versions import did_you_mean
+from raypipe.values.imported import Converted, Input, Rejected
+
+EXAMPLES = 5
+"""Rejected rows that are shown."""
+TEXT = ("csv", "jsonl")
+
+
+class _NotAsExpected(Exception):
+    """A row that a quick reader let pass and that cannot stay."""
+
+
+class _Rejects:
+    """Rows that are left out: how many, the first of them, and all of them in a file."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self.count = 0
+        self.first: list[Rejected] = []
+        self.file: Path | None = None
+
+    def add(self, rejected: Rejected) -> None:
+        self.count += 1
+        if len(self.first) < EXAMPLES:
+            self.first.append(rejected)
+        if self._folder is not None:
+            if self.file is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self.file = self._folder / "rejects.jsonl"
+                self.file.unlink(missing_ok=True)
+            with self.file.open("a", encoding="utf-8", errors="backslashreplace") as out:
+                out.write(json.dumps(asdict(rejected), ensure_ascii=False) + "\n")
+
+
+def convert(
+    source: Input, settings: ImportConfig, known: pa.Schema, folder: Path, *, agreed: bool = False
+) -> Converted:
+    """Write an input's rows as shards below a folder; UsageError names file and line of a bad row.
+
+    `known` are the types of columns that are there already; they are all of them and in this order
+    where they are `agreed` among the inputs.
+    """
+    known = _with_named_types(known, settings)
+    try:
+        return _quickly(source, settings, known, folder / "quick", agreed=agreed)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, _NotAsExpected):
+        return _with_care(source, settings, known, folder / "careful", agreed=agreed)
+
+
+def _with_named_types(known: pa.Schema, settings: ImportConfig) -> pa.Schema:
+    types = {field.name: field.type for field in known}
+    for column, name in settings.types.items():
+        kind = named_type(name)
+        if kind is None:
+            raise UsageError(
+                f"types: column {column!r} cannot be {name!r}: there is no such type",
+                hint="Use int64, float64, string, bool, date32, timestamp[us], …",
+            )
+        types[column] = kind
+    return pa.schema(list(types.items()))
+
+
+# --- quickly --------------------------------------------------------------------------------------
+
+
+def _quickly(
+    source: Input, settings: ImportConfig, known: pa.Schema, folder: Path, *, agreed: bool
+) -> Converted:
+    if source.kind not in TEXT:
+        raise _NotAsExpected
+    writing = _Writing(source, settings, known, folder, agreed=agreed)
+    read = (
+        quick_csv(source, settings, known)
+        if source.kind == "csv"
+        else quick_jsonl(source, known)
+    )  # fmt: skip
+    with faults_but_of_rows(source):
+        for batch in read:
+            if _needs_care(batch, settings, known):
+                raise _NotAsExpected
+            writing.add(batch)
+    return writing.close(inferred=set(writing.names) - set(known.names), rejects=_Rejects())
+
+
+def _needs_care(batch: pa.RecordBatch, settings: ImportConfig, known: pa.Schema) -> bool:
+    """Say whether a row has no key, or text is not written as is said: Arrow reads it as bytes."""
+    names = batch.schema.names
+    return any(batch[name].null_count for name in settings.key if name in names) or any(
+        pa.types.is_binary(f.type) for f in batch.schema if f.name not in known.names
+    )
+
+
+def faults_but_of_rows(source: Input) -> "_Faults":
+    """Name the file in what the system says of it; what Arrow says of rows is left as it is."""
+    return _Faults(source.location)
+
+
+class _Faults:
+    def __init__(self, location: str) -> None:
+        self._location = location
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError | UnicodeDecodeError) and not isinstance(
+            error, pa.ArrowInvalid
+        ):
+            with faults(self._location):
+                raise error
+
+
+# --- with care ------------------------------------------------------------------------------------
+
+
+def _with_care(
+    source: Input, settings: ImportConfig, known: pa.Schema, folder: Path, *, agreed: bool
+) -> Converted:
+    types = known if agreed else _types_of(source, settings, known)
+    rejects = _Rejects(folder if settings.rejects else None)
+    writing = _Writing(source, settings, types, folder, agreed=agreed)
+    for lines in _rows(source, settings, rejects):
+        writing.add(_fitted(lines, types, settings, rejects))
+    if rejects.count and not settings.rejects:
+        raise _bad_row(source, rejects)
+    rows = writing.rows + rejects.count
+    if rejects.count > settings.rejected_share * rows:
+        raise _too_many(source, settings, rejects, rows)
+    inferred = set(writing.names) - set(known.names) if source.kind in TEXT else set()
+    return writing.close(inferred=inferred, rejects=rejects)
+
+
+def _rows(source: Input, settings: ImportConfig, rejects: _Rejects) -> Iterator[Lines]:
+    match source.kind:
+        case "csv":
+            return careful_csv(source, settings, rejects.add)
+        case "jsonl":
+            return careful_jsonl(source, rejects.add)
+        case "parquet":
+            return parquet_rows(source)
+        case "arrow":
+            return arrow_rows(source)
+        case "images":
+            return image_rows(source, settings, rejects.add)
+
+
+def _types_of(source: Input, settings: ImportConfig, known: pa.Schema) -> pa.Schema:
+    """Return the types of all columns: those that are known, and what all values tell."""
+    if source.kind not in TEXT:
+        return _widened(_schema_of(source, settings), known)
+    among = OF_TEXT if source.kind == "csv" else MOMENTS
+    inference, schema = None, pa.schema([])
+    for lines in _rows(source, settings, _Rejects()):
+        schema = lines.batch.schema
+        texts = [f.name for f in schema if pa.types.is_string(f.type) and f.name not in known.names]
+        inference = inference or Inference(texts, among)
+        inference.see([lines.batch[name] for name in texts])
+    told = {f.name: f.type for f in inference.schema()} if inference else {}
+    types = {f.name: f.type for f in known}
+    return pa.schema([(f.name, types.get(f.name, told.get(f.name, f.type))) for f in schema])
+
+
+def _schema_of(source: Input, settings: ImportConfig) -> pa.Schema:
+    if source.kind == "parquet":
+        system, path = open_at(source.location)
+        with faults(source.location):
+            schema = pq.read_schema(path, filesystem=system)
+    else:
+        first = next(iter(_rows(source, settings, _Rejects())), None)
+        schema = pa.schema([]) if first is None else first.batch.schema
+    twice(schema.names, source)
+    return pa.schema([(f.name, plain(f.type)) for f in schema])
+
+
+def _widened(own: pa.Schema, known: pa.Schema) -> pa.Schema:
+    """Return a file's own types, where those that are known do not hold them too."""
+    types = {f.name: f.type for f in known}
+    return pa.schema(
+        [
+            (f.name, types[f.name] if widest(f.type, types.get(f.name, f.type)) == types.get(f.name)
+             else f.type)
+            for f in own
+        ]
+    )  # fmt: skip
+
+
+def _fitted(
+    lines: Lines, types: pa.Schema, settings: ImportConfig, rejects: _Rejects
+) -> pa.RecordBatch:
+    """Return the rows whose values have the types that are meant, each column cast to its own."""
+    batch = lines.batch
+    bad: dict[int, str] = {}
+    for name in batch.schema.names:
+        kind = types.field(name).type
+        if batch[name].type != kind and not casts(decoded(batch[name]), kind):
+            for row in broken_rows(decoded(batch[name]), kind):
+                value = short(str(batch[name][int(row)].as_py()))
+                bad.setdefault(int(row), f"column {name!r}: {value!r} is no {kind}")
+    for name in settings.key:
+        if name in batch.schema.names:
+            for row in np.flatnonzero(pc.is_null(batch[name]).to_numpy(zero_copy_only=False)):
+                bad.setdefault(int(row), f"column {name!r} is empty, which names the row")
+    for row in sorted(bad):
+        text = ", ".join(str(value) for value in batch.slice(row, 1).to_pylist()[0].values())
+        rejects.add(Rejected(line=lines.lines[row], reason=bad[row], text=short(text)))
+    if bad:
+        keep = np.ones(batch.num_rows, np.bool_)
+        keep[list(bad)] = False
+        batch = batch.filter(pa.array(keep))
+    columns = [cast(decoded(batch[name]), types.field(name).type) for name in batch.schema.names]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _bad_row(source: Input, rejects: _Rejects) -> UsageError:
+    first = rejects.first[0]
+    more = f", and {rejects.count - 1:,} more such rows" if rejects.count > 1 else ""
+    return UsageError(
+        f"{source.location}:{first.line}: {first.reason}{more}",
+        hint="Mend them, or leave them out: --rejects FILE lists them. "
+        "--type COLUMN=TYPE says what a column is.",
+    )
+
+
+def _too_many(source: Input, settings: ImportConfig, rejects: _Rejects, rows: int) -> UsageError:
+    first = rejects.first[0]
+    return UsageError(
+        f"{rejects.count:,} of {rows:,} rows of {source.location} cannot be read, more than the "
+        f"share of {settings.rejected_share:g} that may be left out; the first, on line "
+        f"{first.line}: {first.reason}",
+        hint="Mend the file, or allow more: rejected_share in the settings.",
+    )
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+class _Writing:
+    """Puts columns in their order, and rows into shards."""
+
+    def __init__(
+        self, source: Input, settings: ImportConfig, known: pa.Schema, folder: Path, *, agreed: bool
+    ) -> None:
+        self._source, self._settings, self._agreed = source, settings, agreed
+        self._known = known
+        self._files: ShardFiles | None = None
+        self._folder = folder
+        self._schema = pa.schema([])
+        self._valued: set[str] = set()
+        """Columns that have a value."""
+        self.rows = 0
+        self.names: list[str] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take further rows."""
+        if self._files is None:
+            self._begin(batch.schema)
+        assert self._files is not None
+        columns = [
+            cast(batch[f.name], f.type)
+            if f.name in batch.schema.names
+            else pa.nulls(batch.num_rows, f.type)
+            for f in self._schema
+        ]
+        self._files.add(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self.rows += batch.num_rows
+        self._valued |= {
+            f.name
+            for f, column in zip(self._schema, columns, strict=True)
+            if f.name not in self._valued and column.null_count < len(column)
+        }
+
+    def close(self, *, inferred: set[str], rejects: _Rejects) -> Converted:
+        """Return what was written; UsageError where there was no row."""
+        if self._files is None or not self.rows:
+            raise UsageError(
+                f"{self._source.location} has no rows", hint="Leave it out, or write it again."
+            )
+        return Converted(
+            shards=self._files.close(),
+            schema=self._schema.empty_table(),
+            inferred=tuple(sorted(inferred)),
+            empty=tuple(name for name in self.names if name not in self._valued),
+            rows=self.rows,
+            rejected=rejects.count,
+            examples=tuple(rejects.first),
+            rejects=rejects.file,
+        )
+
+    def _begin(self, schema: pa.Schema) -> None:
+        twice(schema.names, self._source)
+        types = {f.name: f.type for f in schema}
+        for name in (*self._settings.key, self._settings.partition):
+            if name is not None and name not in types:
+                what = "to divide it by" if name == self._settings.partition else "to name rows by"
+                raise UsageError(
+                    f"{self._source.location} has no column {name!r} {what}"
+                    + did_you_mean(name, types)
+                )
+        before = [f.name for f in self._known if self._agreed or f.name in types]
+        self.names = [*before, *(name for name in types if name not in before)]
+        known = {f.name: f.type for f in self._known}
+        self._schema = pa.schema([(n, _kept(types.get(n, known.get(n)))) for n in self.names])
+        self._files = ShardFiles(
+            self._folder, as_path(self._source.name), self._rows_each(), self._settings.partition
+        )
+
+    def _rows_each(self) -> int | None:
+        """Return how many rows a shard has, so that all are of even size; None for one shard."""
+        source, target = self._source, self._settings.shard_mb * 2**20
+        if source.kind == "images":
+            return None
+        size, rows = _size_and_rows(source, target)
+        count = -(-size // target)
+        return None if count <= 1 else max(1, -(-rows // count))
+
+
+def _kept(kind: pa.DataType | None) -> pa.DataType:
+    """Return the type that a shard's column has; one without a value is of text."""
+    return pa.string() if kind is None or pa.types.is_null(kind) else plain(kind)
+
+
+def _size_and_rows(source: Input, target: int) -> tuple[int, int]:
+    """Return the unpacked bytes of a file and about its rows: exactly where it has a footer."""
+    system, path = open_at(source.location)
+    match source.kind:
+        case "parquet":
+            footer = pq.read_metadata(path, filesystem=system)
+            groups = (footer.row_group(n) for n in range(footer.num_row_groups))
+            return sum(group.total_byte_size for group in groups), footer.num_rows
+        case "arrow":
+            if source.size <= target:
+                return source.size, 0
+            sizes = [(lines.batch.nbytes, lines.batch.num_rows) for lines in arrow_rows(source)]
+            return sum(size for size, _ in sizes), sum(rows for _, rows in sizes)
+        case _:
+            packed = source.location.endswith((".gz", ".bz2", ".zst", ".lz4"))
+            if source.size <= target and not packed:
+                return source.size, 0
+            return _size_and_lines(source.location)
+
+
+def _size_and_lines(location: str) -> tuple[int, int]:
+    size = lines = 0
+    with open_bytes(location) as stream:
+        while block := stream.read(2**24):
+            size += len(block)
+            lines += block.count(b"\n")
+    return size, lines

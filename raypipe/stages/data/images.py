@@ -1,0 +1,83 @@
+"""Images as rows: the bytes as they are, the path, and the label by folder or by a table."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+
+from raypipe.config.importing import ImportConfig
+from raypipe.errors import UsageError
+from raypipe.stages.data.inputs import kind_of
+from raypipe.stages.data.reading import faults, open_at
+from raypipe.stages.data.rows import Lines, Reject, arrow_rows, parquet_rows, quick_csv
+from raypipe.values.imported import Input, Rejected
+
+_BATCH = 64
+_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
+
+
+def image_rows(source: Input, settings: ImportConfig, reject: Reject) -> Iterator[Lines]:
+    """Read images; those that are none, or have no label in the table, are rejected."""
+    system, folder = open_at(source.location)
+    labels = _labels(settings)
+    for start in range(0, len(source.images), _BATCH):
+        rows, lines = [], []
+        for number, path in enumerate(source.images[start : start + _BATCH], start + 1):
+            with faults(path), system.open_input_stream(f"{folder.rstrip('/')}/{path}") as file:
+                content = file.read()
+            if wrong := _wrong(content, path, labels):
+                reject(Rejected(line=number, reason=wrong, text=path))
+                continue
+            told = {"label": _folder_of(path)} if labels is None else labels[path]
+            rows.append({"path": path, "image": content, **told})
+            lines.append(number)
+        if rows:
+            yield Lines(batch=pa.RecordBatch.from_pylist(rows), lines=lines)
+
+
+def _wrong(content: bytes, path: str, labels: dict[str, Any] | None) -> str | None:
+    if not _is_image(content):
+        return "no image, though it is named as one"
+    if labels is not None and path not in labels:
+        return "the table of labels has no row for it"
+    return None
+
+
+def _is_image(content: bytes) -> bool:
+    return content.startswith(_STARTS) or (content[:4] == b"RIFF" and content[8:12] == b"WEBP")
+
+
+def _folder_of(path: str) -> str | None:
+    return PurePosixPath(path).parent.name or None
+
+
+def _labels(settings: ImportConfig) -> dict[str, dict[str, Any]] | None:
+    """Return the rows of the table of labels by the paths of their images."""
+    if settings.labels is None:
+        return None
+    found: dict[str, dict[str, Any]] = {}
+    for batch in _table(settings.labels):
+        if "path" not in batch.schema.names:
+            raise UsageError(
+                f"{settings.labels} has no column 'path'",
+                hint="Name the column of the images' paths, below their folder, `path`.",
+            )
+        for row in batch.to_pylist():
+            found[str(row.pop("path"))] = row
+    return found
+
+
+def _table(location: str) -> Iterator[pa.RecordBatch]:
+    kind = kind_of(PurePosixPath(location).name)
+    source = Input(name="labels", kind=kind or "csv", content="", size=0, location=location)
+    match kind:
+        case "csv":
+            with faults(location):
+                yield from quick_csv(source, ImportConfig(), pa.schema([]))
+        case "parquet":
+            yield from (lines.batch for lines in parquet_rows(source))
+        case "arrow":
+            yield from (lines.batch for lines in arrow_rows(source))
+        case _:
+            raise UsageError(f"{location} is no table of labels", hint="Give CSV or Parquet.")

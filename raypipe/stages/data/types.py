@@ -1,0 +1,135 @@
+"""Types of columns: by name, of text, and those that hold what several others do."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+NULLS = frozenset(
+    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+     "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null")
+)  # fmt: skip
+"""What stands for no value in text: what Arrow's reader of CSV takes for it."""
+MOMENTS = tuple(pa.timestamp(unit, zone) for unit in ("s", "ns") for zone in (None, "UTC"))
+OF_TEXT = (pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), *MOMENTS, pa.float64())
+"""Types that text is tried for, in this order; what fits none of them is a string."""
+_STEP = 4_096
+_DECIMAL = re.compile(r"(decimal(?:128|256))\((\d+), ?(-?\d+)\)")
+_TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?tz=(.+))?\]")
+
+
+def named_type(name: str) -> pa.DataType | None:
+    """Return the type of a name as Arrow prints it; None if there is no such one."""
+    if found := _DECIMAL.fullmatch(name):
+        make = getattr(pa, found[1])
+        return make(int(found[2]), int(found[3]))
+    if found := _TIMESTAMP.fullmatch(name):
+        return pa.timestamp(found[1], found[2])
+    if (found := re.fullmatch(r"list<(?:item: )?(.+)>", name)) and (inner := named_type(found[1])):
+        return pa.list_(inner)
+    try:
+        return pa.type_for_alias("float64" if name == "double" else name)
+    except ValueError:
+        return None
+
+
+def widest(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
+    """Return the type that holds the values of both; None if only text does."""
+    if a == b:
+        return a
+    pair = pa.schema([("x", a)]), pa.schema([("x", b)])
+    try:
+        return pa.unify_schemas(pair, promote_options="permissive").field("x").type
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return None
+
+
+def broken_rows(column: pa.Array, to: pa.DataType) -> np.ndarray:
+    """Return the places of the values that cannot be cast to a type, in order."""
+    return np.fromiter(_broken(column, to, 0), np.int64)
+
+
+def _broken(column: pa.Array, to: pa.DataType, first: int) -> Iterator[int]:
+    if casts(column, to):
+        return
+    if len(column) == 1:
+        yield first
+        return
+    step = _STEP if len(column) > _STEP else (len(column) + 1) // 2
+    for start in range(0, len(column), step):
+        yield from _broken(column.slice(start, step), to, first + start)
+
+
+def casts(column: pa.Array, to: pa.DataType) -> bool:
+    """Say whether all values can be cast to a type and none loses anything."""
+    try:
+        cast(column, to)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
+
+
+def cast(column: pa.Array, to: pa.DataType) -> pa.Array:
+    """Cast values to a type; ArrowInvalid where one would lose something."""
+    if pa.types.is_null(to) and column.null_count == len(column):
+        return pa.nulls(len(column))
+    if pa.types.is_string(column.type) and not pa.types.is_string(to):
+        if pa.types.is_integer(to) or pa.types.is_floating(to):
+            column = pc.utf8_trim_whitespace(column)
+        if pa.types.is_time(to):  # Arrow has no cast of text to times
+            if not pc.all(pc.match_substring_regex(column, r"^\d\d:\d\d")).as_py():
+                raise pa.ArrowInvalid("no time of day")
+            moments = pc.binary_join_element_wise("1970-01-01", column, " ")
+            return pc.cast(pc.cast(moments, pa.timestamp("ns")), to)
+    return pc.cast(column, to)
+
+
+class Inference:
+    """Which types columns of text have, told by all their values."""
+
+    def __init__(self, names: Sequence[str], among: Sequence[pa.DataType] = OF_TEXT) -> None:
+        self._names = tuple(names)
+        self._left = {name: list(among) for name in names}
+        self._seen = dict.fromkeys(names, False)
+
+    def see(self, columns: Sequence[pa.Array]) -> None:
+        """Take further values into account."""
+        for name, column in zip(self._names, columns, strict=True):
+            if column.null_count < len(column):
+                self._seen[name] = True
+                self._left[name] = [kind for kind in self._left[name] if casts(column, kind)]
+
+    def schema(self) -> pa.Schema:
+        """Return the types; null for a column without a value."""
+        return pa.schema(
+            [
+                (name, (self._left[name] or [pa.string()])[0] if self._seen[name] else pa.null())
+                for name in self._names
+            ]
+        )
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """Return a type as Parquet keeps it, without what is only a way to write it.
+
+    Dictionaries, large offsets and views; seconds are kept as milliseconds.
+    """
+    if pa.types.is_dictionary(kind):
+        return plain(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_large_list(kind) or pa.types.is_list(kind):
+        return pa.list_(plain(kind.value_type))
+    if pa.types.is_timestamp(kind) and kind.unit == "s":
+        return pa.timestamp("ms", kind.tz)
+    return pa.time32("ms") if kind == pa.time32("s") else kind
+
+
+def decoded(column: pa.Array) -> pa.Array:
+    """Return values as they are kept."""
+    kind = plain(column.type)
+    return column if kind == column.type else pc.cast(column, kind)

@@ -1,0 +1,248 @@
+"""What is wrong with the label: constant, lopsided, told by a column, or by a value alone."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from raypipe.config.validation import ValidationConfig
+from raypipe.stages.validation.words import amount, percent, some, visible
+from raypipe.values.chance import differ, share_at_least, share_at_most
+from raypipe.values.columns import ColumnProfile
+from raypipe.values.hashing import as_numbers, canonical_text
+from raypipe.values.measure import plain_array
+from raypipe.values.profile import Profile
+from raypipe.values.schema import Schema, is_numeric
+from raypipe.values.validation import Found
+
+CLASSES = 50
+"""Distinct values up to which a label is taken for classes."""
+ENOUGH = 20
+"""Rows of a value from which something is said of it."""
+EXACT = 0.999
+"""Squared rank correlation of a column with a label of numbers that is no coincidence."""
+
+Codes = npt.NDArray[np.int64]
+
+
+def of_label(train: Profile, schema: Schema, settings: ValidationConfig) -> Iterator[Found]:
+    """Say what is wrong with the label of the train split."""
+    seen = train.columns.get(schema.label or "")
+    if seen is None or not seen.count:
+        return
+    if seen.distinct <= 1:
+        values = seen.values or {}
+        what = f"is {next(iter(values))}" if values else "has no value"
+        said = f"the label {what} in all {amount(seen.count, 'row')} of the train split."
+        yield Found(kind="constant_label", column=seen.name, said=said, examples=tuple(values))
+        return
+    if settings.balance and has_classes(seen):
+        yield from _imbalance(seen, settings.balance)
+    yield from of_leakage(train, schema, settings)
+
+
+def has_classes(label: ColumnProfile) -> bool:
+    """Say whether a label names classes: of text or truth, or a few whole numbers."""
+    few = label.values is not None and len(label.values) <= CLASSES
+    whole = few and all(text.lstrip("-").isdigit() for text in label.values or ())
+    return few and (whole or not is_numeric(label.type))
+
+
+def _imbalance(label: ColumnProfile, allowed: float) -> Iterator[Found]:
+    counts = label.values or {}
+    total = sum(counts.values())
+    rare = {
+        text: count
+        for text, count in counts.items()
+        if share_at_most(count, total) * len(counts) < allowed
+    }
+    if rare:
+        share = sum(rare.values()) / total
+        examples = tuple(sorted(rare, key=lambda text: (rare[text], text)))[:5]
+        yield Found(
+            kind="imbalance",
+            column=label.name,
+            said=f"{percent(share)} of the train split have {some(examples, len(rare))}: less than "
+            f"{percent(allowed)} of an even share of {len(counts)} classes.",
+            share=share,
+            examples=examples,
+            allow=f"validation.balance: {0.8 * min(rare.values()) / total * len(counts):.2g}",
+        )
+
+
+# --- a column that tells the label ----------------------------------------------------------------
+
+
+def of_leakage(train: Profile, schema: Schema, settings: ValidationConfig) -> Iterator[Found]:
+    """Look for columns that alone tell the label, in the sample of the train split."""
+    rows, label = train.sample.rows, train.columns.get(schema.label or "")
+    if label is None or settings.leakage is None or label.distinct < 2:
+        return
+    classes = _codes(rows, label.name) if has_classes(label) else None
+    numbers = _numbers(rows, label.name) if classes is None else None
+    for name in rows.column_names:
+        column = schema.column(name)
+        if name == label.name or (column and {"key", "time"} & {*column.roles}):
+            continue
+        told, limit = None, EXACT
+        if classes is not None:
+            told, limit = _told_class(rows, name, classes), settings.leakage
+        elif numbers is not None:
+            told = _told_number(rows, name, numbers)
+        if told is not None and told[1] > limit:
+            yield Found(
+                kind="target_leakage",
+                column=name,
+                said=f"the column alone tells {percent(told[0])} of {label.name}: is it known "
+                "before the label is?",
+                share=told[0],
+            )
+
+
+def _told_class(rows: object, name: str, truth: Codes) -> tuple[float, float] | None:
+    """Return what share of the label a column tells beyond the commonest class, and at least.
+
+    Half of the rows guess the other half, by the commonest label of a value, or of the numbers
+    that lie about it.
+    """
+    codes = _codes(rows, name)
+    if codes is None or len(truth) < 2 * ENOUGH:
+        return None
+    base = np.bincount(truth).max() / len(truth)
+    if _is_one_to_one(codes, truth):
+        return 1.0, 1.0
+    numbers = _numbers(rows, name)
+    if numbers is not None:
+        codes = _ranked(numbers)
+    halves = np.arange(len(truth)) % 2 == 0
+    right = sum(_guessed(codes, truth, half) for half in (halves, ~halves))
+    held = share_at_least(right, len(truth), 2.0)
+    if base >= 1:
+        return None
+    return (right / len(truth) - base) / (1 - base), (held - base) / (1 - base)
+
+
+def _is_one_to_one(codes: Codes, truth: Codes) -> bool:
+    """Say whether each value means one label and each label one value: the label by another name.
+
+    Each of two labels at least must be met often enough that it is no accident.
+    """
+    pairs, counts = np.unique(np.stack([codes, truth]), axis=1, return_counts=True)
+    kinds = len(np.unique(truth))
+    return bool(pairs.shape[1] == kinds == len(np.unique(codes)) and np.sort(counts)[-2] >= 10)
+
+
+def _guessed(codes: Codes, truth: Codes, known: npt.NDArray[np.bool_]) -> int:
+    table = np.zeros((codes.max() + 1, truth.max() + 1), np.int64)
+    np.add.at(table, (codes[known], truth[known]), 1)
+    met = table.sum(axis=1) > 0
+    guess = np.where(met, table.argmax(axis=1), table.sum(axis=0).argmax())
+    return int((guess[codes[~known]] == truth[~known]).sum())
+
+
+def _told_number(
+    rows: object, name: str, truth: npt.NDArray[np.float64]
+) -> tuple[float, float] | None:
+    numbers = _numbers(rows, name)
+    if numbers is None:
+        return None
+    held = np.isfinite(numbers) & np.isfinite(truth)
+    if held.sum() < 2 * ENOUGH:
+        return None
+    ours, theirs = _ranks(numbers[held]), _ranks(truth[held])
+    if not ours.std() or not theirs.std():
+        return None
+    square = float(np.corrcoef(ours, theirs)[0, 1] ** 2)
+    return square, square
+
+
+def _ranks(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the rank of each number; equal ones share the middle of theirs."""
+    _, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: npt.NDArray[np.float64] = (ends - (counts - 1) / 2)[places]
+    return ranks
+
+
+def _ranked(numbers: npt.NDArray[np.float64]) -> Codes:
+    """Cut numbers into parts of about equal size, each of ten rows or more."""
+    filled = np.where(np.isfinite(numbers), numbers, np.inf)
+    parts = max(2, min(50, len(filled) // ENOUGH))
+    edges = np.unique(np.quantile(filled, np.linspace(0, 1, parts + 1)[1:-1], method="nearest"))
+    return np.searchsorted(edges, filled, side="right").astype(np.int64)
+
+
+def _codes(rows: object, name: str) -> Codes | None:
+    """Number the values of a sample's column; a null is a value."""
+    column = rows[name]  # type: ignore[index]
+    texts = np.array([text if text is not None else "\0" for text in canonical_text(column)])
+    return np.unique(texts, return_inverse=True)[1].astype(np.int64) if len(texts) else None
+
+
+def _numbers(rows: object, name: str) -> npt.NDArray[np.float64] | None:
+    array = plain_array(rows[name])  # type: ignore[index]
+    if not is_numeric(str(array.type)):
+        return None
+    numbers = as_numbers(array)
+    if numbers is None:
+        return None
+    floats = numbers.astype(np.float64)
+    floats[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    return floats
+
+
+# --- a value that tells the label -----------------------------------------------------------------
+
+
+def of_dominance(
+    new: Profile, accepted: Profile, schema: Schema, settings: ValidationConfig
+) -> Iterator[Found]:
+    """Look for values whose new rows nearly all have one label, and had not before."""
+    label = schema.label or ""
+    if settings.dominance is None or label not in new.sample.rows.column_names:
+        return
+    seen = new.columns[label]
+    if label not in accepted.columns or not has_classes(seen):
+        return
+    for name, column in new.columns.items():
+        few = column.values is not None and 2 <= len(column.values) <= CLASSES
+        if name == label or not few or name not in accepted.columns:
+            continue
+        ours, theirs = _together(new, name, label), _together(accepted, name, label)
+        yield from _dominated(name, label, ours, theirs, settings.dominance)
+
+
+def _together(profile: Profile, column: str, label: str) -> dict[str, Counter[str]]:
+    """Count labels by value, in the sample."""
+    rows = profile.sample.rows
+    counted: dict[str, Counter[str]] = {}
+    for value, truth in zip(canonical_text(rows[column]), canonical_text(rows[label]), strict=True):
+        if value is not None and truth is not None:
+            counted.setdefault(value, Counter())[truth] += 1
+    return counted
+
+
+def _dominated(
+    name: str,
+    label: str,
+    ours: dict[str, Counter[str]],
+    theirs: dict[str, Counter[str]],
+    at_most: float,
+) -> Iterator[Found]:
+    for value, labels in sorted(ours.items()):
+        (top, count), total = labels.most_common(1)[0], labels.total()
+        before = theirs.get(value, Counter())
+        if total < ENOUGH or count <= at_most * total or before.total() < ENOUGH:
+            continue
+        if differ(count, total, before[top], before.total()):
+            then = percent(before[top] / before.total())
+            yield Found(
+                kind="dominance",
+                column=name,
+                said=f"{percent(count / total)} of the new rows with {visible(value)} have "
+                f"{label} {visible(top)}; of the accepted ones {then} have it.",
+                share=count / total,
+                examples=(value,),
+            )
+            return

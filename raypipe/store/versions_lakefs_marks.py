@@ -1,0 +1,58 @@
+"""What raypipe says in the metadata of lakeFS's objects and commits, and how it is read back."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from raypipe.engine.records import Actor
+from raypipe.errors import StoreError
+from raypipe.store.versions import Commit, StoredObject, some
+
+DIGEST = "raypipe-blake2b"
+"""Name under which an object's metadata holds the digest of its bytes."""
+_ACTOR, ACT = "raypipe.actor.", "raypipe.mark"
+_OWN = (_ACTOR, ACT, ".lakefs.")
+"""What the names in a commit's metadata start with that are not its author's."""
+
+
+def as_stored(one: Any, at: str) -> StoredObject:
+    """Return an object of a list; raypipe's own are known by the digest of their bytes."""
+    digest = (one.metadata or {}).get(DIGEST)
+    return StoredObject(
+        path=one.path,
+        object_id=f"blake2b:{digest}" if digest else f"etag:{one.checksum}",
+        size=one.size_bytes or 0,
+        at=at,
+    )
+
+
+def said_by(actor: Actor, meta: Mapping[str, str] | None) -> dict[str, str]:
+    """Return what a commit is marked with: its author's words, who made it, and a mark."""
+    who = {"user": actor.user, "host": actor.host, "name": actor.name}
+    return {
+        **(meta or {}),
+        **{_ACTOR + part: text for part, text in who.items() if text is not None},
+        ACT: uuid.uuid4().hex,
+    }
+
+
+def as_commit(one: Any) -> Commit:
+    """Return a commit; one of another client's is its committer's."""
+    told = dict(one.metadata or {})
+    user = told.get(f"{_ACTOR}user", one.committer)
+    return Commit(
+        id=one.id,
+        parents=tuple(one.parents),
+        message=one.message,
+        actor=Actor(user=user, host=told.get(f"{_ACTOR}host", ""), name=told.get(f"{_ACTOR}name")),
+        time=float(one.creation_date),
+        meta={name: text for name, text in told.items() if not name.startswith(_OWN)},
+    )
+
+
+def both_changed(paths: list[str], what: str) -> StoreError:
+    """Say that a merge would lose something."""
+    return StoreError(
+        f"Cannot merge {what}: both sides changed {some(paths)}",
+        hint="Make the change anew on a branch from the newest commit.",
+    )
