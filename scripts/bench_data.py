@@ -55,8 +55,7 @@ def main() -> None:
         cold(shards, new)
     for part in ("bench_data_stores", "bench_data_duplicates"):
         if (Path(__file__).parent / f"{part}.py").exists():
-            for found in importlib.import_module(part).rows():
-                row(*found)
+            importlib.import_module(part).main()
 
 
 def cold(shards: Sequence[Path], new: Path) -> None:

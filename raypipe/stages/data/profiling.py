@@ -12,7 +12,10 @@ from raypipe.values.profile import SplitProfiles, profile_parts
 from raypipe.values.split import SPLITS, SplitRule, split_of
 
 ROWS = 1 << 17
-"""Rows that are in memory at a time; a row group is decoded bit by bit, not whole."""
+"""Rows that are asked of Parquet at a time."""
+
+_AT_ONCE = 8
+"""Profiles of batches that are kept until they are merged."""
 
 _A_CODE = 2.5
 """Bytes a value below which texts are but the numbers of their places in a dictionary."""
@@ -25,8 +28,12 @@ def read_table(location: str) -> pa.Table:
 
 
 def profile_file(location: str, rule: SplitRule, key: Sequence[str]) -> SplitProfiles:
-    """Profile the rows of a Parquet file, split by split, in memory that does not grow with it."""
-    parts = [profile_splits(table, rule, key) for table in read_tables(location)]
+    """Profile the rows of a Parquet file, split by split, with few profiles in memory at a time."""
+    parts: list[SplitProfiles] = []
+    for table in read_tables(location):
+        parts.append(profile_splits(table, rule, key))
+        if len(parts) == _AT_ONCE:
+            parts = [SplitProfiles.merge_all(parts)]
     return SplitProfiles.merge_all(parts) if len(parts) > 1 else parts[0]
 
 
