@@ -12,7 +12,14 @@ from raypipe.stages.preprocessing import fit, transform_shards
 from raypipe.stages.registry import register
 from raypipe.stages.training import train
 from raypipe.stages.tuning import choose, recall, trial
-from raypipe.stages.validation import admit, infer, search_rows, trace_shard, validate
+from raypipe.stages.validation import (
+    admit,
+    infer,
+    report_data,
+    search_rows,
+    trace_shard,
+    validate,
+)
 from raypipe.values.dataset import Dataset
 from raypipe.values.schema import Schema
 from raypipe.values.tuning import Search
@@ -39,8 +46,11 @@ def cycle(
     profile = merge_profiles(profiles)
     alike = config.validation.duplicates
     traces = [trace_shard(shard, data, alike) for shard in dataset.shards]
-    fresh = [p for p, s in zip(profiles, dataset.shards, strict=True) if s.object_id not in known]
-    drifting = bool(known and fresh)
+    both = zip(dataset.shards, profiles, strict=True)
+    later = [(shard, p) for shard, p in both if known and shard.object_id not in known]
+    new = tuple(shard for shard, _ in later)
+    fresh = merge_profiles([p for _, p in later]) if new else None
+    baseline = lookup("accepted_profile") if new else None
 
     if schema is None:
         schema = infer(config.name, profile, data, config.validation, config.training.task)
@@ -49,11 +59,23 @@ def cycle(
         schema,
         data,
         config.validation,
-        fresh=merge_profiles(fresh) if drifting else None,
-        baseline=lookup("accepted_profile") if drifting else None,
+        fresh=fresh,
+        baseline=baseline,
         searched=search_rows(traces, list(dataset.shards), profile, data, alike),
     )
-    admitted = admit(dataset, profile, validation, schema)
+    seen = report_data(
+        config.name,
+        dataset,
+        profile,
+        validation,
+        schema,
+        data,
+        config.validation,
+        fresh=fresh,
+        baseline=baseline,
+        new=new,
+    )
+    admitted = admit(dataset, profile, validation, schema, seen)
 
     def prepare(recipe: Any) -> tuple[Any, Any]:
         transform = fit(

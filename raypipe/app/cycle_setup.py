@@ -79,6 +79,7 @@ def prepare_cycle(
         audit=config.runtime.audit,
         cpus=config.runtime.cpus,
         after=_after(workshop, config, dataset, schema_file),
+        pages=("report_data",),
     )
 
 

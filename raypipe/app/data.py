@@ -28,7 +28,14 @@ from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.errors import Interrupted, NotFound, UsageError
 from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
-from raypipe.stages.validation import admit, infer, search_rows, trace_shard, validate
+from raypipe.stages.validation import (
+    admit,
+    infer,
+    report_data,
+    search_rows,
+    trace_shard,
+    validate,
+)
 from raypipe.store.faults import disk_faults
 from raypipe.store.lakefs_access import bind_lakefs
 from raypipe.store.locations import open_location
@@ -221,6 +228,7 @@ def validate_branch(
     said = {
         "verdict": found.verdict,
         "anomalies": [f"{one.severity}: {one.message}" for one in found.anomalies],
+        "report": str(outcome.values["report"]),
     }
     expected = [f"{one.anomaly.message} ({one.by}: {one.why})" for one in found.accepted]
     return {**said, "accepted": expected} if expected else said
@@ -250,16 +258,31 @@ def audit(
             config.training.task,
         )
     drifting = bool(old and new)
+    fresh = merge_profiles(new) if drifting else None
+    baseline = merge_profiles(old) if drifting else None
     validation = validate(
         profile,
         schema,
         data,
         config.validation,
-        fresh=merge_profiles(new) if drifting else None,
-        baseline=merge_profiles(old) if drifting else None,
+        fresh=fresh,
+        baseline=baseline,
         searched=search_rows(traces, list(dataset.shards), profile, data, alike),
     )
-    return {"validation": validation, "admitted": admit(dataset, profile, validation, schema)}
+    page = report_data(
+        config.name,
+        dataset,
+        profile,
+        validation,
+        schema,
+        data,
+        config.validation,
+        fresh=fresh,
+        baseline=baseline,
+        new=tuple(s for s in dataset.shards if s.object_id not in before) if drifting else (),
+    )
+    admitted = admit(dataset, profile, validation, schema, page)
+    return {"validation": validation, "admitted": admitted, "report": page}
 
 
 def _shards_at(uri: DatasetUri, versions: VersionStore) -> frozenset[str]:

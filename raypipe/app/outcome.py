@@ -20,6 +20,8 @@ class Outcome:
     """Values that JSON can say as they are, others as where they lie."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """The outputs as Python values."""
+    pages: Mapping[str, str] = field(default_factory=dict)
+    """Pages that the run wrote or found for people, by name, whatever became of it."""
     reviews: tuple[Review, ...] = ()
     """Decisions that the run waits for."""
     error: RaypipeError | None = None
@@ -65,6 +67,8 @@ class Outcome:
         }
         if self.run is None:
             result |= {"estimate": self.estimate, "stale": list(self.stale)}
+        if self.pages:
+            result |= {"pages": dict(self.pages)}
         if self.serving is not None:
             result |= {"serving": self.serving}
         if self.outbox is not None:

@@ -71,6 +71,8 @@ class Prepared:
 
     A schema written, a version entered. Returns whether that version is served, None without one.
     """
+    pages: tuple[str, ...] = ()
+    """Steps that write a page for people, which is shown whatever becomes of the run."""
 
 
 def prepare(request: RunRequest, *, write: bool) -> Prepared:

@@ -7,7 +7,7 @@ from typing import Literal
 from raypipe.app import captured
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import look, workshop_of
-from raypipe.engine.records import Json, Review
+from raypipe.engine.records import Json, Review, StepState
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.fault_points import fault_point
 
@@ -23,15 +23,20 @@ def show_review(name: str, home: Path | None) -> Json:
     review = workshop.ledger.get_review(name)
     states = {state.name: state for state in workshop.ledger.run_steps(review.run)}
     shown = _shown(workshop, review)
-    report = states.get("report")
     return {
         **asdict(review),
         "command": _command_of(workshop, review),
         "shown": shown,
-        "report": None
-        if report is None or report.digest is None
-        else str(workshop.codec.decode(workshop.artifacts.read(report.digest), workshop.artifacts)),
+        "report": _page(workshop, states.get("report")),
+        "data_report": _page(workshop, states.get("report_data")),
     }
+
+
+def _page(workshop: Workshop, step: StepState | None) -> str | None:
+    """Return where the page lies that a step wrote."""
+    if step is None or step.digest is None:
+        return None
+    return str(workshop.codec.decode(workshop.artifacts.read(step.digest), workshop.artifacts))
 
 
 def decide(

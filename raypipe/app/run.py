@@ -266,10 +266,22 @@ def _end(prepared: Prepared, run: RunRecord, driven: Driven, planner: Planner) -
         pipeline=prepared.graph.pipeline,
         status=driven.status,
         steps=steps,
+        pages=_pages(prepared, planner),
         reviews=driven.reviews,
         error=error,
         failed=driven.failed,
     )
+
+
+def _pages(prepared: Prepared, planner: Planner) -> dict[str, str]:
+    """Return where the pages lie that there are by now."""
+    workshop = prepared.workshop
+    manifests = {name: planner.known.manifests.get(name) for name in prepared.pages}
+    return {
+        name: str(workshop.codec.decode(manifest, workshop.artifacts))
+        for name, manifest in manifests.items()
+        if manifest is not None
+    }
 
 
 def _as_raypipe_error(error: Exception | None) -> RaypipeError | None:

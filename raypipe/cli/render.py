@@ -196,6 +196,7 @@ def summary(data: Json) -> str:
     ]
     if data["outputs"]:
         parts += ["outputs", *(f"  {line}" for line in lines(data["outputs"]).splitlines())]
+    parts += [f"{_PAGES.get(step, step)}: {path}" for step, path in data.get("pages", {}).items()]
     parts += [line for one in data["reviews"] for line in _asked(one)]
     if told := data.get("serving"):
         parts.append(_served(told))
@@ -210,6 +211,7 @@ def _served(told: Mapping[str, Any]) -> str:
     return "not serving: `raypipe serve start` brings the gateway up"
 
 
+_PAGES = {"report_data": "data report"}
 _STATUS = {"waiting": "waiting for a review"}
 
 
@@ -420,6 +422,8 @@ def review(data: Json) -> str:
     parts = [lines(about), lines(data["shown"])]
     if data["report"]:
         parts.append(f"report: {data['report']}")
+    if data.get("data_report"):
+        parts.append(f"data report: {data['data_report']}")
     if data["status"] == "open":
         parts.append("\n".join(_asked(data)))
     return "\n\n".join(parts)

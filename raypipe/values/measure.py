@@ -186,7 +186,7 @@ class Measured:
 
     @cached_property
     def _numbers(self) -> Floats | None:
-        return _numbers(self.values)
+        return as_floats(self.values)
 
     @cached_property
     def _lengths(self) -> Counts | None:
@@ -282,7 +282,7 @@ def _with_numbers(profile: ColumnProfile, numbers: Floats, times: Counts | None)
     )
 
 
-def _numbers(values: pa.Array) -> Floats | None:
+def as_floats(values: pa.Array) -> Floats | None:
     """Return values as floats, moments in seconds; None for what is no number."""
     if pa.types.is_decimal(values.type):
         values = pc.cast(values, pa.float64())

@@ -51,12 +51,27 @@ class Buckets:
     @property
     def values(self) -> npt.NDArray[np.float64]:
         """The middle of each bucket: at most 0.8 % from each value in it."""
-        places = np.abs(self.keys.astype(np.int64)) - 1
-        low = (places << _SHIFT).view(np.float64)
-        high = np.minimum((places + 1) << _SHIFT, _LARGEST).view(np.float64)
+        low, high = self._sizes
         middles: npt.NDArray[np.float64] = np.sign(self.keys) * (low / 2 + high / 2)
         middles[self.keys == 0] = 0.0
         return middles
+
+    @property
+    def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Where each bucket begins and ends; that of 0 is a point."""
+        near, far = self._sizes
+        low = np.where(self.keys < 0, -far, near)
+        high = np.where(self.keys < 0, -near, far)
+        low[self.keys == 0] = high[self.keys == 0] = 0.0
+        return low, high
+
+    @property
+    def _sizes(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The absolute values between which those of each bucket lie; of that of 0, nonsense."""
+        places = np.abs(self.keys.astype(np.int64)) - 1
+        low = (places << _SHIFT).view(np.float64)
+        high = np.minimum((places + 1) << _SHIFT, _LARGEST).view(np.float64)
+        return low, high
 
     def quantile(self, share: float) -> float | None:
         """Return the value below which this share of values lies; None if there are none."""

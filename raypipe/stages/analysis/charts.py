@@ -1,16 +1,15 @@
-"""Charts as SVG text: drawn by Altair, turned to SVG by vl-convert; no script, nothing fetched."""
+"""Charts of an evaluation: curves, calibration, slices and learning."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import vl_convert
 
+from raypipe.pages.charts import GREY, INK, SECOND
+from raypipe.pages.charts import data as _data
+from raypipe.pages.charts import svg as _svg
 from raypipe.values.evaluation import Evaluation
 
-INK = "#2f6f9f"
-SECOND = "#c8763a"
-GREY = "#8a8f98"
 DIAGONAL = [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]
 
 
@@ -119,15 +118,3 @@ def _line(rows: list[dict[str, float]], color: str, x: str = "", y: str = "") ->
     }
     dash = [4, 3] if color == GREY else [1, 0]
     return alt.Chart(_data(rows)).mark_line(color=color, strokeDash=dash).encode(**encoding)
-
-
-def _data(rows: list[dict[str, Any]]) -> Any:
-    return alt.Data(values=rows)
-
-
-def _svg(chart: Any) -> str:
-    described = chart.configure(background="transparent", font="system-ui, sans-serif")
-    described = described.configure_axis(labelColor=GREY, titleColor=GREY, gridColor="#8884")
-    described = described.configure_legend(labelColor=GREY, titleColor=GREY)
-    described = described.configure_view(stroke=None)
-    return str(vl_convert.vegalite_to_svg(described.to_dict()))

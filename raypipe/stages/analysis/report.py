@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from raypipe.pages import page
 from raypipe.stages.analysis import charts
 from raypipe.values.evaluation import Evaluation
 from raypipe.values.validation import Validation
@@ -22,13 +22,10 @@ def render(
     name: str,
 ) -> str:
     """Return the page; everything that comes from data is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        trim_blocks=True,
-    )
     first = next(iter(evaluation.metrics))
-    return environment.get_template("report.html").render(
+    return page.render(
+        Path(__file__).with_name("templates"),
+        "report.html",
         name=name,
         e=evaluation,
         v=validation,

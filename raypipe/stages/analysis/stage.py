@@ -96,8 +96,8 @@ def report(
     name: str,
 ) -> Path:
     """Write the evaluation as one HTML file that needs nothing else."""
+    from raypipe.pages.page import write
     from raypipe.stages.analysis.report import render
 
-    file = current().scratch / f"{name}-report.html"
-    file.write_text(render(evaluation, validation, history, name))
-    return file
+    page = render(evaluation, validation, history, name)
+    return write(page, current().scratch / f"{name}-report.html")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raypipe.config.data import DataConfig
@@ -92,11 +93,14 @@ def validate(
     )
 
 
-@step(driver=True)
+@step(driver=True, uncounted=("page",))
 def admit(
-    dataset: Dataset, profiles: SplitProfiles, validation: Validation, schema: Schema
+    dataset: Dataset, profiles: SplitProfiles, validation: Validation, schema: Schema, page: Path
 ) -> Schema:
-    """Let the dataset in, or raise ValidationStopped; what follows depends on the schema alone."""
+    """Let the dataset in, or raise ValidationStopped; what follows depends on the schema alone.
+
+    `page` is where the data report lies, for who is told of the stop.
+    """
     if not validation.stops:
         return schema
     stops = validation.stops

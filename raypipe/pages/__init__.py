@@ -1,0 +1,1 @@
+"""Pages for people: how one looks, and how what data says is put into it."""
