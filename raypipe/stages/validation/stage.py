@@ -95,7 +95,11 @@ def validate(
 
 @step(driver=True, uncounted=("page",))
 def admit(
-    dataset: Dataset, profiles: SplitProfiles, validation: Validation, schema: Schema, page: Path
+    dataset: Dataset,
+    profiles: SplitProfiles,
+    validation: Validation,
+    schema: Schema,
+    page: Path | None = None,
 ) -> Schema:
     """Let the dataset in, or raise ValidationStopped; what follows depends on the schema alone.
 
@@ -108,10 +112,11 @@ def admit(
     lines = [f"  {found.message} Allow it: {found.allow}." for found in stops[:SHOWN]]
     if len(stops) > SHOWN:
         lines.append(f"  … and {len(stops) - SHOWN} more")
+    report = f"Look at the report {page}. " if page is not None else ""
     raise ValidationStopped(
         "\n".join([f"{things} {dataset.uri}:", *lines]),
-        hint="Mend the data and import it again, or allow what is meant to be so; what is expected "
-        f"this once: --accept {stops[0].name} --why TEXT.",
+        hint=f"{report}Mend the data and import it again, or allow what is meant to be so; what is "
+        f"expected this once: --accept {stops[0].name} --why TEXT.",
     )
 
 
