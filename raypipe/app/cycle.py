@@ -2,24 +2,17 @@
 
 from typing import Any
 
+from raypipe.app.validating import connect_validation
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.tuning import ChoicesConfig, of_recipe, recipes, with_chosen
 from raypipe.engine.graph import lookup, review
 from raypipe.stages.analysis import bless, evaluate, judge, report
-from raypipe.stages.data import merge_profiles, profile_shard
+from raypipe.stages.data import profile_shard
 from raypipe.stages.preprocessing import fit, transform_shards
 from raypipe.stages.registry import register
 from raypipe.stages.training import train
 from raypipe.stages.tuning import choose, recall, trial
-from raypipe.stages.validation import (
-    admit,
-    infer,
-    report_data,
-    search_rows,
-    trace_shard,
-    validate,
-)
 from raypipe.values.dataset import Dataset
 from raypipe.values.schema import Schema
 from raypipe.values.tuning import Search
@@ -43,39 +36,16 @@ def cycle(
     data, rule = config.data, config.data.split
 
     profiles = [profile_shard(shard, rule, data.key) for shard in dataset.shards]
-    profile = merge_profiles(profiles)
-    alike = config.validation.duplicates
-    traces = [trace_shard(shard, data, alike) for shard in dataset.shards]
-    both = zip(dataset.shards, profiles, strict=True)
-    later = [(shard, p) for shard, p in both if known and shard.object_id not in known]
-    new = tuple(shard for shard, _ in later)
-    fresh = merge_profiles([p for _, p in later]) if new else None
-    baseline = lookup("accepted_profile") if new else None
-
-    if schema is None:
-        schema = infer(config.name, profile, data, config.validation, config.training.task)
-    validation = validate(
-        profile,
-        schema,
-        data,
-        config.validation,
-        fresh=fresh,
-        baseline=baseline,
-        searched=search_rows(traces, list(dataset.shards), profile, data, alike),
-    )
-    seen = report_data(
-        config.name,
+    new = tuple(s for s in dataset.shards if s.object_id not in known) if known else ()
+    seen = connect_validation(
+        config,
         dataset,
-        profile,
-        validation,
+        profiles,
         schema,
-        data,
-        config.validation,
-        fresh=fresh,
-        baseline=baseline,
         new=new,
+        baseline=lookup("accepted_profile") if new else None,
     )
-    admitted = admit(dataset, profile, validation, schema, seen)
+    profile, admitted = seen.profile, seen.admitted()
 
     def prepare(recipe: Any) -> tuple[Any, Any]:
         transform = fit(
@@ -113,7 +83,7 @@ def cycle(
         config.analysis.measuring,
     )
     judged = judge(evaluation, config.analysis)
-    page = report(judged, validation, trained.history, config.name)
+    page = report(judged, seen.validation, trained.history, config.name)
     blessed = bless(judged, page)
 
     decision = review(blessed, name="review_model")

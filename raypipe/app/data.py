@@ -19,6 +19,7 @@ from raypipe.app.prepare import Prepared
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import read_schema, schema_path
+from raypipe.app.validating import connect_validation
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.faults import find_faults
 from raypipe.config.importing import ImportConfig
@@ -28,14 +29,6 @@ from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.errors import Interrupted, NotFound, UsageError
 from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
-from raypipe.stages.validation import (
-    admit,
-    infer,
-    report_data,
-    search_rows,
-    trace_shard,
-    validate,
-)
 from raypipe.store.faults import disk_faults
 from raypipe.store.lakefs_access import bind_lakefs
 from raypipe.store.locations import open_location
@@ -243,46 +236,20 @@ def audit(
     """
     data = config.data
     profiles = [profile_shard(shard, data.split, data.key) for shard in dataset.shards]
-    profile = merge_profiles(profiles)
-    alike = config.validation.duplicates
-    traces = [trace_shard(shard, data, alike) for shard in dataset.shards]
     both = list(zip(profiles, dataset.shards, strict=True))
     old = [p for p, shard in both if shard.object_id in before]
-    new = [p for p, shard in both if shard.object_id not in before]
-    if schema is None:
-        schema = infer(
-            config.name,
-            merge_profiles(old) if old else profile,
-            data,
-            config.validation,
-            config.training.task,
-        )
-    drifting = bool(old and new)
-    fresh = merge_profiles(new) if drifting else None
-    baseline = merge_profiles(old) if drifting else None
-    validation = validate(
-        profile,
-        schema,
-        data,
-        config.validation,
-        fresh=fresh,
-        baseline=baseline,
-        searched=search_rows(traces, list(dataset.shards), profile, data, alike),
-    )
-    page = report_data(
-        config.name,
+    new = tuple(shard for shard in dataset.shards if shard.object_id not in before)
+    accepted = merge_profiles(old) if old else None
+    seen = connect_validation(
+        config,
         dataset,
-        profile,
-        validation,
+        profiles,
         schema,
-        data,
-        config.validation,
-        fresh=fresh,
-        baseline=baseline,
-        new=tuple(s for s in dataset.shards if s.object_id not in before) if drifting else (),
+        new=new if old else (),
+        baseline=accepted if new else None,
+        inferred_from=accepted,
     )
-    admitted = admit(dataset, profile, validation, schema, page)
-    return {"validation": validation, "admitted": admitted, "report": page}
+    return {"validation": seen.validation, "admitted": seen.admitted(), "report": seen.page}
 
 
 def _shards_at(uri: DatasetUri, versions: VersionStore) -> frozenset[str]:

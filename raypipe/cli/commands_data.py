@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     of_data = typer.Typer(help="Versioned data.", no_args_is_help=True, rich_markup_mode=None)
     of_data.command("import")(import_files)
-    for command in (log, diff, profile, branch, merge, tag, revert):
+    for command in (log, diff, profile, report, branch, merge, tag, revert):
         of_data.command()(command)
     of_data.command("show")(show_data)
     app.add_typer(of_data, name="data")
@@ -167,6 +167,37 @@ def profile(
 
     found = data.profile(dataset, config=config, home=home)
     show("profile", found, as_json=as_json, text=render.profile)
+
+
+def report(
+    dataset: Dataset,
+    config: Settings = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="REF",
+            help="What the rows are compared with. Left out: those that the pipeline of --config "
+            "accepted last.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where a copy is to lie.")
+    ] = None,
+    home: options.Home = None,
+    by: options.By = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write DATASET's report. One page: anomalies, what changed, each column."""
+    from raypipe.app import data_report
+    from raypipe.cli import render
+    from raypipe.cli.live import listening
+
+    with listening(as_json=as_json) as listen:
+        done = data_report.report(
+            dataset, config=config, against=against, out=out, home=home, by=by, listen=listen
+        )
+    show("report", done, as_json=as_json, text=render.lines)
 
 
 def branch(
