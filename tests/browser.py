@@ -11,6 +11,7 @@ import struct
 import subprocess
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,14 +49,13 @@ class Picture:
     rows: list[bytes] = field(repr=False)
     png: bytes = field(repr=False)
 
-    def colours(self) -> dict[bytes, int]:
-        """Return how many pixels have each colour."""
-        counts: dict[bytes, int] = {}
-        for row in self.rows:
-            for place in range(0, len(row), 3):
-                colour = row[place : place + 3]
-                counts[colour] = counts.get(colour, 0) + 1
-        return counts
+    def colours(self) -> Counter[str]:
+        """Return how many pixels have each colour, such as #ffffff."""
+        return Counter(
+            f"#{row[place : place + 3].hex()}"
+            for row in self.rows
+            for place in range(0, len(row), 3)
+        )
 
 
 def browser() -> str:

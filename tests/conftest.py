@@ -18,6 +18,7 @@ import pytest
 from hypothesis import settings
 
 from raypipe.runtime.on_ray import token_file
+from tests import browser as browsers
 from tests.lakefs import LakeFS, Unavailable, lakefs
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ settings.register_profile("raypipe", deadline=None, derandomize=True, database=N
 settings.load_profile("raypipe")
 
 
-SERVERS = {"postgres", "lakefs", "lakefs_server"}
-"""Fixtures and kinds of a store with a server of their own."""
+SERVERS = {"postgres", "lakefs", "lakefs_server", "browser"}
+"""Fixtures and kinds of a store with a server, or a browser, of their own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,6 +62,16 @@ def lakefs_server() -> Iterator[LakeFS]:
         with lakefs() as server:
             yield server
     except Unavailable as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[browsers.Browser]:
+    """A browser without a window; each test opens pages of its own in it."""
+    try:
+        with browsers.a_browser() as found:
+            yield found
+    except browsers.Unavailable as missing:
         pytest.skip(str(missing))
 
 

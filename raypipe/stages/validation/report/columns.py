@@ -29,6 +29,8 @@ NAME = 120
 """Letters of a column's name that are shown."""
 VALUE = 120
 """Letters of a value that are shown."""
+CELL = 48
+"""Letters that are shown in a cell among figures."""
 INNER = 40
 """Parts of nested values that are shown."""
 TOP = 8
@@ -109,7 +111,7 @@ def _view(
     sides = _sides(name, report)
     expected = report.validated.schema.column(name) if report.validated is not None else None
     bins, values = _distribution(profile, before if compared is not None else None)
-    uncounted = profile.values is None and bins is None
+    undrawn = bins is None and not values
     inner = list(_inner(profile))
     return ColumnView(
         name=visible(name, NAME),
@@ -129,9 +131,9 @@ def _view(
         if bins is None
         else drawing.histogram(bins.now, bins.before, _label(name, bins)),
         bars=tuple((bar, drawing.share(bar.now, bar.before)) for bar in values),
-        top=_top(profile) if uncounted else (),
+        top=_top(profile) if undrawn else (),
         sample=len(one_array(profile.drawn)) if profile.drawn is not None else 0,
-        examples=_examples(profile) if uncounted else (),
+        examples=_examples(profile) if undrawn else (),
         inner=tuple(inner[:INNER]),
         more=max(0, len(inner) - INNER),
         images=_images(profile),
@@ -151,7 +153,7 @@ def _facts(sides: Sequence[Side]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     rows = []
     for name, told in facts().items():
         cells = tuple(
-            "" if side.profile is None else visible(told(side.profile), VALUE) for side in sides
+            "" if side.profile is None else visible(told(side.profile), CELL) for side in sides
         )
         if any(cells):
             rows.append((name, cells))
@@ -231,5 +233,5 @@ def _inner(column: ColumnProfile, path: str = "") -> Iterator[tuple[str, tuple[s
         ends = (value_of(part.type, end) for end in (part.min, quantile_of(part, 0.5), part.max))
         missing = percent(part.null_share) if part.nulls else "none"
         cells = (part.type, figure(part.count), missing, distinct(part), *ends)
-        yield visible(here, NAME), tuple(visible(cell, VALUE) for cell in cells)
+        yield visible(here, NAME), tuple(visible(cell, CELL) for cell in cells)
         yield from _inner(part, here)

@@ -73,8 +73,11 @@ def histogram(now: ColumnProfile, before: ColumnProfile | None) -> Histogram | N
 
 
 def bars(now: ColumnProfile, before: ColumnProfile | None) -> tuple[Bar, ...]:
-    """Return the shares of the most frequent values of either; none where they are not counted."""
-    if not now.values:
+    """Return the shares of the most frequent values of either.
+
+    None where they are not counted, and where none comes twice: a list of such says nothing.
+    """
+    if not now.values or (len(now.values) > FEW and max(now.values.values()) == 1):
         return ()
     ours, theirs = now.values, (before.values if before is not None else None)
     shares, was = _shares(ours), _shares(theirs or {})

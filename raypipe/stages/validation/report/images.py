@@ -120,9 +120,10 @@ def _webp(content: bytes) -> Image | None:
         return None
     match content[12:16]:
         case b"VP8X":
-            mode = "colour with alpha" if content[20] & 0x10 else "colour"
-            sides = [int.from_bytes(content[at : at + 3], "little") + 1 for at in (24, 27)]
-            return Image(format="WebP", mode=mode, width=sides[0], height=sides[1])
+            flags, low, high, short, tall = struct.unpack("<B3xHBHB", content[20:30])
+            mode = "colour with alpha" if flags & 0x10 else "colour"
+            width, height = (high << 16 | low) + 1, (tall << 16 | short) + 1
+            return Image(format="WebP", mode=mode, width=width, height=height)
         case b"VP8L":
             (bits,) = struct.unpack("<I", content[21:25])
             mode = "colour with alpha" if bits >> 28 & 1 else "colour"

@@ -1,7 +1,6 @@
 """The data report as one HTML file: what is wrong first, then what changed, then each column."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from raypipe.pages import page
@@ -43,10 +42,15 @@ def render(report: Report) -> str:
         searches=searches(report),
         anomalies=anomalies,
         said=said,
-        short=partial(visible, most=NAME),
+        short=short,
         percent=percent,
         amount=amount,
     )
+
+
+def short(text: str, most: int = NAME) -> str:
+    """Shorten a text that is shown among others."""
+    return visible(text, most)
 
 
 def anomalies(count: int) -> str:

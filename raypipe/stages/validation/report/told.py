@@ -32,7 +32,7 @@ def value_of(kind: str, value: float | str | None) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return value
+        return value or "(empty)"
     match kind_of(kind):
         case "date" | "timestamp" as which if abs(value) < 2**53:
             moment = str(np.datetime64(math.floor(value), "s"))
