@@ -55,6 +55,8 @@ class ColumnView:
     heads: tuple[str, ...]
     """Names of the rows that `facts` are of."""
     facts: tuple[tuple[str, tuple[str, ...]], ...]
+    drawn_of: str
+    """The rows whose distribution is shown."""
     histogram: Histogram | None
     chart: Markup | None
     bars: tuple[tuple[Bar, Markup], ...]
@@ -79,8 +81,7 @@ class Side:
 
 def column_views(report: Report, drift: Mapping[str, Line]) -> list[ColumnView]:
     """Return all columns: those of now in their order, then those that are gone."""
-    gone = [name for name in (report.before.columns if report.before else ()) if name not in
-            report.now.columns]  # fmt: skip
+    gone = [name for name in report.earlier.columns if name not in report.now.columns]
     by_column: dict[str, list[Anomaly]] = {}
     if report.validated is not None:
         for anomaly in report.validated.validation.anomalies:
@@ -94,7 +95,7 @@ def column_views(report: Report, drift: Mapping[str, Line]) -> list[ColumnView]:
 
 def columns_of(anomaly: Anomaly, report: Report) -> list[str]:
     """Return the columns that an anomaly is of: two that changed places are named in one text."""
-    known = {*report.now.columns, *(report.before.columns if report.before else ())}
+    known = {*report.now.columns, *report.earlier.columns}
     if anomaly.column in known:
         return [anomaly.column]
     return [name for name in anomaly.column.split(", ") if name in known]
@@ -103,11 +104,10 @@ def columns_of(anomaly: Anomaly, report: Report) -> list[str]:
 def _view(
     name: str, anchor: str, report: Report, anomalies: tuple[Anomaly, ...], drift: Line | None
 ) -> ColumnView:
-    before = report.before.columns.get(name) if report.before is not None else None
-    now = report.now.columns.get(name)
-    compared = report.compared.columns.get(name) or now
-    profile = compared or before
-    assert profile is not None
+    before = report.earlier.columns.get(name)
+    compared = report.compared.columns.get(name)
+    every = report.now.columns.get(name) or report.earlier.columns[name]
+    profile = compared or before or every
     sides = _sides(name, report)
     expected = report.validated.schema.column(name) if report.validated is not None else None
     bins, values = _distribution(profile, before if compared is not None else None)
@@ -116,16 +116,17 @@ def _view(
     return ColumnView(
         name=visible(name, NAME),
         anchor=anchor,
-        type=visible(_type(now, before), NAME),
+        type=visible(_type(compared, before), NAME),
         roles=expected.roles if expected is not None else (),
-        state=_state(now, before, report),
+        state=_state(compared, before, report),
         expected=_expected(expected),
-        missing=percent((now or profile).null_share) if (now or profile).nulls else "none",
-        distinct=distinct(now or profile),
+        missing=percent(every.null_share) if every.nulls else "none",
+        distinct=distinct(every),
         anomalies=anomalies,
         drift=drift,
         heads=tuple(side.head for side in sides),
         facts=_facts(sides),
+        drawn_of=report.compared_as if compared is not None else "before",
         histogram=bins,
         chart=None
         if bins is None
@@ -166,7 +167,7 @@ def _type(now: ColumnProfile | None, before: ColumnProfile | None) -> str:
 
 
 def _state(now: ColumnProfile | None, before: ColumnProfile | None, report: Report) -> str:
-    if report.before is None or not report.before.rows:
+    if not report.earlier.rows:
         return ""
     return "new" if before is None else "missing" if now is None else ""
 

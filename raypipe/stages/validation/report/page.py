@@ -112,16 +112,16 @@ def _changes(report: Report) -> Iterator[tuple[str, str]]:
         yield "rows that are gone", f"{gone:,}"
     if report.new_shards:
         yield "new shards", _named([shard.path for shard in report.new_shards])
-    for said, names in _columns_that_changed(before, now):
+    for said, names in _columns_that_changed(before, report.compared):
         if names:
             yield said, _named(names)
 
 
-def _columns_that_changed(before: Profile, now: Profile) -> Iterator[tuple[str, list[str]]]:
-    yield "new columns", [name for name in now.columns if name not in before.columns]
-    yield "columns that are gone", [name for name in before.columns if name not in now.columns]
-    both = [name for name in now.columns if name in before.columns]
-    types = {name: (before.columns[name].type, now.columns[name].type) for name in both}
+def _columns_that_changed(before: Profile, rows: Profile) -> Iterator[tuple[str, list[str]]]:
+    yield "new columns", [name for name in rows.columns if name not in before.columns]
+    yield "missing columns", [name for name in before.columns if name not in rows.columns]
+    both = [name for name in rows.columns if name in before.columns]
+    types = {name: (before.columns[name].type, rows.columns[name].type) for name in both}
     yield (
         "columns of another type",
         [f"{name} ({was}, now {kind})" for name, (was, kind) in types.items() if was != kind],

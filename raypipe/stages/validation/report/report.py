@@ -10,6 +10,9 @@ from raypipe.values.schema import Schema
 from raypipe.values.validation import Validation
 
 
+NOTHING = Profile.merge_all([])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Validated:
     """What is known of rows beyond their columns, where settings say what these mean."""
@@ -58,6 +61,11 @@ class Report:
     """None where no settings say which columns are label, key and split."""
     checks: Checks | None = None
     """None where no library of checks looked at the rows."""
+
+    @property
+    def earlier(self) -> Profile:
+        """The rows before; none of them where there is nothing to compare with."""
+        return NOTHING if self.before is None else self.before
 
     @property
     def compared(self) -> Profile:

@@ -190,9 +190,19 @@ def test_columns_that_came_went_or_changed_their_type_are_named(evil):
     page = render(Report(name="x", dataset=evil.dataset, now=now, before=before))
     text = " ".join("".join(Page(page).text).split())
     assert "new columnscame" in text
-    assert "columns that are gonegone" in text
+    assert "missing columnsgone" in text
     assert "both (int64, now string)" in text
     assert "rows that are gone" not in text
+
+
+def test_a_column_that_the_new_rows_lack_is_missing_though_older_rows_have_it():
+    old = hostile.rows(300)
+    new = hostile.rows(100, 1, 300).drop_columns(["steep"])
+    page = render(hostile.report(old, new))
+    assert "<dt>missing columns</dt><dd><bdi>steep</bdi></dd>" in page
+    (shown,) = re.findall(r'<h3 id="c\d+-name"><bdi>steep</bdi>.*?</section>', page, re.S)
+    assert "double, missing" in shown
+    assert '<span class="key now"></span> before.' in shown
 
 
 def test_rows_that_are_gone_are_counted(evil):
