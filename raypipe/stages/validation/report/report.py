@@ -9,7 +9,6 @@ from raypipe.values.profile import Profile, SplitProfiles
 from raypipe.values.schema import Schema
 from raypipe.values.validation import Validation
 
-
 NOTHING = Profile.merge_all([])
 
 
