@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from raypipe.app.checking import NO_CHECKS, Checking, connect_checks
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.tuning import ChoicesConfig, of_recipe, recipes, with_chosen
@@ -26,12 +27,14 @@ def cycle(
     schema: Schema | None = None,
     recipe: dict[str, Any] | None = None,
     taken: tuple[str, ...] = (),
+    checking: Checking = NO_CHECKS,
 ) -> dict[str, Any]:
     """Connect the stages.
 
     `known` holds the object ids of the shards that were accepted before: drift is looked for in the
     others. `schema` is what a person keeps in the schema file; without one it is inferred. `recipe`
     is the settings that make a model, for its lineage, and `taken` are the versions that exist.
+    `checking` is what deepchecks runs in.
     """
     data, rule = config.data, config.data.split
 
@@ -52,6 +55,10 @@ def cycle(
         fresh=merge_profiles(fresh) if drifting else None,
         baseline=lookup("accepted_profile") if drifting else None,
         searched=search_rows(traces, list(dataset.shards), profile, data, alike),
+        checked=connect_checks(
+            dataset, data, config.training.task, config.validation.deepchecks, checking
+        ),
+        missing=checking.missing,
     )
     admitted = admit(dataset, profile, validation, schema)
 
