@@ -42,6 +42,8 @@ FAULT_POINTS = {
     "import.merged": "an import is in its dataset, and its branch is there still",
     "label.kept": "a label of several is in the log, and others are not",
     "segment.sealed": "a segment of the log is sealed, and the open one is there still",
+    "removal.noted": "segments are on record as removed by rule, and all of them are there still",
+    "segment.removed": "a segment is removed by rule, and others on record are there still",
     "artifact.removed": "an artifact that nobody needs is removed, and others are not",
     "commit.recorded": "a commit of data is written, and its branch does not name it",
     "branch.moved": "a branch of data names its new commit, and that is not durable",

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,7 +19,9 @@ from raypipe.app.retention import asked_for, retire
 from raypipe.engine.records import Json
 from raypipe.errors import StoreError
 from raypipe.fault_points import fault_point
+from raypipe.store.paths import HomePaths
 from raypipe.store.scratch import noted as noted_scratch
+from raypipe.store.segments.places import SEALED
 from raypipe.store.sources import drop_gone, gone_from
 from raypipe.store.uses import Uses
 from raypipe.store.versions import repositories
@@ -27,6 +30,8 @@ SHOWN = 20
 """Most things that are listed by name."""
 KEYED, RUN = re.compile(r"[0-9a-f]{32}"), re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 """How raypipe names folders: what has another name is a person's, and stays."""
+ASIDE_LIFETIME = 86_400.0
+"""Seconds after which nobody is writing a file any more that is in its place in a moment."""
 AT_ONCE = 50
 """Things that are removed in one act; runs that are under way wait so long."""
 
@@ -61,16 +66,27 @@ def clean(home: Path | None, *, dry_run: bool = True, runs: int | None = None) -
     if dry_run:
         rows = retire(home, dry_run=True)
         unneeded = _unneeded(workshop, uses, uses.gone(), newest)
-        return _told(unneeded, rows, gone_from(workshop.paths.index), dry_run=True)
+        modules = gone_from(workshop.paths.index)
+        asked = _requests(workshop, dry_run=True)
+        return {**_told(unneeded, rows, modules, dry_run=True), "requests": asked}
     with uses.cleaning():
         rows = retire(home, dry_run=False)
         gone = uses.gone()  # before the ledger is read: what they recorded is in it by now
         removed = _remove(_unneeded(workshop, uses, gone, newest), uses, gone)
         uses.forget(gone)
+        asked = _requests(workshop, dry_run=False)
     modules = 0
     with suppress(StoreError):  # the disk may be full: what was removed is told all the same
         modules = drop_gone(workshop.paths.index)
-    return _told(removed, rows, modules, dry_run=False)
+    return {**_told(removed, rows, modules, dry_run=False), "requests": asked}
+
+
+def _requests(workshop: Workshop, *, dry_run: bool) -> Json:
+    if not workshop.paths.requests.is_dir():  # nothing imports Arrow for it
+        return {"segments": 0, "requests": 0, "labels": 0}
+    from raypipe.app.request_retention import retire_requests
+
+    return retire_requests(workshop, dry_run=dry_run)
 
 
 def _unneeded(workshop: Workshop, uses: Uses, gone: frozenset[str], runs: int) -> list[Thing]:
@@ -138,11 +154,31 @@ def _things(workshop: Workshop, needed: set[str]) -> Iterator[Thing]:
             size=0,
             remove=partial(remove, workshop, import_),
         )
+    yield from _left_aside(workshop.paths)
     yield from _unheld(workshop)
     known = workshop.ledger.run_ids()
     for folder in _folders(workshop.paths.runs, RUN):
         if folder.name not in known:
             yield _folder(folder, f"run {folder.name}", f"run {folder.name}")
+
+
+def _left_aside(paths: HomePaths) -> Iterator[Thing]:
+    """Yield files that a writer who was killed left beside the one that he was to replace."""
+    young = time.time() - ASIDE_LIFETIME
+    for folder, pattern in (
+        (paths.index, "tmp*"),
+        (paths.requests, "*.new"),
+        (paths.requests / SEALED, "*.tmp"),
+        (paths.serve, "*.new"),
+        (paths.cache / "small", ".*"),
+    ):
+        for file in sorted(folder.glob(pattern)):
+            with suppress(OSError):
+                seen = file.stat()
+                if seen.st_mtime < young:
+                    remove = partial(file.unlink, missing_ok=True)
+                    name = f"temporary file {folder.name}/{file.name}"
+                    yield Thing(name=name, noted=name, size=seen.st_size, remove=remove)
 
 
 def _unheld(workshop: Workshop) -> Iterator[Thing]:

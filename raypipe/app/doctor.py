@@ -16,6 +16,7 @@ from raypipe.engine.plan import LOST
 from raypipe.errors import RaypipeError, StoreError
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import ledger_of
+from raypipe.store.segments import being_read
 from raypipe.store.segments import reading as segments
 
 NEEDED = ("ray", "torch", "pyarrow", "pydantic", "safetensors", "altair", "vl-convert-python")
@@ -85,7 +86,8 @@ def _give_up(workshop: Workshop, digest: str, how: str) -> str:
 def _request_log(folder: Path) -> list[Check]:
     if not folder.is_dir():
         return []
-    found = [segments.verify(one) for one in segments.inspect(folder)]
+    with being_read(folder):
+        found = [segments.verify(one) for one in segments.inspect(folder)]
     detail = f"{sum(one.segment.records for one in found):,} records"
     whole = all(one.is_whole for one in found)
     damaged = "damaged: `raypipe requests audit` says what is missing"

@@ -30,7 +30,7 @@ from raypipe.stages.data import dataset_at
 from raypipe.store.faults import disk_faults
 from raypipe.store.locations import open_location
 from raypipe.store.rows import ModelVersionRow
-from raypipe.store.segments import SegmentWriter, read_records, read_segment, segments
+from raypipe.store.segments import SegmentWriter, being_read, read_records, read_segment, segments
 from raypipe.store.versions import open_store
 from raypipe.values.feedback import LAST_ROW, Findings, LogPart, Registered
 from raypipe.values.label import label_text, told_text
@@ -112,16 +112,17 @@ def _known(workshop: Workshop) -> tuple[dict[tuple[str, int], str], dict[tuple[s
     """Return the rows that the log holds, each with its model, and what was told of them last."""
     requests: dict[tuple[str, int], str] = {}
     told: dict[tuple[str, int], tuple[float, str | None]] = {}
-    for record in read_records(workshop.paths.requests):
-        if record["kind"] == "request":
-            for row in range(record["rows"]):
-                requests[record["id"], row] = record["model"]
-                if client := record.get("client_id"):
-                    requests.setdefault((client, row), record["model"])
-        elif record["kind"] == "label":
-            of = (record["request"], record["row"])
-            if record["time"] >= told.get(of, (0.0, None))[0]:
-                told[of] = record["time"], told_text(record["label"])
+    with being_read(workshop.paths.requests):
+        for record in read_records(workshop.paths.requests):
+            if record["kind"] == "request":
+                for row in range(record["rows"]):
+                    requests[record["id"], row] = record["model"]
+                    if client := record.get("client_id"):
+                        requests.setdefault((client, row), record["model"])
+            elif record["kind"] == "label":
+                of = (record["request"], record["row"])
+                if record["time"] >= told.get(of, (0.0, None))[0]:
+                    told[of] = record["time"], told_text(record["label"])
     return requests, {of: text for of, (_, text) in told.items() if text is not None}
 
 
@@ -302,8 +303,9 @@ def join(
     check_home(found)
     workshop = open_workshop(target.root, found, write=True, by=by, store=config.store)
     published = tuple(publish_accepted(workshop, config, target.path, listen))
-    prepared = _prepare(workshop, config, target.path, sets, home)
-    outcome = run_prepared(prepared, RunRequest(), listen)
+    with being_read(workshop.paths.requests):  # until all that was listed is read
+        prepared = _prepare(workshop, config, target.path, sets, home)
+        outcome = run_prepared(prepared, RunRequest(), listen)
     return _outcome(workshop, prepared, outcome, published)
 
 

@@ -1,8 +1,10 @@
 """The gateway of a home, as it is known by what it wrote: which one is up, and what it holds."""
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,6 +18,8 @@ from raypipe.store.paths import HomePaths
 
 CLAIM = "gateway"
 """Held by the process that a gateway lives and dies with."""
+LARGEST_LOG = 16 << 20
+"""Bytes of what a gateway in the background prints, after which the file begins anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,18 @@ def state_file(paths: HomePaths) -> Path:
 def log_file(paths: HomePaths) -> Path:
     """Return the file that a gateway in the background prints to."""
     return paths.serve / "gateway.log"
+
+
+def cut_log(paths: HomePaths) -> None:
+    """Begin that file anew once it is large; what it held is kept beside it until the next time.
+
+    A line that is printed just then may be lost.
+    """
+    log = log_file(paths)
+    with suppress(OSError):  # a full disk: the gateway answers on
+        if log.stat().st_size > LARGEST_LOG:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
 
 
 @contextmanager

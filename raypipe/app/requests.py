@@ -1,5 +1,6 @@
 """The request log as a person asks for it: is all of it there, and what was asked and answered."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -11,12 +12,25 @@ from raypipe.app.look import look
 from raypipe.engine.records import Json
 from raypipe.errors import NotFound, UsageError
 from raypipe.store.faults import disk_faults
-from raypipe.store.segments import Found, inspect, read_records, seal, segments
+from raypipe.store.segments import (
+    Found,
+    Removed,
+    being_read,
+    inspect,
+    read_records,
+    read_removed,
+    seal,
+    segments,
+)
 from raypipe.store.segments.reading import records_of, verify
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+OURS = re.compile(r"1[4-9a-f][0-9a-f]{10}(?!4[0-9a-f]{3}[89ab])[0-9a-f]{20}")
+"""An id of ours, as those begin from 2015 to 2043, that is no UUID of a client's."""
+NEAR = 60.0
+"""Seconds between when an id was made and when its request was answered, and more."""
 SHOWN = 20
 """Most ids that are listed by name."""
 
@@ -25,10 +39,16 @@ def audit(home: Path | None, ids: Path | None = None) -> Json:
     """Read the whole log, and say whether all that was acknowledged is there.
 
     `ids` names a file of acknowledged request ids: a line each, or a table with `request_id`.
-    `whole` says what came of it.
+    `whole` says what came of it. What rules removed is counted by itself, and is not missing.
     """
     wanted = None if ids is None else read_ids(ids)
     folder = look(home).paths.requests
+    with being_read(folder):
+        return _audit(folder, wanted)
+
+
+def _audit(folder: Path, wanted: set[str] | None) -> Json:
+    removed = read_removed(folder)
     found = [verify(one) for one in inspect(folder)]
     counted: Counter[tuple[str, str, str]] = Counter()
     seen: Counter[str] = Counter()
@@ -43,7 +63,9 @@ def audit(home: Path | None, ids: Path | None = None) -> Json:
             known |= {str(record["id"]), str(record.get("client_id") or record["id"])}
     faults = [_in_words(one) for one in found if not one.is_whole]
     twice = sorted(name for name, times in seen.items() if times > 1)
-    missing = sorted(name for name in wanted or () if name not in known)
+    absent = sorted(name for name in wanted or () if name not in known)
+    by_rule = _by_rule(absent, removed)
+    missing = sorted({*absent} - by_rule)
     said: dict[str, Any] = {
         "whole": not (faults or twice or missing),
         "segments": len(found),
@@ -56,10 +78,36 @@ def audit(home: Path | None, ids: Path | None = None) -> Json:
         ],
         "faults": faults,
         "twice": twice[:SHOWN],
+        "removed": {
+            "segments": removed.segments,
+            "requests": removed.requests,
+            "labels": removed.labels,
+            "first": removed.first,
+            "last": removed.last,
+            "at": removed.at,
+        },
     }
     if wanted is not None:
         said |= {"acknowledged": len(wanted), "missing": len(missing), "ids": missing[:SHOWN]}
+        said["removed"]["acknowledged"] = len(by_rule)
     return said
+
+
+def _by_rule(absent: list[str], removed: Removed) -> set[str]:
+    """Return the ids that rules may have removed: of that time, or of none, and no more than went.
+
+    Which ids went is not kept, as that would grow with the log; ours begin with their time.
+    """
+    may = [one for one in absent if _may_be_of(one, removed)]
+    return set(may[: removed.requests])
+
+
+def _may_be_of(name: str, removed: Removed) -> bool:
+    if removed.first is None or removed.last is None:
+        return False
+    if not OURS.fullmatch(name):
+        return True
+    return removed.first - NEAR <= int(name[:16], 16) / 1e9 <= removed.last + NEAR
 
 
 def _in_words(found: Found) -> str:
@@ -124,15 +172,16 @@ def export(
     workshop = look(home)
     if version:
         version = workshop.ledger.version(model, version).version
-    records = [
-        record
-        for record in read_records(workshop.paths.requests)
-        if record.get("kind") == "request"
-        and record.get("model") == model
-        and (not version or record.get("version") == version)
-        and (first is None or record["time"] >= first)
-        and (last is None or record["time"] < last)
-    ]
+    with being_read(workshop.paths.requests):
+        records = [
+            record
+            for record in read_records(workshop.paths.requests)
+            if record.get("kind") == "request"
+            and record.get("model") == model
+            and (not version or record.get("version") == version)
+            and (first is None or record["time"] >= first)
+            and (last is None or record["time"] < last)
+        ]
     if not records:
         raise NotFound(
             f"the request log holds no request of {name!r}"

@@ -65,6 +65,16 @@ def asked_for(workshop: Workshop) -> KeepConfig:
     )
 
 
+def asked_of_log(workshop: Workshop) -> float | None:
+    """Return the most days for the request log that any settings ask for; None: for ever.
+
+    A script has no settings, and nothing of its own in the log.
+    """
+    asked = [run.settings for run in workshop.ledger.newest_runs(1) if run.settings]
+    keeps = [KeepConfig.model_validate(one.get("store", {}).get("keep", {})) for one in asked]
+    return longest(keeps).requests
+
+
 def longest(asked: Sequence[KeepConfig]) -> KeepConfig:
     """Return what keeps all that any of these keeps."""
     if not asked:

@@ -53,7 +53,8 @@ def _background(workshop: Workshop, request: ServeRequest) -> "subprocess.Popen[
     config = request.config()
     options = {"--host": config.host, "--port": config.port, "--replicas": config.replicas}
     settings = [] if request.settings is None else [str(request.settings.absolute())]
-    with log.open("wb") as file:
+    log.unlink(missing_ok=True)
+    with log.open("ab") as file:  # so that it can be cut short while it is written
         return subprocess.Popen(
             [
                 sys.executable,

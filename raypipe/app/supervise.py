@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from raypipe.app.assemble import Workshop
-from raypipe.app.gateway import GatewayState, claimed, state_file, told
+from raypipe.app.gateway import GatewayState, claimed, cut_log, state_file, told
 from raypipe.app.look import workshop_of
 from raypipe.app.routes import dashboard_of, served, tell
 from raypipe.config.serving import ServingConfig
@@ -152,13 +152,17 @@ def is_live(state: GatewayState) -> bool:
 
 
 def _watch(workshop: Workshop, state: GatewayState) -> None:
-    """Seal the request log now and then, until Ray is lost or this process is interrupted."""
+    """Seal the request log now and then, until Ray is lost or this process is interrupted.
+
+    And cut short what this process prints.
+    """
     from raypipe.stages.serving.on_ray import is_up
 
     seal_at = 0.0
     while is_up():
         if time.monotonic() >= seal_at:
             _seal(workshop.paths)
+            cut_log(workshop.paths)
             seal_at = time.monotonic() + state.gateway.seal_after
         time.sleep(LOOK_EVERY)
     raise ClusterError("the Ray of the gateway ended", hint="start it again: raypipe serve start")

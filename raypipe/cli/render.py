@@ -557,7 +557,7 @@ def models(data: Json) -> str:
 
 def audit(data: Json) -> str:
     """Return what an audit of the request log found."""
-    if not data["segments"]:
+    if not data["segments"] and not data["removed"]["segments"]:
         return "The request log is empty."
     kinds = [
         (one["kind"], one["model"], one["version"], f"{one['records']:,}") for one in data["kinds"]
@@ -567,11 +567,18 @@ def audit(data: Json) -> str:
     said.append(f"{several(data['records'], 'record')} in {where}.")
     if data["torn"]:
         said.append(f"{data['torn']:,} bytes at ends were never acknowledged.")
+    gone = data["removed"]
+    if gone["segments"]:
+        said.append(
+            f"{several(gone['requests'], 'request')} and {several(gone['labels'], 'label')} until "
+            f"{moment(gone['last'])} were removed by rule (store.keep.requests)."
+        )
     said += [f"FAULT {fault}" for fault in data["faults"]]
     said += [f"FAULT request {one} is there twice" for one in data["twice"]]
     if "acknowledged" in data:
-        kept = data["acknowledged"] - data["missing"]
-        said.append(f"Of {data['acknowledged']:,} acknowledged ids, {kept:,} are kept.")
+        kept = data["acknowledged"] - data["missing"] - gone["acknowledged"]
+        by_rule = f", {gone['acknowledged']:,} are of what was removed" if gone["segments"] else ""
+        said.append(f"Of {data['acknowledged']:,} acknowledged ids, {kept:,} are kept{by_rule}.")
         said += [f"MISSING {one}" for one in data["ids"]]
     said.append("All of it is whole." if data["whole"] else "It is not whole.")
     return "\n".join(said)
@@ -622,6 +629,13 @@ def _rows(data: Json) -> list[str]:
     told = [several(rows[one], what) for one, what in named.items() if rows.get(one)]
     if data.get("modules"):
         told.append(f"{several(data['modules'], 'module')} of the index whose files are gone")
+    if (log := data.get("requests", {})).get("segments"):
+        told.append(
+            f"{several(log['segments'], 'segment')} of the request log: "
+            f"{several(log['requests'], 'request')}, {several(log['labels'], 'label')}"
+        )
+    if "kept" in log:
+        told.append(f"nothing of the request log: {log['kept']}")
     return [*told, *([f"nothing of the ledger: {rows['kept']}"] if "kept" in rows else [])]
 
 

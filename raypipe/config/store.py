@@ -70,6 +70,16 @@ class KeepConfig(BaseConfig):
     run and evidence no more. None: for ever.
     """
 
+    requests: float | None = Field(None, gt=0)
+    """Days for which requests and labels of the request log are kept; None: for ever, all of them.
+
+    Sealed segments go whole, once all that is in them is older. What may still become data stays
+    whatever its age: rows that wait in a review, that an accepted capture did not publish yet, that
+    the newest join captured, and those with a label that no join read. Live quality and drift are
+    told of what is in the log: with this set, of so many days. A label that comes later than that
+    finds no request.
+    """
+
 
 class LakeFSConfig(BaseConfig):
     """How lakeFS is reached, where LAKECTL_… in the environment and ~/.lakectl.yaml do not say.

@@ -81,7 +81,7 @@ class Measured:
     @classmethod
     def of(cls, array: pa.Array) -> Self:
         """Look at a column."""
-        if not _are_few(array):
+        if not pa.types.is_dictionary(array.type) and not _are_few(array):
             hashes = value_hash(array)
             if not array.null_count:
                 return cls(
@@ -101,7 +101,7 @@ class Measured:
                 distinct=hashes[valid],
                 hashes=hashes,
             )
-        encoded = pc.dictionary_encode(array)
+        encoded = array if pa.types.is_dictionary(array.type) else pc.dictionary_encode(array)
         values = encoded.dictionary
         codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(values))
         places = codes.to_numpy(zero_copy_only=False)
@@ -203,6 +203,17 @@ class Measured:
     def _counted(self, kept: Places, times: Counts) -> ValueCounts | None:
         counted = _counts([self._texts[place] for place in kept.tolist()], times)
         return _without_nan(counted, self.values.type)
+
+
+def compact_array(values: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array: a dictionary of few texts as it is, all else plain."""
+    if pa.types.is_dictionary(values.type):
+        array = one_chunk(values)
+        known = array.dictionary
+        simple = pa.types.is_string(known.type) or pa.types.is_large_string(known.type)
+        if simple and not known.null_count and _distinct(known) == len(known) <= EXACT_VALUES:
+            return array
+    return plain_array(values)
 
 
 def plain_array(values: pa.ChunkedArray) -> pa.Array:

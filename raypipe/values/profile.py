@@ -16,7 +16,7 @@ from raypipe.errors import StoreError
 from raypipe.values.columns import EXACT_VALUES, ColumnProfile, by_name, merged
 from raypipe.values.hashing import Hashes, combined
 from raypipe.values.keys import KeyProfile
-from raypipe.values.measure import Measured, Parts, plain_array
+from raypipe.values.measure import Measured, Parts, compact_array
 from raypipe.values.sampling import drawn, smallest, stacked
 
 __all__ = [
@@ -132,7 +132,7 @@ def profile_table(table: pa.Table, key: Sequence[str] = ()) -> Profile:
 
 def profile_parts(table: pa.Table, parts: Parts, key: Sequence[str] = ()) -> list[Profile]:
     """Profile the rows of each part of a table; each value is looked at once."""
-    arrays = {name: plain_array(table[name]) for name in table.column_names}
+    arrays = {name: compact_array(table[name]) for name in table.column_names}
     measured = {name: Measured.of(array) for name, array in arrays.items()}
     hashes = combined((column.hashes for column in measured.values()), table.num_rows)
     keys = combined((measured[name].hashes for name in key), table.num_rows) if key else None

@@ -44,6 +44,8 @@ def drawn(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
 
 def _in_one_way(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind, types = column.type, pa.types
+    if types.is_dictionary(kind):
+        return pc.cast(column, kind.value_type)
     if types.is_floating(kind) and not types.is_float16(kind):
         positive = pc.add(column, pa.scalar(0.0, kind))
         return pc.if_else(pc.is_nan(positive), pa.scalar(float("nan"), kind), positive)

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -53,10 +54,13 @@ def leaks():
 """
 
 
-def kept(project: Project) -> dict[str, object]:
+RESULTS = "ledger.db:results"
+
+
+def kept(project: Project) -> dict[str, Any]:
     """Return what a home keeps, but for its runs, whose list tells of those that failed too."""
     home = project.folder / ".raypipe"
-    found: dict[str, object] = {
+    found: dict[str, Any] = {
         str(path.relative_to(home)): path.stat().st_size
         for part in ("artifacts", "schemas", "versions/objects")
         for path in sorted((home / part).rglob("*"))
@@ -208,8 +212,8 @@ CASES = {
     "a value that cannot be kept": Case(
         "run flow.py:hands", 2, ("step 'boom', parameter 'x'", "what cannot be kept")
     ),
-    "a store that is not built yet": Case(
-        f"{RUN} --set data.dataset=lakefs://tiny/main", 2, ("lakefs",)
+    "a server that is not named": Case(
+        f"{RUN} --set data.dataset=lakefs://tiny/main", 7, ("LAKECTL_SERVER_ENDPOINT_URL",)
     ),
 }  # fmt: skip
 
@@ -227,8 +231,12 @@ def test_bad_input_is_refused_and_loses_nothing(registered: Project, case: str) 
 
     refused(said, asked.code, *asked.words)
     after = kept(project)
-    assert {name: after.get(name) for name in before} == before
-    assert len(after) - len(before) <= 1  # the code of a run that came as far as a step
+    made = len(after[RESULTS]) - len(before[RESULTS])
+    assert set(before[RESULTS]) <= set(after[RESULTS])
+    others = before.keys() - {RESULTS}
+    assert {name: after.get(name) for name in others} == {name: before[name] for name in others}
+    # the code of a run that came as far as a step, and what steps before the refusal made
+    assert len(after) - len(before) <= 1 + 4 * made
     as_json = project.raypipe(*asked.command.split(" "), "--json")
     last = json.loads(as_json.out.splitlines()[-1])
     assert (last["event"], last["error"]["exit"]) == ("result", asked.code)

@@ -149,6 +149,21 @@ def test_modules_whose_files_are_gone_leave_the_index(cleaned: Project) -> None:
     assert cleaned.raypipe("clean", "--json").result["clean"]["modules"] == 0
 
 
+@pytest.mark.parametrize("name", ["index/tmpabc", "requests/a.new", "requests/sealed/a.tmp"])
+def test_files_that_killed_writers_left_aside_go_after_a_day(cleaned: Project, name: str) -> None:
+    left = home_of(cleaned) / name
+    young = left.with_name(left.name.replace("a", "b"))
+    for file in (left, young):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"12345")
+    os.utime(left, times=(time.time() - 2 * 86_400,) * 2)
+    said = cleaned.raypipe("clean", "--json").result["clean"]
+    assert (said["count"], said["bytes"]) == (1, 5)
+    assert left.name in said["shown"][0]
+    assert cleaned.raypipe("clean", "--yes", "--json").result["clean"]["count"] == 1
+    assert (left.exists(), young.exists()) == (False, True)
+
+
 def home_of(project: Project) -> Path:
     return project.folder / ".raypipe"
 
@@ -156,9 +171,15 @@ def home_of(project: Project) -> Path:
 def test_without_yes_it_is_only_said_what_would_go(cleaned: Project) -> None:
     stray = look(home_of(cleaned)).artifacts.put_bytes(b"nobody's")
     said = cleaned.raypipe("clean", "--json").result["clean"]
-    rows = {"runs": 0, "results": 0, "unused": 0, "curves": 0, "effects": 0}
-    shown = [f"artifact {stray.digest[:12]}"]
-    expected = {"count": 1, "bytes": 8, "shown": shown, "ledger": rows, "modules": 0}
+    names = ("runs", "results", "unused", "curves", "effects", "reviews", "withdrawn")
+    expected = {
+        "count": 1,
+        "bytes": 8,
+        "shown": [f"artifact {stray.digest[:12]}"],
+        "ledger": dict.fromkeys(names, 0),
+        "modules": 0,
+        "requests": {"segments": 0, "requests": 0, "labels": 0},
+    }
     assert said == {"dry_run": True, **expected}
     assert look(home_of(cleaned)).artifacts.intact(stray)
 

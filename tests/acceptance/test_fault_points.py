@@ -94,11 +94,13 @@ OF_CAPTURES = ("capture.recorded",)
 """Held by test_feedback.py, with those of data and effects."""
 OF_EFFECTS = ("effect.begun", "effect.done", "effect.recorded")
 """Held by test_outbox.py."""
+OF_LOGS = ("removal.noted", "segment.removed")
+"""Held by test_request_retention.py."""
 OF_HOMES = ("segment.sealed", "artifact.removed", "gateway.entered", "schema.brought up")
 OF_CYCLES = ("schema.written",)
 ELSEWHERE = {
     *(*OF_VERSIONS, *OF_ROUTES, *OF_DATA, *OF_LABELS, *OF_CAPTURES, *OF_EFFECTS, *OF_HOMES),
-    *(*OF_STORES, *OF_CYCLES, *OF_GATEWAYS, "review.decided"),
+    *(*OF_STORES, *OF_CYCLES, *OF_GATEWAYS, *OF_LOGS, "review.decided"),
 }
 ONCE = {"run.entered", "code.kept", "run.resting", "steps.saved", "run.ended", "review.opened"}
 """Points that a process comes to once."""

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -9,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from raypipe.app import request_retention
 from raypipe.app.ask import as_json
+from raypipe.app.look import look, workshop_of
 from raypipe.store.segments import SegmentWriter
 from tests.acceptance import tiny
 from tests.conftest import Project, Said
@@ -283,20 +287,53 @@ def test_kill_9_while_the_capture_is_published_makes_one_commit(
 
 
 def test_rows_that_two_accepted_captures_hold_become_data_once(served: Project) -> None:
-    """The second was offered while the first one waited for its review."""
+    """The second was offered while the first one was approved: it came a moment too late for it."""
     project = served
     reviews = []
     for first_day in (60, 80):
         tell(project, ask(project, tiny.rows(first_day, days=5)))
         reviews.append(join(project).result["reviews"][0]["id"])
-    for review in reviews:
-        project.raypipe("review", "approve", review, "--by", "ada")
+    refused = project.raypipe("review", "approve", reviews[0], "--by", "ada")
+    assert f"newer evidence opened review {reviews[1]}" in refused.err
+    ledger = workshop_of(project.folder / ".raypipe").ledger
+    for name in reviews:  # in the order of a moment later
+        ledger.open_review(replace(ledger.get_review(name), status="open", note=None))
+        assert project.raypipe("review", "approve", name, "--by", "ada").code == 0
     said = join(project)
     assert said.code == 0, said.err
     assert [one["rows"] for one in said.result["published"]] == [100, 100]
     assert said.result["captured"]["left_out"] == {"were accepted before": 200}
     shown = project.raypipe("data", "show", "local://tiny/main", "--json")
     assert shown.result["dataset"]["rows"] == 1200 + 200
+
+
+def test_old_requests_go_once_what_they_gave_is_data_or_can_be_none(
+    served: Project, monkeypatch
+) -> None:
+    """Those that are offered, or have a label that no join read, stay, however old."""
+    project, home = served, served.folder / ".raypipe"
+    keep = "store.keep.requests=0.00001"
+    monkeypatch.setattr(request_retention, "MARGIN", 0.0)  # one clock, and joins by themselves
+
+    def removed() -> dict:
+        time.sleep(1)  # longer than that
+        project.raypipe("requests", "seal")
+        said = request_retention.retire_requests(look(home), dry_run=False)
+        assert "kept" not in said
+        return said
+
+    asked = ask(project, tiny.rows(60, days=5))
+    project.raypipe("run", "tiny.yaml", "--set", keep)
+    assert tell(project, asked).result["feedback"]["kept"] == 100
+    assert removed()["requests"] == 0, "no join read the labels"
+    review = join(project, "--set", keep).result["reviews"][0]["id"]
+    assert removed()["requests"] == 0, "they are offered"
+    project.raypipe("review", "approve", review, "--by", "ada")
+    assert removed()["requests"] == 0, "they are accepted, and not published"
+    assert join(project, "--set", keep).result["published"][0]["rows"] == 100
+    assert removed() == {"segments": 2, "requests": 2, "labels": 100}
+    audited = project.raypipe("requests", "audit", "--json").result["audit"]
+    assert (audited["whole"], audited["records"], audited["removed"]["requests"]) == (True, 0, 2)
 
 
 def test_what_is_said_of_the_same_rows_is_what_is_true_now(served: Project) -> None:

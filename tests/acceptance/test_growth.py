@@ -39,3 +39,9 @@ def test_a_run_leaves_nothing_in_a_home_that_has_no_line(project: Project):
     project.run("flow.py")
     left = {entry.name for entry in (project.folder / ".raypipe").iterdir()}
     assert left - told("Names in a home") - {"ledger.db-wal", "ledger.db-shm"} == set()
+
+
+def test_every_line_names_a_rule_or_a_bound():
+    page = (ROOT / "docs" / "growth.md").read_text()
+    assert "no rule" not in page.lower()
+    assert "without bound" not in page.lower()

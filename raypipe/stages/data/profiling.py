@@ -12,7 +12,13 @@ from raypipe.values.profile import SplitProfiles, profile_parts
 from raypipe.values.split import SPLITS, SplitRule, split_of
 
 ROWS = 1 << 17
-"""Rows that are in memory at a time; a row group is decoded bit by bit, not whole."""
+"""Rows that are asked of Parquet at a time."""
+
+_AT_ONCE = 8
+"""Profiles of batches that are kept until they are merged."""
+
+_A_CODE = 2.5
+"""Bytes a value below which texts are but the numbers of their places in a dictionary."""
 
 
 def read_table(location: str) -> pa.Table:
@@ -22,8 +28,12 @@ def read_table(location: str) -> pa.Table:
 
 
 def profile_file(location: str, rule: SplitRule, key: Sequence[str]) -> SplitProfiles:
-    """Profile the rows of a Parquet file, split by split, in memory that does not grow with it."""
-    parts = [profile_splits(table, rule, key) for table in read_tables(location)]
+    """Profile the rows of a Parquet file, split by split, with few profiles in memory at a time."""
+    parts: list[SplitProfiles] = []
+    for table in read_tables(location):
+        parts.append(profile_splits(table, rule, key))
+        if len(parts) == _AT_ONCE:
+            parts = [SplitProfiles.merge_all(parts)]
     return SplitProfiles.merge_all(parts) if len(parts) > 1 else parts[0]
 
 
@@ -35,7 +45,8 @@ def read_tables(location: str) -> Iterator[pa.Table]:
     group = None
     try:
         with open_location(location) as source:
-            file = pq.ParquetFile(source)
+            footer = pq.read_metadata(source)
+            file = pq.ParquetFile(source, metadata=footer, read_dictionary=_repeating(footer))
             empty = True
             for group in range(file.num_row_groups):
                 for batch in file.iter_batches(ROWS, row_groups=[group], use_threads=False):
@@ -49,6 +60,23 @@ def read_tables(location: str) -> Iterator[pa.Table]:
             f"{location} cannot be read: {where} is damaged or is not there ({error})",
             hint="import the file again, or read it at an earlier commit",
         ) from error
+
+
+def _repeating(footer: pq.FileMetaData) -> list[str]:
+    """Name the columns of text that take so little room that their values must repeat.
+
+    These are read as dictionaries: Parquet has counted them already.
+    """
+    groups = [footer.row_group(n) for n in range(footer.num_row_groups)]
+    found = []
+    for place in range(footer.num_columns):
+        chunks = [group.column(place) for group in groups]
+        room = sum(chunk.total_uncompressed_size for chunk in chunks)
+        rows = sum(chunk.num_values for chunk in chunks)
+        text = footer.schema.column(place).physical_type == "BYTE_ARRAY"
+        if text and rows and room < _A_CODE * rows and "." not in chunks[0].path_in_schema:
+            found.append(chunks[0].path_in_schema)
+    return found
 
 
 def profile_splits(table: pa.Table, rule: SplitRule, key: Sequence[str]) -> SplitProfiles:

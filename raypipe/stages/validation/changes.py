@@ -17,6 +17,7 @@ from raypipe.values.columns import ColumnProfile
 from raypipe.values.drift import MEASURES, Gap, column_gap, counts_gap
 from raypipe.values.profile import Profile, SplitProfiles
 from raypipe.values.schema import Schema, is_numeric, kind_of
+from raypipe.values.split import SplitRule, rule_columns
 from raypipe.values.validation import Found
 
 QUANTILES = tuple(share / 20 for share in range(2, 19))
@@ -59,24 +60,27 @@ def of_changes(
 
 
 def of_skew(
-    profiles: SplitProfiles, schema: Schema, settings: ValidationConfig, divided_by: tuple[str, ...]
+    profiles: SplitProfiles, schema: Schema, settings: ValidationConfig, split: SplitRule
 ) -> Iterator[Found]:
     """Say how the validation and analysis splits differ from the train split.
 
-    In the columns that rows are divided by they may.
+    In the columns that rows are divided by they may. Where whole groups are drawn, chance does what
+    it does to so many groups, not to so many rows.
     """
     drift, train = settings.skew, profiles.train
     if drift is None or not train.rows:
         return
-    for split in ("validation", "analysis"):
-        profile: Profile = getattr(profiles, split)
+    divided_by = rule_columns(split)
+    for name_of_split in ("validation", "analysis"):
+        profile: Profile = getattr(profiles, name_of_split)
+        draws = _rows_a_draw(profile, train, divided_by) if split.by == "group" else 1.0
         pairs = {
             name: (column, train.columns[name])
             for name, column in profile.columns.items()
             if name in train.columns and name not in divided_by and _may_change(name, schema)
         }
-        for name, gap in _moved(pairs, drift):
-            said = f"the {split} split lies {gap.distance:.2f} from the train split"
+        for name, gap in _moved(pairs, drift, draws):
+            said = f"the {name_of_split} split lies {gap.distance:.2f} from the train split"
             yield Found(
                 kind="skew",
                 column=name,
@@ -95,12 +99,31 @@ def _may_change(name: str, schema: Schema) -> bool:
     return schema.key != (name,) and not (column and "time" in column.roles)
 
 
-def _moved(pairs: _Pairs, settings: DriftConfig) -> Iterator[tuple[str, Gap]]:
+def _rows_a_draw(one: Profile, other: Profile, columns: tuple[str, ...]) -> float:
+    """Return by how much fewer draws there were than rows, where each draw is a group."""
+
+    def unit(counts: list[int]) -> float:
+        return sum(1 / max(1, count) for count in counts)
+
+    groups = [
+        max((p.columns[name].distinct for name in columns if name in p.columns), default=1)
+        for p in (one, other)
+    ]
+    return max(1.0, unit(groups) / unit([one.rows, other.rows]))
+
+
+def _moved(pairs: _Pairs, settings: DriftConfig, draws: float = 1.0) -> Iterator[tuple[str, Gap]]:
+    """Return what moved; `draws` is how many rows came by one draw."""
     for name, (new, accepted) in pairs.items():
         measure = settings.measures.get(name, settings.measure)
         gap = column_gap(new, accepted, measure, ALARMS)
         threshold = settings.columns.get(name, settings.threshold)
-        if gap is not None and gap.is_real and gap.distance > threshold:
+        by_chance = draws if measure in ("js", "psi") else math.sqrt(draws)
+        if (
+            gap is not None
+            and gap.distance > gap.by_chance * by_chance
+            and gap.distance > threshold
+        ):
             yield name, gap
 
 

@@ -16,7 +16,7 @@ from raypipe.stages.validation.words import amount, percent
 from raypipe.values.drift import drift_by_column
 from raypipe.values.profile import Profile, SplitProfiles
 from raypipe.values.schema import Schema
-from raypipe.values.split import SplitRule, rule_columns
+from raypipe.values.split import SplitRule
 from raypipe.values.validation import Found, Validation
 
 
@@ -45,7 +45,7 @@ def check(
         found += of_changes(fresh.all, baseline.all, schema, settings)
         found += of_dominance(fresh.all, baseline.all, schema, settings)
     if split is not None and split.by != "time":
-        found += of_skew(profiles, schema, settings, rule_columns(split))
+        found += of_skew(profiles, schema, settings, split)
     anomalies, accepted = judged(found, schema, settings)
     return Validation(
         rows=profiles.all.rows,

@@ -19,12 +19,12 @@ from raypipe.store.segments.frames import (
     read_header,
     seed_of,
 )
+from raypipe.store.segments.places import SEALED
+from raypipe.store.segments.removing import read_removed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SEALED = "sealed"
-"""Folder of sealed segments, beside the open ones."""
 MEND = "restore it from a copy, or move it away; `raypipe requests audit` says what is whole"
 HEADER_BYTES = 8192
 PIECE = 1 << 18
@@ -78,13 +78,14 @@ def segments(folder: Path) -> list[Segment]:
 
 
 def inspect(folder: Path) -> list[Found]:
-    """Look at every segment, each once, though it be sealed meanwhile."""
+    """Look at every segment, each once, though it be sealed meanwhile; not what a rule removed."""
     with disk_faults(f"the request log {str(folder)!r} cannot be read"):
         names = sorted(file.stem for file in folder.glob("*.seg"))  # before the sealed ones
         sealed = {file.stem for file in (folder / SEALED).glob("*.parquet")}
+        there = {*names, *sealed} - {*read_removed(folder).going}
         return [
             _inspect_sealed(folder, name) if name in sealed else _inspect_open(folder, name)
-            for name in sorted({*names, *sealed})
+            for name in sorted(there)
         ]
 
 

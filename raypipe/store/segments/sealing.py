@@ -9,7 +9,8 @@ from raypipe.fault_points import fault_point
 from raypipe.store.content import sync_folder
 from raypipe.store.faults import disk_faults
 from raypipe.store.segments.frames import Frame
-from raypipe.store.segments.reading import SEALED, Found, look_at, scan
+from raypipe.store.segments.places import SEALED
+from raypipe.store.segments.reading import Found, look_at, scan
 
 DAMAGED = "damaged"
 """Folder of segments in which bytes are damaged: their whole records are sealed all the same."""

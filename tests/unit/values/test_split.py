@@ -128,3 +128,32 @@ def test_no_rows_have_no_splits():
 def test_a_rule_says_which_columns_it_reads():
     assert rule_columns(HashSplit(columns=("a", "b"))) == ("a", "b")
     assert rule_columns(ColumnSplit(column="part")) == ("part",)
+
+
+RULES = (
+    BY_KEY,
+    GroupSplit(columns="group"),
+    TimeSplit(column="at", validation_from="2013-06-01", analysis_from="2013-07-01"),
+    ColumnSplit(column="part"),
+)
+_ROW = st.fixed_dictionaries(
+    {
+        "key": st.integers(0, 10**9),
+        "group": st.sampled_from("abcdef"),
+        "at": st.datetimes(dt.datetime(2013, 1, 1), dt.datetime(2013, 12, 31)),
+        "part": st.sampled_from(SPLITS),
+    }
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.by)
+@settings(deadline=None, max_examples=40)
+@given(st.lists(_ROW, min_size=1, max_size=20), st.lists(_ROW, max_size=20), st.randoms())
+def test_no_rule_moves_a_row_when_rows_or_shards_are_added(rule, before, added, random):
+    """Whatever comes, in whatever order and however it is cut: the split is the row's own."""
+    alone = [split_of(pa.Table.from_pylist([row]), rule)[0] for row in before]
+    order = list(range(len(before) + len(added)))
+    random.shuffle(order)
+    every = [*before, *added]
+    told = split_of(pa.Table.from_pylist([every[n] for n in order]), rule)
+    assert [told[order.index(n)] for n in range(len(before))] == alone

@@ -196,3 +196,51 @@ def test_a_column_that_need_not_be_there_may_be_missing(profiles, schema):
 
     columns = tuple(replace(c, required=c.name != "temp") for c in schema.columns)
     assert found(profiles({"temp": None}), replace(schema, columns=columns))[0] == []
+
+
+def test_what_is_expected_neither_stops_nor_warns_and_is_kept_with_who_and_why(profiles, schema):
+    settings = ValidationConfig.model_validate(
+        {"accept": [{"what": "missing_column:temp", "by": "anna", "why": "no sensor"}]}
+    )
+    validation = check(profiles({"temp": None}), schema, settings)
+    assert validation.verdict == "pass"
+    (one,) = validation.accepted
+    assert (one.anomaly.column, one.by, one.why) == ("temp", "anna", "no sensor")
+
+
+def test_a_schema_of_few_rows_does_not_speak_of_what_they_cannot_rule_out(profiles, schema):
+    from dataclasses import replace
+
+    told = replace(schema, rows=ROWS)
+    odd = profiles({"temp": [None, 50.0, *([1.0] * 98)]})
+    assert found(odd, told)[0] == []
+    assert [kind for kind, *_ in found(odd, schema)[0]] == ["nulls", "range"]
+    assert ("nulls", "temp", "warn") in found(profiles({"temp": [None] * 20 + [1.0] * 80}), told)[0]
+
+
+def test_requests_have_no_label(profiles, schema):
+    served = schema.within("serving")
+    assert found(profiles({"late": None}), served)[0] == []
+    assert ("missing_column", "temp", "stop") in found(
+        profiles({"late": None, "temp": None}), served
+    )[0]
+
+
+def test_a_split_of_few_groups_may_differ_as_groups_do(schema):
+    """Six hundred rows, but twelve days: chance does what it does to twelve draws."""
+    import numpy as np
+    import pyarrow as pa
+
+    from raypipe.config.data import GroupSplit, HashSplit
+    from raypipe.stages.data.profiling import profile_splits
+
+    day = np.repeat(np.arange(60), 50)
+    table = pa.table({"day_no": day, "n": np.arange(3000), "mood": np.sin(day * 1.7).round(1)})
+
+    def skewed(rule, told):
+        validation = check(profile_splits(table, rule, ()), schema, ValidationConfig(), split=told)
+        return [a.column for a in validation.anomalies if a.kind == "skew"]
+
+    by_day = GroupSplit(columns="day_no", salt="2")
+    assert skewed(by_day, by_day) == []
+    assert skewed(by_day, HashSplit(columns=("n",)))[-1:] == ["mood"]
