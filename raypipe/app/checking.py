@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from raypipe.app.assemble import Workshop
 from raypipe.config.data import DataConfig
 from raypipe.config.deepchecks import DeepchecksConfig
+from raypipe.engine.plan import Planner
 from raypipe.stages.validation import check_data, sample_shard
 from raypipe.stages.validation.deepchecks import environment
 from raypipe.stages.validation.deepchecks.environment import Environment
@@ -61,6 +63,15 @@ def sample_and_check(
     rule, key = (data.split, data.key) if data is not None else (None, ())
     samples = [sample_shard(shard, rule, key, settings.rows) for shard in dataset.shards]
     return check_data(samples, roles, settings.running, by, suites)
+
+
+def not_checked(workshop: Workshop, planner: Planner) -> tuple[str, ...]:
+    """Return what a run's validation did not look at, in sentences."""
+    manifest = planner.known.manifests.get("validate")
+    if manifest is None:
+        return ()
+    said: tuple[str, ...] = workshop.codec.decode(manifest, workshop.artifacts).unchecked
+    return said
 
 
 def roles_of(data: DataConfig, task: Task) -> Roles:

@@ -71,6 +71,8 @@ class Prepared:
 
     A schema written, a version entered. Returns whether that version is served, None without one.
     """
+    warn: Callable[[Planner], tuple[str, ...]] = lambda planner: ()
+    """What a person should know of what the run came to, and that stops nothing."""
 
 
 def prepare(request: RunRequest, *, write: bool) -> Prepared:

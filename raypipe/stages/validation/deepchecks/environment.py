@@ -48,7 +48,7 @@ def environment_folder(given: str | None = None) -> Path:
     if named := os.environ.get(VARIABLE) or given:
         return Path(named).expanduser().absolute()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return cache / "raypipe" / f"deepchecks-{_digest(CONSTRAINTS)[:12]}"
+    return cache / "raypipe" / f"deepchecks-{digest_of(CONSTRAINTS)[:12]}"
 
 
 def find_environment(given: str | None = None) -> Environment | str:
@@ -58,11 +58,11 @@ def find_environment(given: str | None = None) -> Environment | str:
         made = json.loads((folder / MARKER).read_text(encoding="utf-8"))["constraints"]
     except (OSError, ValueError, KeyError):
         return f"deepchecks is not installed: there is no environment in {str(folder)!r}."
-    if made != _digest(CONSTRAINTS):
+    if made != digest_of(CONSTRAINTS):
         return f"the environment in {str(folder)!r} was made of other versions than these."
     if not os.access(folder / "bin" / "python", os.X_OK):  # its Python may have been removed
         return f"the environment in {str(folder)!r} has no Python any more."
-    return Environment(packages=made, runner=_digest(RUNNER), folder=str(folder))
+    return Environment(packages=made, runner=digest_of(RUNNER), folder=str(folder))
 
 
 def usable(settings: DeepchecksConfig) -> Environment | str:
@@ -108,7 +108,7 @@ def _make(folder: Path, python: str) -> None:
         _call([python, "-m", "venv", str(aside)], "a virtual environment cannot be made")
         _call([*pip, *WANTED], "pip could not install deepchecks")
         _call([own, "-W", "ignore", "-c", _PROVEN], "deepchecks is installed, but does not start")
-        made = {"constraints": _digest(CONSTRAINTS)}
+        made = {"constraints": digest_of(CONSTRAINTS)}
         (aside / MARKER).write_text(json.dumps(made), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
@@ -177,5 +177,6 @@ def _fault(python: str) -> str:
     return "" if version in PYTHONS else f"it is Python {version[0]}.{version[1]}"
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
+    """Return what a file counts as."""
     return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
