@@ -47,6 +47,8 @@ def _nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("RAYPIPE_", "RAY_", "LAKECTL_")) and name != "RAYPIPE_VENV":
             monkeypatch.delenv(name)
+    # Whether this machine has deepchecks' environment is no matter of most tests.
+    monkeypatch.setenv("RAYPIPE_DEEPCHECKS", "/nowhere")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from raypipe.app.checking import NO_CHECKS, Checking
 from raypipe.app.validating import connect_validation
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.preprocessing import PreprocessingConfig
@@ -26,12 +27,14 @@ def cycle(
     schema: Schema | None = None,
     recipe: dict[str, Any] | None = None,
     taken: tuple[str, ...] = (),
+    checking: Checking = NO_CHECKS,
 ) -> dict[str, Any]:
     """Connect the stages.
 
     `known` holds the object ids of the shards that were accepted before: drift is looked for in the
     others. `schema` is what a person keeps in the schema file; without one it is inferred. `recipe`
     is the settings that make a model, for its lineage, and `taken` are the versions that exist.
+    `checking` is what deepchecks runs in.
     """
     data, rule = config.data, config.data.split
 
@@ -44,6 +47,7 @@ def cycle(
         schema,
         new=new,
         baseline=lookup("accepted_profile") if new else None,
+        checking=checking,
     )
     profile, admitted = seen.profile, seen.admitted()
 

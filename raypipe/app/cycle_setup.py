@@ -9,6 +9,7 @@ from pathlib import Path
 
 from raypipe.app.accepting import accepting
 from raypipe.app.assemble import Workshop, lakefs_named
+from raypipe.app.checking import checking_for, not_checked
 from raypipe.app.cycle import cycle
 from raypipe.app.home import check_home
 from raypipe.app.models import CHAMPION
@@ -57,8 +58,9 @@ def prepare_cycle(
     taken = tuple(sorted(row.version for row in workshop.ledger.versions(model)))
     settings = to_json(config)
     recipe = _recipe(settings)
+    checking = checking_for(config.validation.deepchecks)
     graph = build(
-        lambda: cycle(config, dataset, known or frozenset(), schema, recipe, taken),
+        lambda: cycle(config, dataset, known or frozenset(), schema, recipe, taken, checking),
         config.name,
         {},
     )
@@ -78,6 +80,7 @@ def prepare_cycle(
         shared=request.shared or config.runtime.shared,
         audit=config.runtime.audit,
         cpus=config.runtime.cpus,
+        warn=lambda planner: not_checked(workshop, planner),
         after=_after(workshop, config, dataset, schema_file),
         pages=("report_data",),
     )

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from raypipe.app.accepting import accepting
 from raypipe.app.assemble import Workshop, lakefs_named
+from raypipe.app.checking import NO_CHECKS, Checking, checking_for
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.prepare import Prepared
@@ -202,7 +203,10 @@ def validate_branch(
     dataset = dataset_at(str(replace(uri, ref=branch)), versions)
     before = _shards_at(uri, versions)
     schema = read_schema(schema_path(config, file.absolute(), workshop))
-    graph = build(lambda: audit(config, dataset, before, schema), f"{config.name}.import", {})
+    checking = checking_for(config.validation.deepchecks)
+    graph = build(
+        lambda: audit(config, dataset, before, schema, checking), f"{config.name}.import", {}
+    )
     outcome = run_prepared(
         Prepared(
             graph=graph,
@@ -222,13 +226,18 @@ def validate_branch(
         "verdict": found.verdict,
         "anomalies": [f"{one.severity}: {one.message}" for one in found.anomalies],
         "report": str(outcome.values["report"]),
+        **({"unchecked": list(found.unchecked)} if found.unchecked else {}),
     }
     expected = [f"{one.anomaly.message} ({one.by}: {one.why})" for one in found.accepted]
     return {**said, "accepted": expected} if expected else said
 
 
 def audit(
-    config: CycleConfig, dataset: Dataset, before: frozenset[str], schema: Schema | None
+    config: CycleConfig,
+    dataset: Dataset,
+    before: frozenset[str],
+    schema: Schema | None,
+    checking: Checking = NO_CHECKS,
 ) -> dict[str, Any]:
     """Profile and validate a dataset.
 
@@ -248,6 +257,7 @@ def audit(
         new=new if old else (),
         baseline=accepted if new else None,
         inferred_from=accepted,
+        checking=checking,
     )
     return {"validation": seen.validation, "admitted": seen.admitted(), "report": seen.page}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from raypipe.app.assemble import Workshop, lakefs_named
+from raypipe.app.checking import checking_for
 from raypipe.app.cycle_setup import last_accepted
 from raypipe.app.look import workshop_of
 from raypipe.app.prepare import Prepared
@@ -112,6 +113,7 @@ def validated_and_reported(
         new=_new(now, before),
         baseline=baseline,
         inferred_from=baseline,
+        checking=checking_for(config.validation.deepchecks),
     )
     return {"validation": seen.validation, "report": seen.page}
 

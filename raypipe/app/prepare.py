@@ -73,6 +73,8 @@ class Prepared:
     """
     pages: tuple[str, ...] = ()
     """Steps that write a page for people, which is shown whatever becomes of the run."""
+    warn: Callable[[Planner], tuple[str, ...]] = lambda planner: ()
+    """What a person should know of what the run came to, and that stops nothing."""
 
 
 def prepare(request: RunRequest, *, write: bool) -> Prepared:

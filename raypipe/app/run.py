@@ -96,6 +96,8 @@ def _run(prepared: Prepared, record: RunRecord, request: RunRequest, listen: Lis
         try:
             driven = drive.go()
             fault_point("run.resting")
+            for text in prepared.warn(planner):
+                listen(Warned(step="", text=text))
             serving = None if prepared.after is None else prepared.after(driven, planner)
         except KeyboardInterrupt:
             return _cancelled(prepared, record, planner, stop.why or "interrupted")

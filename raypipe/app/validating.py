@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from raypipe.app.checking import NO_CHECKS, Checking, connect_checks
 from raypipe.config.cycle import CycleConfig
 from raypipe.stages.data import merge_profiles
 from raypipe.stages.validation import (
@@ -42,11 +43,12 @@ def connect_validation(
     new: tuple[Shard, ...] = (),
     baseline: Any = None,
     inferred_from: Any = None,
+    checking: Checking = NO_CHECKS,
 ) -> Validated:
     """Connect validation and report; `profiles` are of the dataset's shards, in their order.
 
     The `new` shards are held against the profiles `baseline`. A schema that nobody wrote yet is
-    inferred, from all rows where nothing else is said.
+    inferred, from all rows where nothing else is said. `checking` is what deepchecks runs in.
     """
     data, alike = config.data, config.validation.duplicates
     profile = merge_profiles(profiles)
@@ -58,6 +60,8 @@ def connect_validation(
     if known is None:
         rows = profile if inferred_from is None else inferred_from
         known = infer(config.name, rows, data, config.validation, config.training.task)
+    checks = config.validation.deepchecks
+    checked = connect_checks(dataset, data, config.training.task, checks, checking)
     validation = validate(
         profile,
         known,
@@ -66,6 +70,8 @@ def connect_validation(
         fresh=fresh,
         baseline=baseline,
         searched=search_rows(traces, list(dataset.shards), profile, data, alike),
+        checked=checked,
+        missing=checking.missing,
     )
     page = report_data(
         config.name,
@@ -78,6 +84,7 @@ def connect_validation(
         fresh=fresh,
         baseline=baseline,
         new=new,
+        checked=checked,
     )
     return Validated(
         profile=profile, schema=known, validation=validation, page=page, dataset=dataset

@@ -13,6 +13,7 @@ import typer
 import raypipe
 from raypipe.cli import (
     commands,
+    commands_checks,
     commands_config,
     commands_data,
     commands_feedback,
@@ -46,6 +47,7 @@ commands_runs.register(app)
 commands_models.register(app)
 commands_serving.register(app)
 commands_data.register(app)
+commands_checks.register(app)
 commands_requests.register(app)
 commands_holds.register(app)
 commands_feedback.register(app)

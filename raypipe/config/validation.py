@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from raypipe.config.base import BaseConfig, Share
+from raypipe.config.deepchecks import Deepchecks, DeepchecksConfig
 
 Severity = Literal["stop", "warn", "ignore"]
 Measure = Literal["js", "psi", "linf", "ks"]
@@ -140,3 +141,7 @@ class ValidationConfig(BaseConfig):
 
     dominance: float | None = Field(0.95, gt=0.5, le=1)
     """Share of one label among the new rows of one value, beyond which it is news."""
+
+    deepchecks: Deepchecks = DeepchecksConfig()
+    """What the library deepchecks looks at, in an environment of its own; or `off`, `auto` (used
+    where `raypipe checks install` made that environment) or `required`."""

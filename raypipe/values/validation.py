@@ -70,6 +70,8 @@ class Validation:
     """Distance of the new rows from the accepted ones by column, where it can be said."""
     accepted: tuple[Accepted, ...] = ()
     """Anomalies that were expected: they neither stop nor warn."""
+    unchecked: tuple[str, ...] = ()
+    """What was not looked at, though the settings ask for it, in sentences."""
 
     @property
     def stops(self) -> tuple[Anomaly, ...]:

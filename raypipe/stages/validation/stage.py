@@ -10,6 +10,7 @@ from raypipe.config.data import DataConfig
 from raypipe.config.validation import DuplicatesConfig, ValidationConfig
 from raypipe.engine.step import step
 from raypipe.errors import UsageError, ValidationStopped
+from raypipe.values.checked import Checked
 from raypipe.values.dataset import Dataset, Shard
 from raypipe.values.schema import Role, Schema
 from raypipe.values.signature import Task
@@ -77,12 +78,18 @@ def validate(
     fresh: SplitProfiles | None = None,
     baseline: SplitProfiles | None = None,
     searched: tuple[Found, ...] = (),
+    checked: Checked | None = None,
+    missing: str = "",
 ) -> Validation:
-    """Hold all rows against the schema, and the new ones against those accepted before."""
+    """Hold all rows against the schema, and the new ones against those accepted before.
+
+    `checked` is what deepchecks found, and `missing` why it did not look.
+    """
     from raypipe.stages.validation.checks import check
+    from raypipe.stages.validation.deepchecks.findings import joined
 
     require_agreement(schema, data)
-    return check(
+    found = check(
         profiles,
         schema,
         settings,
@@ -91,6 +98,7 @@ def validate(
         searched=searched,
         split=data.split,
     )
+    return joined(found, checked, missing, settings)
 
 
 @step(driver=True, uncounted=("page",))

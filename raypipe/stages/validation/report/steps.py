@@ -9,6 +9,7 @@ from raypipe.config.data import DataConfig
 from raypipe.config.validation import ValidationConfig
 from raypipe.engine.context import current
 from raypipe.engine.step import step
+from raypipe.values.checked import Checked
 from raypipe.values.dataset import Dataset, Shard
 from raypipe.values.schema import Schema
 from raypipe.values.validation import Validation
@@ -30,11 +31,14 @@ def report_data(
     fresh: SplitProfiles | None = None,
     baseline: SplitProfiles | None = None,
     new: tuple[Shard, ...] = (),
+    checked: Checked | None = None,
 ) -> Path:
     """Write what is known of a dataset and what validation found as one HTML file.
 
-    `fresh` are the rows of the `new` shards, and `baseline` those accepted before.
+    `fresh` are the rows of the `new` shards, and `baseline` those accepted before. `checked` is
+    what deepchecks came to.
     """
+    from raypipe.stages.validation.report.checks import checks_of
     from raypipe.stages.validation.report.report import Report, Validated
 
     return _written(
@@ -46,6 +50,7 @@ def report_data(
             new=None if fresh is None else fresh.all,
             new_shards=new,
             settings=settings,
+            checks=None if checked is None else checks_of(checked),
             validated=Validated(validation=validation, splits=profiles, schema=schema, data=data),
         )
     )

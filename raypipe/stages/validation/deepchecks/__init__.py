@@ -1,0 +1,1 @@
+"""deepchecks, in an environment and a process of its own: a sample in, results and a page out."""
