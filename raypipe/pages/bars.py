@@ -29,7 +29,7 @@ def histogram(now: Sequence[float], before: Sequence[float] | None, label: str) 
 
 def share(now: float, before: float | None) -> Markup:
     """Draw a share of now above the one before; the figures stand beside it."""
-    rects = [_rect("now", now, 0, 6)]
+    rects = [_rect("now", now, 0, 10 if before is None else 6)]
     if before is not None:
         rects.append(_rect("before", before, 7, 3))
     return Markup(

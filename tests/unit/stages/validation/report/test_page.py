@@ -226,7 +226,9 @@ def test_two_columns_that_changed_places_both_say_so():
 def test_five_hundred_columns_make_a_page_of_bounded_size_and_more_are_left_to_the_list(
     evil, monkeypatch
 ):
-    wide = profile_table(pa.table({f"column {n}": np.arange(40.0) + n for n in range(500)}))
+    one = profile_table(pa.table({"x": np.arange(40.0)}))
+    columns = {f"column {n}": replace(one.columns["x"], name=f"column {n}") for n in range(500)}
+    wide = replace(one, columns=columns)
     report = Report(name="wide", dataset=evil.dataset, now=wide, before=wide)
     page = render(report)
     assert page.count('<section class="column"') == 500
@@ -241,5 +243,5 @@ def test_five_hundred_columns_make_a_page_of_bounded_size_and_more_are_left_to_t
 
 
 def test_a_page_of_more_rows_is_no_longer_than_one_of_fewer():
-    few, many = (render(hostile.report(None, hostile.rows(count))) for count in (2_000, 8_000))
-    assert len(many) < 1.1 * len(few)
+    few, many = (render(hostile.report(None, hostile.rows(count))) for count in (500, 2_000))
+    assert len(many) < 1.15 * len(few)
