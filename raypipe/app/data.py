@@ -4,7 +4,7 @@ Import, log, diff, show, profile, branch, merge, tag, revert.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,12 @@ from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.prepare import Prepared
+from raypipe.app.protect import standing
+from raypipe.app.publishing import is_protected, on_branch_of, publish
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import read_schema, schema_path
+from raypipe.app.verdicts import record_run
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.faults import find_faults
 from raypipe.config.importing import ImportConfig
@@ -75,6 +78,11 @@ def import_files(
     how = _how(cycle, given or {})
     inputs.find_inputs(files, how, read=False)
     workshop = workshop_of(home, by=by, near=config)
+    if cycle is None and is_protected(workshop, uri):
+        raise UsageError(
+            f"{uri} is protected: only validated data comes to it",
+            hint="say with --config what it is held to",
+        )
     named = lakefs_named(cycle.store) if cycle is not None else None
     bind_lakefs(workshop.paths, named)
     versions = open_store(
@@ -100,8 +108,14 @@ def import_files(
             )
         else:
             said["validation"] = "no schema to hold the rows to: give --config"
-        checked = cycle is not None
-        head = importing.publish(imported, uri, versions, workshop.actor, accepted=checked)
+        head = importing.publish(
+            imported,
+            uri,
+            versions,
+            workshop.actor,
+            accepted=cycle is not None,
+            merge=merging(workshop, cycle, config, uri, imported.branch, versions, listen),
+        )
     return {**said, "commit": head, "merged": str(uri)}
 
 
@@ -213,6 +227,7 @@ def validate_branch(
         RunRequest(),
         listen,
     )
+    record_run(workshop, dataset, outcome)
     if outcome.error is not None:
         stays = f" The branch {branch} stays;" if not isinstance(outcome.error, Interrupted) else ""
         outcome.error.hint = f"{outcome.error.hint or ''}{stays} {uri} never saw it."
@@ -224,6 +239,26 @@ def validate_branch(
     }
     expected = [f"{one.anomaly.message} ({one.by}: {one.why})" for one in found.accepted]
     return {**said, "accepted": expected} if expected else said
+
+
+def merging(
+    workshop: Workshop,
+    config: CycleConfig | None,
+    file: Path | None,
+    uri: DatasetUri,
+    branch: str,
+    versions: VersionStore,
+    listen: Listener,
+) -> Callable[[str], str] | None:
+    """Return what brings a branch to a protected one; None where it is not."""
+    if not is_protected(workshop, uri):
+        return None
+
+    def validate(name: str) -> None:
+        if config is not None and file is not None:
+            validate_branch(workshop, config, file, uri, name, versions, listen)
+
+    return lambda message: publish(workshop, uri, branch, versions, message, validate)
 
 
 def audit(
@@ -302,7 +337,8 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
     """Return commit, shards, rows and columns of a dataset."""
     import pyarrow.parquet as pq
 
-    _, versions = _open(dataset, home)
+    uri, versions = _open(dataset, home)
+    workshop = look(home)
     found = dataset_at(dataset, versions)
     rows, schemas = [], []
     for shard in found.shards:
@@ -317,6 +353,7 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
             for shard, count in zip(found.shards, rows, strict=True)
         ],
         "columns": {field.name: str(field.type) for field in schemas[0]},
+        **standing(workshop, uri, found),
     }
 
 
@@ -336,17 +373,61 @@ def branch(dataset: str, name: str, *, home: Path | None = None) -> Json:
     return {"branch": name, "commit": versions.create_branch(name, uri.ref)}
 
 
-def merge(dataset: str, source: str, *, home: Path | None = None, by: str | None = None) -> Json:
-    """Bring another branch's changes into the reference's branch."""
+def merge(
+    dataset: str,
+    source: str,
+    *,
+    config: Path | None = None,
+    home: Path | None = None,
+    by: str | None = None,
+    listen: Listener = lambda event: None,
+) -> Json:
+    """Bring another branch's changes into the reference's branch.
+
+    With `config` what the branch would be is validated first; a protected one takes nothing else.
+    """
     uri, versions = _open(dataset, home)
-    actor = workshop_of(home, by=by).actor
+    workshop = workshop_of(home, by=by, near=config)
     before = versions.branches().get(uri.ref)
-    commit = versions.merge(source, uri.ref, actor)
-    said = {"branch": uri.ref, "commit": commit}
-    if commit == before:
-        return {**said, "note": f"{uri.ref} holds all of {source} already"}
-    undo = f"raypipe data revert {dataset} {commit[:12]}"
-    return {**said, "note": f"merged without validation; `{undo}` undoes it"}
+    message = f"Merge {source} into {uri.ref}"
+    said: dict[str, Json] = {"branch": uri.ref}
+    if config is None and not is_protected(workshop, uri):
+        commit = versions.merge(source, uri.ref, workshop.actor)
+        undo = f"raypipe data revert {dataset} {commit[:12]}"
+        said |= {"commit": commit, "note": f"merged without validation; `{undo}` undoes it"}
+    else:
+        said |= _merge_validated(workshop, config, uri, versions, source, message, listen)
+    if said["commit"] == before:
+        said["note"] = f"{uri.ref} holds all of {source} already"
+    return said
+
+
+def _merge_validated(
+    workshop: Workshop,
+    config: Path | None,
+    uri: DatasetUri,
+    versions: VersionStore,
+    source: str,
+    message: str,
+    listen: Listener,
+) -> dict[str, Json]:
+    """Merge on a branch of its own, look at that, and bring it in when it is let in."""
+    said: dict[str, Json] = {}
+    cycle = None if config is None else load(config)
+    with on_branch_of(uri, versions, "merge") as branch:
+        head = versions.resolve(branch)
+        if versions.merge(source, branch, workshop.actor, message) == head:
+            return {"commit": head}
+        if cycle is not None and config is not None:
+            said["validation"] = validate_branch(
+                workshop, cycle, config, uri, branch, versions, listen
+            )
+        bring = merging(workshop, cycle, config, uri, branch, versions, listen)
+        if bring is not None:
+            said["commit"] = bring(message)
+        else:
+            said["commit"] = versions.merge(branch, uri.ref, workshop.actor, message)
+    return said
 
 
 def tag(dataset: str, name: str, *, home: Path | None = None) -> Json:
@@ -356,10 +437,16 @@ def tag(dataset: str, name: str, *, home: Path | None = None) -> Json:
 
 
 def revert(dataset: str, commit: str, *, home: Path | None = None, by: str | None = None) -> Json:
-    """Undo a commit by another one."""
+    """Undo a commit by another one; on a protected branch by a merge, as lakeFS asks about it."""
     uri, versions = _open(dataset, home)
-    actor = workshop_of(home, by=by).actor
-    return {"branch": uri.ref, "commit": versions.revert(uri.ref, commit, actor)}
+    workshop = workshop_of(home, by=by)
+    if not is_protected(workshop, uri):
+        return {"branch": uri.ref, "commit": versions.revert(uri.ref, commit, workshop.actor)}
+    with on_branch_of(uri, versions, "revert") as branch:
+        versions.revert(branch, commit, workshop.actor)
+        message = f"Revert {versions.resolve(commit)[:12]}"
+        bring = publish(workshop, uri, branch, versions, message, None)
+    return {"branch": uri.ref, "commit": bring}
 
 
 def _open(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:

@@ -34,6 +34,11 @@ class Refusal:
     status: int
     said: str
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether it is worth asking again; a hook that cannot be asked is told as a 500."""
+        return self.status in PASSING and "hook aborted" not in self.said
+
 
 class _Refused(Exception):
     """Another answer than 2xx to an upload."""
@@ -85,7 +90,7 @@ class LakeFSServer:
                 raise
             except Exception as error:
                 failed = _refusal(error)
-            if isinstance(failed, Refusal) and failed.status not in PASSING:
+            if isinstance(failed, Refusal) and not failed.may_pass:
                 self._answered = True
                 return self._refused(failed, but or {})
             lost = True
