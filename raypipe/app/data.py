@@ -17,7 +17,7 @@ from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.prepare import Prepared
 from raypipe.app.protect import standing
-from raypipe.app.publishing import is_protected, on_branch_of, publish
+from raypipe.app.publishing import is_protected, on_branch_of, publish, require_let_in
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import read_schema, schema_path
@@ -253,12 +253,21 @@ def merging(
     """Return what brings a branch to a protected one; None where it is not."""
     if not is_protected(workshop, uri):
         return None
-
-    def validate(name: str) -> None:
-        if config is not None and file is not None:
-            validate_branch(workshop, config, file, uri, name, versions, listen)
-
+    validate = _validating(workshop, config, file, uri, versions, listen)
     return lambda message: publish(workshop, uri, branch, versions, message, validate)
+
+
+def _validating(
+    workshop: Workshop,
+    config: CycleConfig | None,
+    file: Path | None,
+    uri: DatasetUri,
+    versions: VersionStore,
+    listen: Listener,
+) -> Callable[[str], object] | None:
+    if config is None or file is None:
+        return None
+    return lambda name: validate_branch(workshop, config, file, uri, name, versions, listen)
 
 
 def audit(
@@ -414,7 +423,7 @@ def _merge_validated(
     """Merge on a branch of its own, look at that, and bring it in when it is let in."""
     said: dict[str, Json] = {}
     cycle = None if config is None else load(config)
-    with on_branch_of(uri, versions, "merge") as branch:
+    with on_branch_of(uri, versions, "merge", keep=cycle is not None) as branch:
         head = versions.resolve(branch)
         if versions.merge(source, branch, workshop.actor, message) == head:
             return {"commit": head}
@@ -422,9 +431,10 @@ def _merge_validated(
             said["validation"] = validate_branch(
                 workshop, cycle, config, uri, branch, versions, listen
             )
-        bring = merging(workshop, cycle, config, uri, branch, versions, listen)
-        if bring is not None:
-            said["commit"] = bring(message)
+        if is_protected(workshop, uri):
+            require_let_in(workshop, uri, branch, versions, called=source)
+            validate = _validating(workshop, cycle, config, uri, versions, listen)
+            said["commit"] = publish(workshop, uri, branch, versions, message, validate)
         else:
             said["commit"] = versions.merge(branch, uri.ref, workshop.actor, message)
     return said

@@ -9,7 +9,6 @@ from raypipe.app.assemble import Workshop
 from raypipe.app.gate import Asked, decide, refuse, state_at
 from raypipe.app.verdicts import protections_of
 from raypipe.errors import StoreError, ValidationStopped
-from raypipe.store.rows import ProtectionRow
 from raypipe.store.versions import VersionStore
 from raypipe.values.uri import DatasetUri, parse_uri
 
@@ -42,35 +41,36 @@ def publish(
         both = versions.merge(head, branch, workshop.actor, f"Bring {uri.ref} to {branch}")
         if both != alone and validate is not None:
             validate(branch)
-        protections = protections_of(workshop, uri)
         with _still(workshop, uri):
             if versions.branches()[uri.ref] != head:
                 continue
-            _require_let_in(workshop, branch, versions, protections)
+            require_let_in(workshop, uri, branch, versions)
             try:
                 return versions.merge(branch, uri.ref, workshop.actor, message)
             except ValidationStopped as stopped:
                 if versions.branches()[uri.ref] == head:
-                    raise _as_recorded(workshop, protections, stopped) from None
+                    raise _as_recorded(workshop, uri, stopped) from None
     raise StoreError(
         f"{uri} moved {TRIES} times while {branch} was brought to it", hint="Try again."
     )
 
 
 @contextmanager
-def on_branch_of(uri: DatasetUri, versions: VersionStore, kind: str) -> Iterator[str]:
-    """Give a branch from the reference's, which goes again unless what is on it is not let in."""
+def on_branch_of(
+    uri: DatasetUri, versions: VersionStore, kind: str, *, keep: bool = False
+) -> Iterator[str]:
+    """Give a branch from the reference's, which goes again; `keep`: unless it is not let in."""
     name = f"{kind}-{os.urandom(4).hex()}"
     versions.create_branch(name, uri.ref)
+    stays = False
     try:
         yield name
     except ValidationStopped:
+        stays = keep
         raise
-    except BaseException:
-        versions.delete_branch(name)
-        raise
-    else:
-        versions.delete_branch(name)
+    finally:
+        if not stays:
+            versions.delete_branch(name)
 
 
 @contextmanager
@@ -88,29 +88,31 @@ def _still(workshop: Workshop, uri: DatasetUri) -> Iterator[None]:
         claim.release()
 
 
-def _require_let_in(
-    workshop: Workshop, branch: str, versions: VersionStore, protections: list[ProtectionRow]
+def require_let_in(
+    workshop: Workshop, uri: DatasetUri, branch: str, versions: VersionStore, called: str = ""
 ) -> None:
-    """Refuse here what a gate would: it is told better, and a local branch has no other gate."""
+    """Refuse here what a gate would: it is told better, and a local branch has no other gate.
+
+    ValidationStopped names the branch as it is `called` by who asked.
+    """
     commit = versions.resolve(branch)
-    for row in protections:
-        uri = parse_uri(row.dataset)
+    for row in protections_of(workshop, uri):
+        of = parse_uri(row.dataset)
         asked = Asked(
             event="pre-merge",
-            repo=uri.repo,
-            branch=uri.ref,
-            source=branch,
+            repo=of.repo,
+            branch=of.ref,
+            source=called or branch,
             source_commit=commit,
             commit=commit,
         )
-        answer = decide(asked, row, state_at(workshop, uri, versions, commit))
+        answer = decide(asked, row, state_at(workshop, of, versions, commit))
         if not answer.allowed:
             refuse(workshop, asked, row, answer.reason)
-            raise _not_let_in(row, branch, answer.reason)
+            raise _not_let_in(of, called or branch, answer.reason)
 
 
-def _not_let_in(row: ProtectionRow, branch: str, reason: str) -> ValidationStopped:
-    uri = parse_uri(row.dataset)
+def _not_let_in(uri: DatasetUri, branch: str, reason: str) -> ValidationStopped:
     there = replace(uri, ref=branch)
     return ValidationStopped(
         f"{uri} is protected, and does not let {branch} in: {reason}",
@@ -120,10 +122,10 @@ def _not_let_in(row: ProtectionRow, branch: str, reason: str) -> ValidationStopp
 
 
 def _as_recorded(
-    workshop: Workshop, protections: list[ProtectionRow], stopped: ValidationStopped
+    workshop: Workshop, uri: DatasetUri, stopped: ValidationStopped
 ) -> ValidationStopped:
     """Return a gate's refusal with its reason, which lakeFS does not hand on."""
-    for row in protections:
+    for row in protections_of(workshop, uri):
         for refusal in workshop.ledger.gate.refusals(row.dataset, 1):
             return ValidationStopped(
                 f"{stopped}: {refusal.reason}", hint=f"raypipe data show {row.dataset} lists them."
