@@ -125,7 +125,8 @@ def answer(workshop: Workshop, asked: Asked) -> Answer:
         return Answer(allowed=False, reason="no branch of that name is protected from this home")
     protections = protections_of(workshop, at)
     if not protections:
-        return Answer(allowed=False, reason=f"{at} is not protected from this home")
+        why = f"{at} is not protected from this home: protect it, or merge without {FILE}"
+        return Answer(allowed=False, reason=why)
     given = [_answer(workshop, asked, protection) for protection in protections]
     return next((one for one in given if not one.allowed), given[0])
 

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,8 @@ from raypipe.store.versions_lakefs import LakeFSVersions
 from raypipe.values.dataset import Dataset
 from raypipe.values.uri import DatasetUri, parse_uri
 
+ASKED, NO_MORE = "Let lakeFS ask raypipe's gate", "Let lakeFS ask raypipe's gate no more"
+"""Messages of commits."""
 IN_FORCE = 20.0
 """Seconds that lakeFS is given to hold to a rule: it looks at its rules every few of them."""
 
@@ -111,29 +113,29 @@ def _branches(workshop: Workshop, uri: DatasetUri) -> set[str]:
 def _install(
     workshop: Workshop, row: ProtectionRow, uri: DatasetUri, versions: LakeFSVersions, text: str
 ) -> Json:
-    """Bring the action to the branch by a merge, which lakeFS asks the gate about already."""
+    """Bring the action to protected branches by merges, which lakeFS asks the gate about already.
+
+    One file tells of all of a repository, so that those which were protected before have it anew.
+    """
     gate = workshop.ledger.gate
-    before = {one.dataset: one for one in gate.protections()}
-    _require_own(workshop, uri, versions)
-    branch = f"protect-{os.urandom(4).hex()}"
-    versions.create_branch(branch, uri.ref)
+    before = _of_repository(workshop, uri)
+    if not before and any(one.path == FILE for one in versions.list(uri.ref, FILE)):
+        raise UsageError(
+            f"{uri.repo} is protected from another home already: {FILE} is there",
+            hint="unprotect it there, or here: raypipe data unprotect; then protect it again",
+        )
+    rows = {one.dataset: replace(one, gate=row.gate) for one in before} | {row.dataset: row}
+    commit = None
     try:
-        action, commit = _put(workshop, versions, branch, text)
-        same_repo = _of_repository(workshop, uri)
-        for one in [*same_repo, row]:  # all are told by one file
-            gate.protect(replace(one, gate=row.gate, action=action))
-        try:
-            versions.merge(branch, uri.ref, workshop.actor, "Let lakeFS ask raypipe's gate")
-        except BaseException:
-            gate.unprotect(row.dataset)
-            for one in before.values():
-                gate.protect(one)
-            raise
-    finally:
-        versions.delete_branch(branch)
-    guard = versions.guarded()
-    guard.protect(uri.ref)
-    left = [] if commit is None else _bring_to_others(versions, commit, uri)
+        for branch in sorted({parse_uri(name).ref for name in rows}):
+            commit = _bring(workshop, versions, branch, text, rows.values()) or commit
+    except BaseException:
+        gate.unprotect(row.dataset)
+        for one in before:
+            gate.protect(one)
+        raise
+    versions.guarded().protect(uri.ref)
+    left = [] if commit is None else _bring_to_others(versions, commit, rows)
     _wait_until_in_force(versions, uri)
     said: dict[str, Json] = {"gate": row.gate}
     if VARIABLE in text:
@@ -145,13 +147,31 @@ def _install(
     return said
 
 
-def _require_own(workshop: Workshop, uri: DatasetUri, versions: VersionStore) -> None:
-    theirs = any(one.path == FILE for one in versions.list(uri.ref, FILE))
-    if theirs and not _of_repository(workshop, uri):
-        raise UsageError(
-            f"{uri.repo} is protected from another home already: {FILE} is there",
-            hint="unprotect it there, or here: raypipe data unprotect; then protect it again",
-        )
+def _bring(
+    workshop: Workshop,
+    versions: LakeFSVersions,
+    into: str,
+    text: str,
+    rows: Iterable[ProtectionRow],
+) -> str | None:
+    """Merge a branch with the action into one; return its commit unless it was there already.
+
+    The gate is told what the file is to be before it is asked.
+    """
+    name = f"protect-{os.urandom(4).hex()}"
+    head = versions.create_branch(name, into)
+    try:
+        with tempfile.TemporaryDirectory(prefix="raypipe-action-") as folder:
+            file = Path(folder, "raypipe.yaml")
+            file.write_text(text)
+            stored = versions.put(name, FILE, file)
+        commit = versions.commit(name, ASKED, workshop.actor)
+        for row in rows:
+            workshop.ledger.gate.protect(replace(row, action=stored.object_id))
+        versions.merge(name, into, workshop.actor, ASKED)
+    finally:
+        versions.delete_branch(name)
+    return None if commit == head else commit
 
 
 def _of_repository(workshop: Workshop, uri: DatasetUri) -> list[ProtectionRow]:
@@ -162,26 +182,13 @@ def _of_repository(workshop: Workshop, uri: DatasetUri) -> list[ProtectionRow]:
     ]
 
 
-def _put(
-    workshop: Workshop, versions: LakeFSVersions, branch: str, text: str
-) -> tuple[str, str | None]:
-    """Commit the action; return its object id, and the commit unless it was there already."""
-    head = versions.resolve(branch)
-    with tempfile.TemporaryDirectory(prefix="raypipe-action-") as folder:
-        file = Path(folder, "raypipe.yaml")
-        file.write_text(text)
-        stored = versions.put(branch, FILE, file)
-    commit = versions.commit(branch, "Let lakeFS ask raypipe's gate", workshop.actor)
-    return stored.object_id, None if commit == head else commit
-
-
-def _bring_to_others(versions: LakeFSVersions, commit: str, uri: DatasetUri) -> list[str]:
+def _bring_to_others(versions: LakeFSVersions, commit: str, protected: Iterable[str]) -> list[str]:
     """Bring the action to the branches that there are; return those that it cannot be brought to.
 
     lakeFS reads it from what is merged, not from what that comes to.
     """
-    guard = versions.guarded()
-    others = [one for one in versions.branches() if one != uri.ref]
+    guard, done = versions.guarded(), {parse_uri(name).ref for name in protected}
+    others = [one for one in versions.branches() if one not in done]
     return [one for one in others if not guard.bring(commit, one)]
 
 
@@ -216,10 +223,19 @@ def unprotect(dataset: str, *, home: Path | None = None, by: str | None = None) 
         raise _not_protected(workshop, uri)
     with _alone(workshop, uri):
         workshop.ledger.gate.unprotect(str(uri))
-        if not any(parse_uri(one.dataset).ref == uri.ref for one in _of_repository(workshop, uri)):
-            versions.guarded().unprotect(uri.ref)
-            _withdraw(workshop, versions, uri)
-    return {"unprotected": str(uri)}
+        said: dict[str, Json] = {"unprotected": str(uri)}
+        others = _of_repository(workshop, uri)
+        if any(parse_uri(one.dataset).ref == uri.ref for one in others):
+            return {**said, "note": f"{others[0].dataset} is protected still"}
+        versions.guarded().unprotect(uri.ref)
+        removed = _withdraw(workshop, versions, uri)
+        if others:
+            again = " and ".join(one.dataset for one in others)
+            said["note"] = f"lakeFS asks about it until you protect {again} again"
+        elif removed is not None:
+            left = _bring_to_others(versions, removed, [str(uri)])
+            said |= {"asked about still": left} if left else {}
+    return said
 
 
 def _not_protected(workshop: Workshop, uri: DatasetUri) -> NotFound:
@@ -227,18 +243,22 @@ def _not_protected(workshop: Workshop, uri: DatasetUri) -> NotFound:
     return NotFound(f"{uri} is not protected" + did_you_mean(str(uri), known))
 
 
-def _withdraw(workshop: Workshop, versions: LakeFSVersions, uri: DatasetUri) -> None:
-    """Take the action from a branch; lakeFS asks nobody about what comes without it."""
+def _withdraw(workshop: Workshop, versions: LakeFSVersions, uri: DatasetUri) -> str | None:
+    """Take the action from a branch; return the commit without it, None if it was not there.
+
+    lakeFS asks nobody about what comes without it.
+    """
     if not any(one.path == FILE for one in versions.list(uri.ref, FILE)):
-        return
+        return None
     branch = f"unprotect-{os.urandom(4).hex()}"
     versions.create_branch(branch, uri.ref)
     try:
         versions.remove(branch, FILE)
-        versions.commit(branch, "Let lakeFS ask raypipe's gate no more", workshop.actor)
-        versions.merge(branch, uri.ref, workshop.actor, "Let lakeFS ask raypipe's gate no more")
+        commit = versions.commit(branch, NO_MORE, workshop.actor)
+        versions.merge(branch, uri.ref, workshop.actor, NO_MORE)
     finally:
         versions.delete_branch(branch)
+    return commit
 
 
 # --- people -------------------------------------------------------------------------------------

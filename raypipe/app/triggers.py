@@ -97,9 +97,10 @@ class Eye:
         """Say once what a look comes to nothing by, and when that is over."""
         try:
             yield
-        except RaypipeError as error:
+        except Exception as error:  # the gate answers on, whatever is wrong with a branch
             if self._faults.get(what) != str(error):
-                log.error("%s cannot be looked at: %s", what, error)
+                known = isinstance(error, RaypipeError)
+                log.error("%s cannot be looked at: %s", what, error, exc_info=not known)
             self._faults[what] = str(error)
         else:
             if self._faults.pop(what, None) is not None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,7 +149,9 @@ def test_every_client_is_held_to_the_rule(guarded: Guarded) -> None:
     guarded.write("theirs", "theirs", 40)
     theirs.commit("Rows of ours")
 
-    assert "status code: 412" in refused(lambda: theirs.merge_into(main))
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda _: refused(lambda: theirs.merge_into(main)), range(8)))
+    assert all("status code: 412" in one for one in said)
     assert "protected branch" in refused(lambda: main.object("x.parquet").upload(b"x"))
     assert refused(lambda: guarded.write("main", "x", 60))
     assert "protected branch" in refused(lambda: main.commit("Mine"))
@@ -291,8 +294,6 @@ def test_protection_comes_to_the_branches_that_there_are_and_goes_again(unguarde
 
     assert unguarded.data("unprotect", unguarded.dataset).code == 0
     assert "protected" not in unguarded.shown()
-    theirs.object("_lakefs_actions/raypipe.yaml").delete()
-    theirs.commit("Not needed any more")
     theirs.merge_into(main)
     assert len(unguarded.shown()["shards"]) == 3
     assert unguarded.data("unprotect", unguarded.dataset).code == 9
@@ -301,6 +302,8 @@ def test_protection_comes_to_the_branches_that_there_are_and_goes_again(unguarde
 def test_a_merge_begins_one_run_whatever_number_of_watches(guarded: Guarded, wait_until) -> None:
     """Told by lakeFS alone: neither looks by itself for an hour."""
     guarded.end(guarded.watches[0])
+    written = guarded.project.folder / "tiny.yaml"
+    written.write_text(written.read_text() + "runtime: {kind: inline}\n")
     settings = ("--config", "tiny.yaml", "--every", "3600")
     begun = [
         guarded.watch("--listen", f"127.0.0.1:{guarded.port}", *settings),
@@ -321,3 +324,34 @@ def test_a_merge_begins_one_run_whatever_number_of_watches(guarded: Guarded, wai
     again = guarded.watch("--listen", "127.0.0.1:0", *settings)
     guarded.end(again)
     assert len(runs()) == 2
+
+
+@pytest.mark.long
+def test_a_gate_that_hangs_is_a_no(guarded: Guarded) -> None:
+    """lakeFS waits for a minute, and then lets nothing in."""
+    head = guarded.head
+    file = tiny.write_shard(guarded.project, "part2", tiny.rows(40))
+    os.kill(guarded.watches[0].pid, signal.SIGSTOP)
+    hung = guarded.data("import", file, "--to", guarded.dataset, "--config", "tiny.yaml")
+    os.kill(guarded.watches[0].pid, signal.SIGCONT)
+    assert (hung.code, "the gate does not answer in time" in hung.err) == (7, True), hung.err
+    assert guarded.head == head
+
+
+@pytest.mark.long
+def test_two_branches_of_a_repository_are_told_by_one_file(guarded: Guarded) -> None:
+    repository = guarded.repository
+    repository.branch("dev").create("main")
+    dev = f"lakefs://{guarded.repo}/dev"
+    said = guarded.data("protect", dev)
+    assert said.code == 0, said.err
+    theirs = repository.branch("theirs").create("main")
+    guarded.write("theirs", "theirs", 40)
+    theirs.commit("Rows of ours")
+    for name in ("main", "dev"):
+        assert "412" in refused(lambda name=name: theirs.merge_into(repository.branch(name)))
+    assert guarded.data("unprotect", dev).code == 0
+    assert "412" in refused(lambda: theirs.merge_into(repository.branch("main")))
+    file = tiny.write_shard(guarded.project, "part2", tiny.rows(40))
+    done = guarded.data("import", file, "--to", guarded.dataset, "--config", "tiny.yaml")
+    assert done.code == 0, done.err
