@@ -38,6 +38,10 @@ class GateRecords:
         """Return what was said of data, newest first."""
         return [rows.read_verdict(row) for row in self._db.all("verdicts", content=content)]
 
+    def accepted(self) -> list[VerdictRow]:
+        """Return what people let in, oldest first."""
+        return [rows.read_verdict(row) for row in self._db.all("accepted")]
+
     # --- protected branches ---------------------------------------------------------------------
 
     def protect(self, protection: ProtectionRow) -> ProtectionRow:

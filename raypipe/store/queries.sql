@@ -441,6 +441,9 @@ ON CONFLICT DO NOTHING;
 -- verdicts: what was said of data, newest first
 SELECT * FROM verdicts WHERE content = :content ORDER BY id DESC;
 
+-- accepted: what people let in
+SELECT * FROM verdicts WHERE verdict = 'accepted' ORDER BY id;
+
 -- protect: only validated data comes to a branch from now on
 INSERT INTO protections (dataset, gate, action, actor, time)
 VALUES (:dataset, :gate, :action, :actor, :time)

@@ -198,6 +198,7 @@ def test_what_others_wrote_comes_in_once_raypipe_validated_it(guarded: Guarded) 
     assert len(guarded.shown()["shards"]) == 2
 
 
+@pytest.mark.long
 def test_a_rejected_import_stays_until_a_person_lets_it_in(guarded: Guarded) -> None:
     bad = tiny.rows(40)
     bad = bad.set_column(bad.column_names.index("number"), "number", tiny.rows(20)["number"])
@@ -275,6 +276,7 @@ def test_what_came_in_unseen_is_undone(unguarded: Guarded, wait_until) -> None:
     assert "makes lakeFS ask" in unguarded.shown()["refused"][0]["why"]
 
 
+@pytest.mark.long
 def test_protection_comes_to_the_branches_that_there_are_and_goes_again(unguarded: Guarded) -> None:
     repository, main = unguarded.repository, unguarded.repository.branch("main")
     theirs = repository.branch("theirs").create("main")
@@ -299,6 +301,7 @@ def test_protection_comes_to_the_branches_that_there_are_and_goes_again(unguarde
     assert unguarded.data("unprotect", unguarded.dataset).code == 9
 
 
+@pytest.mark.long
 def test_a_merge_begins_one_run_whatever_number_of_watches(guarded: Guarded, wait_until) -> None:
     """Told by lakeFS alone: neither looks by itself for an hour."""
     guarded.end(guarded.watches[0])
