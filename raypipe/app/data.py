@@ -1,6 +1,6 @@
 """Versioned data as a person asks for it.
 
-Import, log, diff, show, profile, branch, merge, tag, revert.
+Import, log, diff, show, profile, branch, tag.
 """
 
 import json
@@ -17,7 +17,7 @@ from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.prepare import Prepared
 from raypipe.app.protect import standing
-from raypipe.app.publishing import is_protected, on_branch_of, publish, require_let_in
+from raypipe.app.publishing import is_protected, publish
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import read_schema, schema_path
@@ -29,7 +29,7 @@ from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
-from raypipe.errors import Interrupted, NotFound, UsageError
+from raypipe.errors import Interrupted, NotFound, StoreError, UsageError
 from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
 from raypipe.stages.validation import admit, infer, search_rows, trace_shard, validate
 from raypipe.store.faults import disk_faults
@@ -253,11 +253,20 @@ def merging(
     """Return what brings a branch to a protected one; None where it is not."""
     if not is_protected(workshop, uri):
         return None
-    validate = _validating(workshop, config, file, uri, versions, listen)
-    return lambda message: publish(workshop, uri, branch, versions, message, validate)
+    validate = validating(workshop, config, file, uri, versions, listen)
+
+    def bring(message: str) -> str:
+        try:
+            return publish(workshop, uri, branch, versions, message, validate)
+        except StoreError as error:
+            later = f"The branch {branch} stays: `raypipe data merge {uri} {branch}` brings it in."
+            error.hint = f"{error.hint or ''} {later}".strip()
+            raise
+
+    return bring
 
 
-def _validating(
+def validating(
     workshop: Workshop,
     config: CycleConfig | None,
     file: Path | None,
@@ -265,6 +274,7 @@ def _validating(
     versions: VersionStore,
     listen: Listener,
 ) -> Callable[[str], object] | None:
+    """Return what looks at a branch by settings; None where there are none."""
     if config is None or file is None:
         return None
     return lambda name: validate_branch(workshop, config, file, uri, name, versions, listen)
@@ -312,7 +322,7 @@ def _shards_at(uri: DatasetUri, versions: VersionStore) -> frozenset[str]:
 
 def log(dataset: str, *, home: Path | None = None) -> Json:
     """Return the commits of a ref, newest first."""
-    uri, versions = _open(dataset, home)
+    uri, versions = open_data(dataset, home)
     return [asdict(commit) for commit in versions.log(uri.ref)]
 
 
@@ -320,7 +330,7 @@ def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | N
     """Say how `other`, a ref or a reference, differs: in files, rows, columns and statistics."""
     from raypipe.app.profiles import compared
 
-    uri, versions = _open(dataset, home)
+    uri, versions = open_data(dataset, home)
     at = parse_uri(other) if "://" in other else replace(uri, ref=other)
     if at.repository != uri.repository:
         raise UsageError(
@@ -346,8 +356,8 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
     """Return commit, shards, rows and columns of a dataset."""
     import pyarrow.parquet as pq
 
-    uri, versions = _open(dataset, home)
-    workshop = look(home)
+    uri, workshop = parse_uri(dataset), look(home)
+    versions = open_store(uri, workshop.paths.home)
     found = dataset_at(dataset, versions)
     rows, schemas = [], []
     for shard in found.shards:
@@ -370,7 +380,7 @@ def profile(dataset: str, *, config: Path | None = None, home: Path | None = Non
     """Return statistics of each column of a dataset; each shard is read once, whoever asks."""
     from raypipe.app.profiles import facts_of, profile_of
 
-    _, versions = _open(dataset, home)
+    _, versions = open_data(dataset, home)
     key = load(config).data.key if config is not None else ()
     found = profile_of(workshop_of(home, near=config), dataset_at(dataset, versions), key)
     return {name: facts_of(column) for name, column in found.columns.items()}
@@ -378,87 +388,17 @@ def profile(dataset: str, *, config: Path | None = None, home: Path | None = Non
 
 def branch(dataset: str, name: str, *, home: Path | None = None) -> Json:
     """Make a branch at a reference's commit; nothing is copied."""
-    uri, versions = _open(dataset, home)
+    uri, versions = open_data(dataset, home)
     return {"branch": name, "commit": versions.create_branch(name, uri.ref)}
-
-
-def merge(
-    dataset: str,
-    source: str,
-    *,
-    config: Path | None = None,
-    home: Path | None = None,
-    by: str | None = None,
-    listen: Listener = lambda event: None,
-) -> Json:
-    """Bring another branch's changes into the reference's branch.
-
-    With `config` what the branch would be is validated first; a protected one takes nothing else.
-    """
-    uri, versions = _open(dataset, home)
-    workshop = workshop_of(home, by=by, near=config)
-    before = versions.branches().get(uri.ref)
-    message = f"Merge {source} into {uri.ref}"
-    said: dict[str, Json] = {"branch": uri.ref}
-    if config is None and not is_protected(workshop, uri):
-        commit = versions.merge(source, uri.ref, workshop.actor)
-        undo = f"raypipe data revert {dataset} {commit[:12]}"
-        said |= {"commit": commit, "note": f"merged without validation; `{undo}` undoes it"}
-    else:
-        said |= _merge_validated(workshop, config, uri, versions, source, message, listen)
-    if said["commit"] == before:
-        said["note"] = f"{uri.ref} holds all of {source} already"
-    return said
-
-
-def _merge_validated(
-    workshop: Workshop,
-    config: Path | None,
-    uri: DatasetUri,
-    versions: VersionStore,
-    source: str,
-    message: str,
-    listen: Listener,
-) -> dict[str, Json]:
-    """Merge on a branch of its own, look at that, and bring it in when it is let in."""
-    said: dict[str, Json] = {}
-    cycle = None if config is None else load(config)
-    with on_branch_of(uri, versions, "merge", keep=cycle is not None) as branch:
-        head = versions.resolve(branch)
-        if versions.merge(source, branch, workshop.actor, message) == head:
-            return {"commit": head}
-        if cycle is not None and config is not None:
-            said["validation"] = validate_branch(
-                workshop, cycle, config, uri, branch, versions, listen
-            )
-        if is_protected(workshop, uri):
-            require_let_in(workshop, uri, branch, versions, called=source)
-            validate = _validating(workshop, cycle, config, uri, versions, listen)
-            said["commit"] = publish(workshop, uri, branch, versions, message, validate)
-        else:
-            said["commit"] = versions.merge(branch, uri.ref, workshop.actor, message)
-    return said
 
 
 def tag(dataset: str, name: str, *, home: Path | None = None) -> Json:
     """Name a reference's commit for ever."""
-    uri, versions = _open(dataset, home)
+    uri, versions = open_data(dataset, home)
     return {"tag": name, "commit": versions.tag(name, uri.ref)}
 
 
-def revert(dataset: str, commit: str, *, home: Path | None = None, by: str | None = None) -> Json:
-    """Undo a commit by another one; on a protected branch by a merge, as lakeFS asks about it."""
-    uri, versions = _open(dataset, home)
-    workshop = workshop_of(home, by=by)
-    if not is_protected(workshop, uri):
-        return {"branch": uri.ref, "commit": versions.revert(uri.ref, commit, workshop.actor)}
-    with on_branch_of(uri, versions, "revert") as branch:
-        versions.revert(branch, commit, workshop.actor)
-        message = f"Revert {versions.resolve(commit)[:12]}"
-        bring = publish(workshop, uri, branch, versions, message, None)
-    return {"branch": uri.ref, "commit": bring}
-
-
-def _open(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:
+def open_data(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:
+    """Take a reference apart, and open its repository to look."""
     uri = parse_uri(dataset)
     return uri, open_store(uri, look(home).paths.home)

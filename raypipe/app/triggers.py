@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from raypipe.values.uri import DatasetUri, parse_uri
 
 RECENT = 50
 """Newest runs of a pipeline among which one of a commit is looked for."""
+LAST = 10
+"""Lines of what a run said at its end that are shown where it failed."""
 GRACE = 10.0
 """Seconds that a run has to end by itself when the watch ends."""
 
@@ -171,7 +174,7 @@ class Eye:
             [*command, "--home", str(self._workshop.paths.home)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
         self._workshop.ledger.gate.add_triggered(one.config.name, dataset, commit)
@@ -183,8 +186,13 @@ class Eye:
         self._running.append(waiting)
 
     def _wait_for(self, process: "subprocess.Popen[bytes]", begun: Json) -> None:
+        assert process.stderr is not None
+        with process.stderr as lines:
+            last = deque((line.decode("utf-8", "replace").rstrip() for line in lines), maxlen=LAST)
         code = process.wait()
         self._processes.discard(process)
+        if code:
+            log.error("the run of %s ended with %d: %s", begun["config"], code, "\n".join(last))
         self._say({"event": "run_ended", **begun, "exit": code})
 
     def end(self) -> None:

@@ -1,6 +1,7 @@
 """The watch: a gate that lakeFS asks, and an eye on branches whose commits begin runs."""
 
 import contextlib
+import ipaddress
 import json
 import logging
 import os
@@ -9,8 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raypipe.app.assemble import Workshop
-from raypipe.app.gate import Answer, Asked, answer
+from raypipe.app.gate import answer
 from raypipe.app.gate_place import gate_token, read_watch
 from raypipe.app.look import workshop_of
 from raypipe.app.triggers import Eye, Watched
@@ -52,18 +52,15 @@ def watch(request: WatchRequest, say: Callable[[Json], None]) -> None:
     for one in watched:
         one.bind(workshop)
     eye = Eye(workshop, watched, say)
-    server = GateServer(
-        host, port, gate_token(workshop.paths), lambda asked: _decide(workshop, asked), eye.wake
-    )
+    token = gate_token(workshop.paths)
+    server = GateServer(host, port, token, lambda asked: answer(workshop, asked), eye.wake)
+    if not _is_of_this_machine(host):
+        log.warning("%s is reached from elsewhere, unencrypted: put TLS before it", server.url)
     with _listening(server), _told(workshop.paths, server.url):
         say({"event": "ready", "gate": server.url, "watches": eye.named()})
         with contextlib.suppress(KeyboardInterrupt):  # how it is ended
             eye.look_on(request.every)
     eye.end()
-
-
-def _decide(workshop: Workshop, asked: Asked) -> Answer:
-    return answer(workshop, asked)
 
 
 def read_address(text: str) -> tuple[str, int]:
@@ -74,6 +71,13 @@ def read_address(text: str) -> tuple[str, int]:
             f"--listen {text!r} is no HOST:PORT", hint=f"write it so: --listen {HOST}:{PORT}"
         )
     return host.strip("[]"), int(port)
+
+
+def _is_of_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def watched_of(file: Path) -> Watched:

@@ -196,12 +196,12 @@ def merge(
     as_json: options.AsJson = False,
 ) -> None:
     """Bring another branch's changes into DATASET's branch. With --config they are validated."""
-    from raypipe.app import data
+    from raypipe.app import merges
     from raypipe.cli import render
     from raypipe.cli.live import listening
 
     with listening(as_json=as_json) as listen:
-        done = data.merge(dataset, source, config=config, home=home, by=by, listen=listen)
+        done = merges.merge(dataset, source, config=config, home=home, by=by, listen=listen)
     show("merge", done, as_json=as_json, text=render.lines)
 
 
@@ -228,10 +228,10 @@ def revert(
     as_json: options.AsJson = False,
 ) -> None:
     """Undo a commit by another one."""
-    from raypipe.app import data
+    from raypipe.app import merges
     from raypipe.cli import render
 
-    done = data.revert(dataset, commit, home=home, by=by)
+    done = merges.revert(dataset, commit, home=home, by=by)
     show("revert", done, as_json=as_json, text=render.lines)
 
 

@@ -75,7 +75,10 @@ def stopped_by_hook(said: str, what: str) -> RaypipeError:
             f"the gate cannot look, so that nothing is let in ({what}): it says {status[1]}",
             hint="`raypipe watch` prints why",
         )
-    return ValidationStopped(f"the gate does not let it in ({what})")
+    return ValidationStopped(
+        f"the gate does not let it in ({what})",
+        hint="`raypipe watch` prints why, and `raypipe data show` in the home that it is of",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -214,6 +214,7 @@ CREATE TABLE verdicts (             -- what validation, or a person, said of dat
     time REAL NOT NULL
 );
 CREATE UNIQUE INDEX one_verdict_on_an_evidence ON verdicts (content, verdict, evidence);
+CREATE INDEX verdicts_of_people ON verdicts (id) WHERE verdict = 'accepted';
 
 CREATE TABLE protections (          -- branches that only validated data comes to
     dataset TEXT PRIMARY KEY,       -- SCHEME://REPO/BRANCH, with /PATH

@@ -228,6 +228,7 @@ def test_no_answer_is_a_no_and_says_so(guarded: Guarded) -> None:
     assert down.code == 7, down.err
     assert "the gate does not answer" in down.err
     assert "is `raypipe watch` running" in down.err
+    assert f"raypipe data merge {guarded.dataset} import-" in down.err
     assert guarded.head == head
 
     token = guarded.project.folder / ".raypipe" / "gate_token"

@@ -25,6 +25,7 @@ def upgrade(op: Operations) -> None:
             time REAL NOT NULL
         );
         CREATE UNIQUE INDEX one_verdict_on_an_evidence ON verdicts (content, verdict, evidence);
+        CREATE INDEX verdicts_of_people ON verdicts (id) WHERE verdict = 'accepted';
 
         CREATE TABLE protections (
             dataset TEXT PRIMARY KEY,
