@@ -4,6 +4,7 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.data import open_data, validate_branch, validating
+from raypipe.app.imports import remove_left
 from raypipe.app.look import workshop_of
 from raypipe.app.publishing import is_protected, on_branch_of, publish, require_let_in
 from raypipe.config.load import load
@@ -53,8 +54,9 @@ def _merge_validated(
 ) -> dict[str, Json]:
     """Merge on a branch of its own, look at that, and bring it in when it is let in."""
     said: dict[str, Json] = {}
+    remove_left(workshop, uri)
     cycle = None if config is None else load(config)
-    with on_branch_of(uri, versions, "merge", keep=cycle is not None) as branch:
+    with on_branch_of(workshop, uri, versions, "merge", keep=cycle is not None) as branch:
         head = versions.resolve(branch)
         if versions.merge(source, branch, workshop.actor, message) == head:
             return {"commit": head}
@@ -77,7 +79,7 @@ def revert(dataset: str, commit: str, *, home: Path | None = None, by: str | Non
     workshop = workshop_of(home, by=by)
     if not is_protected(workshop, uri):
         return {"branch": uri.ref, "commit": versions.revert(uri.ref, commit, workshop.actor)}
-    with on_branch_of(uri, versions, "revert") as branch:
+    with on_branch_of(workshop, uri, versions, "revert") as branch:
         versions.revert(branch, commit, workshop.actor)
         message = f"Revert {versions.resolve(commit)[:12]}"
         bring = publish(workshop, uri, branch, versions, message, None)

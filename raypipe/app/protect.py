@@ -1,6 +1,5 @@
 """A branch that only validated data comes to, and the person who lets other data in."""
 
-import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from raypipe.app.assemble import Workshop
 from raypipe.app.gate_place import gate_of, gate_token
 from raypipe.app.look import workshop_of
+from raypipe.app.publishing import begin_anew
 from raypipe.app.verdicts import (
     content_of,
     data_at,
@@ -31,6 +31,8 @@ from raypipe.values.uri import DatasetUri, parse_uri
 
 ASKED, NO_MORE = "Let lakeFS ask raypipe's gate", "Let lakeFS ask raypipe's gate no more"
 """Messages of commits."""
+PATIENCE = 20.0
+"""Seconds that another process's look at a protection is waited for."""
 IN_FORCE = 20.0
 """Seconds that lakeFS is given to hold to a rule: it looks at its rules every few of them."""
 
@@ -83,9 +85,11 @@ def claim_of(dataset: str) -> str:
 
 @contextmanager
 def _alone(workshop: Workshop, uri: DatasetUri) -> Iterator[None]:
-    claim = workshop.claims.claim(claim_of(str(uri)), firm=True)
-    if claim is None:
-        raise UsageError(f"another process protects {uri} just now", hint="wait for it")
+    until = time.monotonic() + PATIENCE
+    while (claim := workshop.claims.claim(claim_of(str(uri)), firm=True)) is None:
+        if time.monotonic() > until:
+            raise UsageError(f"another process protects {uri} just now", hint="wait for it")
+        time.sleep(0.1)  # a watch that looks at it is soon done
     try:
         yield
     finally:
@@ -158,8 +162,8 @@ def _bring(
 
     The gate is told what the file is to be before it is asked.
     """
-    name = f"protect-{os.urandom(4).hex()}"
-    head = versions.create_branch(name, into)
+    name = f"protect-{into}"
+    head = begin_anew(versions, name, into)
     try:
         with tempfile.TemporaryDirectory(prefix="raypipe-action-") as folder:
             file = Path(folder, "raypipe.yaml")
@@ -250,8 +254,8 @@ def _withdraw(workshop: Workshop, versions: LakeFSVersions, uri: DatasetUri) -> 
     """
     if not any(one.path == FILE for one in versions.list(uri.ref, FILE)):
         return None
-    branch = f"unprotect-{os.urandom(4).hex()}"
-    versions.create_branch(branch, uri.ref)
+    branch = f"unprotect-{uri.ref}"
+    begin_anew(versions, branch, uri.ref)
     try:
         versions.remove(branch, FILE)
         commit = versions.commit(branch, NO_MORE, workshop.actor)

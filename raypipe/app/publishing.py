@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.gate import Asked, decide, refuse, state_at
+from raypipe.app.imports import under_way
 from raypipe.app.verdicts import protections_of
 from raypipe.errors import StoreError, ValidationStopped
 from raypipe.store.versions import VersionStore
@@ -57,20 +58,32 @@ def publish(
 
 @contextmanager
 def on_branch_of(
-    uri: DatasetUri, versions: VersionStore, kind: str, *, keep: bool = False
+    workshop: Workshop, uri: DatasetUri, versions: VersionStore, kind: str, *, keep: bool = False
 ) -> Iterator[str]:
-    """Give a branch from the reference's, which goes again; `keep`: unless it is not let in."""
+    """Give a branch from the reference's, which goes again; `keep`: unless it is not let in.
+
+    That of a process that is killed goes as an import's does.
+    """
     name = f"{kind}-{os.urandom(4).hex()}"
-    versions.create_branch(name, uri.ref)
-    stays = False
-    try:
-        yield name
-    except ValidationStopped:
-        stays = keep
-        raise
-    finally:
-        if not stays:
-            versions.delete_branch(name)
+    with under_way(workshop, uri) as begin:
+        begin(name)
+        versions.create_branch(name, uri.ref)
+        stays = False
+        try:
+            yield name
+        except ValidationStopped:
+            stays = keep
+            raise
+        finally:
+            if not stays:
+                versions.delete_branch(name)
+
+
+def begin_anew(versions: VersionStore, branch: str, source: str) -> str:
+    """Make a branch, in the place of one that a process left that was killed."""
+    if branch in versions.branches():
+        versions.delete_branch(branch)
+    return versions.create_branch(branch, source)
 
 
 @contextmanager

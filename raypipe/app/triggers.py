@@ -85,7 +85,7 @@ class Eye:
         """Look at each branch once; one that cannot be looked at keeps nobody from the others."""
         for protection in self._protections():
             with self._told(protection.dataset):
-                self._look_at_protected(protection)
+                self._look_at_protected(protection.dataset)
         for one in self._watched:
             with self._told(str(one.file)):
                 self._look_for_news(one)
@@ -114,20 +114,26 @@ class Eye:
 
     # --- what nobody let in ---------------------------------------------------------------------
 
-    def _look_at_protected(self, protection: ProtectionRow) -> None:
-        if self._workshop.claims.is_held(claim_of(protection.dataset)):
-            return  # it is being protected just now, and lakeFS does not ask yet
-        uri = parse_uri(protection.dataset)
+    def _look_at_protected(self, dataset: str) -> None:
+        uri = parse_uri(dataset)
         versions = self._open(uri)
-        head = versions.resolve(uri.ref)
-        seen = f"protected {protection.dataset}"
-        if self._seen.get(seen) == head:
+        seen = f"protected {dataset}"
+        if self._seen.get(seen) == versions.resolve(uri.ref):
             return
-        undone = undo(self._workshop, protection, versions, head)
+        claim = self._workshop.claims.claim(claim_of(dataset), firm=True)
+        if claim is None:  # it is being protected just now, or another watch looks
+            return
+        try:
+            now = [one for one in self._protections() if one.dataset == dataset]
+            head = versions.resolve(uri.ref)
+            undone = undo(self._workshop, now[0], versions, head) if now else None
+        finally:
+            claim.release()
         if undone is not None:
             log.error("%s", undone.said)
             self._say({"event": "undone", **undone.told})
-        self._seen[seen] = versions.resolve(uri.ref) if undone is None or undone.done else head
+        if undone is None or not undone.done:
+            self._seen[seen] = head
 
     # --- what begins a run ----------------------------------------------------------------------
 

@@ -1,10 +1,10 @@
 """What came to a protected branch unseen is undone, by what lakeFS lets a branch pass its gate."""
 
-import os
 from dataclasses import dataclass, field
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.gate import Asked, State, refuse, state_at
+from raypipe.app.publishing import begin_anew
 from raypipe.app.verdicts import said_of, what_lets_in
 from raypipe.engine.records import Json
 from raypipe.errors import RaypipeError
@@ -36,6 +36,8 @@ def undo(
     workshop: Workshop, protection: ProtectionRow, versions: VersionStore, head: str
 ) -> Undone | None:
     """Bring a branch back to what was let in last, if it is not so; None: it is.
+
+    Whoever calls holds the claim of its protection.
 
     What a merge brings in that lakeFS did not ask about, since the branch that it came from knows
     nothing of the gate, is found only afterwards. It stays where it came from, and in the log.
@@ -80,8 +82,8 @@ def _bring_back(
     head: str,
 ) -> str:
     wrong = _since_let_in(workshop, protection, uri, versions, head)
-    branch = f"undo-{head[:12]}-{os.urandom(3).hex()}"
-    versions.create_branch(branch, head)
+    branch = f"undo-{head[:12]}"
+    begin_anew(versions, branch, head)
     try:
         for commit in wrong:
             versions.revert(branch, commit.id, workshop.actor)

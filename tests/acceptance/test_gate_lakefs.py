@@ -141,6 +141,16 @@ def refused(act: Callable[[], Any]) -> str:
     return str(no.value)
 
 
+def action_logs(guarded: Guarded) -> str:
+    """Return what lakeFS keeps of the times that it asked."""
+    actions, repo = guarded.client.sdk_client.actions_api, guarded.repo
+    kept = []
+    for run in actions.list_repository_runs(repo).results:
+        hooks = actions.list_run_hooks(repo, run.run_id).results
+        kept += [actions.get_run_hook_output(repo, run.run_id, one.hook_run_id) for one in hooks]
+    return "\n".join(map(str, kept))
+
+
 def test_every_client_is_held_to_the_rule(guarded: Guarded) -> None:
     """lakeFS's own client, and S3 alone: main takes nothing that nobody validated or accepted."""
     main, head = guarded.repository.branch("main"), guarded.head
@@ -359,3 +369,19 @@ def test_two_branches_of_a_repository_are_told_by_one_file(guarded: Guarded) -> 
     file = tiny.write_shard(guarded.project, "part2", tiny.rows(40))
     done = guarded.data("import", file, "--to", guarded.dataset, "--config", "tiny.yaml")
     assert done.code == 0, done.err
+
+
+@pytest.mark.long
+def test_protecting_that_is_killed_is_done_again(unguarded: Guarded) -> None:
+    """Killed with its file on a branch of its own: nothing is protected, nothing in the way."""
+    unguarded.watch("--listen", f"127.0.0.1:{unguarded.port}", "--every", "0.2")
+    killed = unguarded.project.raypipe(
+        "data", "protect", unguarded.dataset, RAYPIPE_FAULT="import.object"
+    )
+    assert killed.code == -9
+    head = unguarded.head
+    said = unguarded.data("protect", unguarded.dataset)
+    assert said.code == 0, said.err
+    assert [one.id for one in unguarded.repository.branches()] == ["main"]
+    assert unguarded.head != head
+    assert unguarded.shown()["refused"] == []
