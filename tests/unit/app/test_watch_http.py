@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -56,14 +57,12 @@ def server(decisions: Decisions) -> Iterator[GateServer]:
 def ask(
     server: GateServer, body: Any, token: str | None = TOKEN, **headers: str
 ) -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=30)
     given = {} if token is None else {"Authorization": f"Bearer {token}"}
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    connection.request("POST", "/ask", sent, {**given, **headers})
-    answer = connection.getresponse()
-    said = json.loads(answer.read())
-    connection.close()
-    return answer.status, said
+    with closing(http.client.HTTPConnection(*server.server_address[:2], timeout=30)) as connection:
+        connection.request("POST", "/ask", sent, {**given, **headers})
+        with connection.getresponse() as answer:
+            return answer.status, json.loads(answer.read())
 
 
 def test_a_decision_is_told_with_its_reason(server):
