@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from raypipe.store.lakefs_actions import VARIABLE
+
 SCRIPT = Path(__file__).parent.parent / "scripts" / "lakefs"
 TRIES = 3
 """How often a server is started, should its port be taken in the moment that it is chosen."""
@@ -35,6 +37,8 @@ class LakeFS:
     """Host and port."""
     access_key: str
     secret_key: str
+    gate_token: str = ""
+    """What it has in its environment for raypipe's gate."""
     stops: Callable[[], Iterator[None]] = field(default=lambda: iter(()), compare=False)
     """Kills it at the first `next`, and starts it again at the second."""
 
@@ -77,11 +81,12 @@ def lakefs() -> Iterator[LakeFS]:
     if found.returncode:
         raise Unavailable(found.stderr.strip())
     place = Path(tempfile.mkdtemp(prefix="raypipe-lakefs-"))
+    token = secrets.token_hex(32)
     process = None
     try:
         for last in [False] * (TRIES - 1) + [True]:
             port = _free_port()
-            process = _start(Path(found.stdout.strip()), place, port)
+            process = _start(Path(found.stdout.strip()), place, port, token)
             if _is_up(process, port):
                 break
             process.wait()
@@ -93,11 +98,11 @@ def lakefs() -> Iterator[LakeFS]:
             process.kill()
             process.wait()
             yield
-            process = _start(Path(found.stdout.strip()), place, port)
+            process = _start(Path(found.stdout.strip()), place, port, token)
             assert _is_up(process, port), (place / "log").read_text()
             yield
 
-        yield replace(server, stops=restart)
+        yield replace(server, stops=restart, gate_token=token)
     finally:
         if process is not None:
             process.kill()
@@ -105,7 +110,7 @@ def lakefs() -> Iterator[LakeFS]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _start(binary: Path, place: Path, port: int) -> "subprocess.Popen[bytes]":
+def _start(binary: Path, place: Path, port: int, token: str) -> "subprocess.Popen[bytes]":
     secret = place / "secret"
     if not secret.exists():  # else it is started again, and must read what it encrypted
         secret.write_text(secrets.token_hex(16))
@@ -124,7 +129,7 @@ def _start(binary: Path, place: Path, port: int) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             [binary, "--config", place / "config.yaml", "run"],
             cwd=place,
-            env={"PATH": os.environ["PATH"], "HOME": str(place)},
+            env={"PATH": os.environ["PATH"], "HOME": str(place), VARIABLE: token},
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -151,7 +151,7 @@ def _commit(
     """Write, audit, publish: on a branch, validated there, merged when it passes."""
     from pyarrow import parquet
 
-    from raypipe.app.data import validate_branch
+    from raypipe.app.data import merging, validate_branch
     from raypipe.app.prepare import shown
     from raypipe.stages.data import dataset_at, importing
 
@@ -178,7 +178,10 @@ def _commit(
                 "tries again, once the data is allowed."
             )
             raise
-        return importing.publish(imported, uri, versions, workshop.actor, accepted=True)
+        merge = merging(workshop, config, file, uri, imported.branch, versions, listen)
+        return importing.publish(
+            imported, uri, versions, workshop.actor, accepted=True, merge=merge
+        )
 
 
 CAPTURED = Handler(do=_by_settings_of_then, already_done=_is_published, at_rest=False)

@@ -226,6 +226,7 @@ def reachable(workshop: Workshop, runs: int) -> set[str]:
     ledger = workshop.ledger
     roots = {one.evidence for one in ledger.list_reviews() if one.status != "withdrawn"}
     roots |= {one.name for one in ledger.holds() if one.kind == "artifact"}
+    roots |= {one.evidence for one in ledger.gate.accepted() if one.evidence}
     bundles = set()
     for model in ledger.models():
         for row in ledger.versions(model):

@@ -20,6 +20,7 @@ from raypipe.app.routes import gateway_told, serving_now
 from raypipe.app.schema_file import read_schema, schema_path, write_schema
 from raypipe.app.shards import comparing
 from raypipe.app.targets import Target
+from raypipe.app.verdicts import record
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import from_json, load, to_json
 from raypipe.engine.drive import Driven
@@ -211,6 +212,9 @@ def _after(
                 schema_file,
             )
             fault_point("schema.written")
+        if (let_in := nodes.get("admit")) and let_in.result:
+            found = nodes["validate"].digest or ""
+            record(workshop, dataset, "pass", run=let_in.result.run, evidence=found)
         if (look := nodes.get("evaluate")) and look.result:  # of a run that was killed, too
             digest = workshop.codec.encode(dataset).digest
             workshop.ledger.add_look(digest, look.result.run, "evaluate")

@@ -1,10 +1,10 @@
 """Versioned data as a person asks for it.
 
-Import, log, diff, show, profile, branch, merge, tag, revert.
+Import, log, diff, show, profile, branch, tag.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,13 @@ from raypipe.app.checking import NO_CHECKS, Checking, checking_for
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.prepare import Prepared
+from raypipe.app.protect import standing
+from raypipe.app.publishing import is_protected, publish
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import read_schema, schema_path
 from raypipe.app.validating import connect_validation
+from raypipe.app.verdicts import record_run
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.faults import find_faults
 from raypipe.config.importing import ImportConfig
@@ -28,7 +31,7 @@ from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
-from raypipe.errors import Interrupted, NotFound, UsageError
+from raypipe.errors import Interrupted, NotFound, StoreError, UsageError
 from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
 from raypipe.store.faults import disk_faults
 from raypipe.store.lakefs_access import bind_lakefs
@@ -76,6 +79,11 @@ def import_files(
     how = _how(cycle, given or {})
     inputs.find_inputs(files, how, read=False)
     workshop = workshop_of(home, by=by, near=config)
+    if cycle is None and is_protected(workshop, uri):
+        raise UsageError(
+            f"{uri} is protected: only validated data comes to it",
+            hint="say with --config what it is held to",
+        )
     named = lakefs_named(cycle.store) if cycle is not None else None
     bind_lakefs(workshop.paths, named)
     versions = open_store(
@@ -101,8 +109,14 @@ def import_files(
             )
         else:
             said["validation"] = "no schema to hold the rows to: give --config"
-        checked = cycle is not None
-        head = importing.publish(imported, uri, versions, workshop.actor, accepted=checked)
+        head = importing.publish(
+            imported,
+            uri,
+            versions,
+            workshop.actor,
+            accepted=cycle is not None,
+            merge=merging(workshop, cycle, config, uri, imported.branch, versions, listen),
+        )
     return {**said, "commit": head, "merged": str(uri)}
 
 
@@ -217,6 +231,7 @@ def validate_branch(
         RunRequest(),
         listen,
     )
+    record_run(workshop, dataset, outcome)
     if outcome.error is not None:
         stays = f" The branch {branch} stays;" if not isinstance(outcome.error, Interrupted) else ""
         outcome.error.hint = f"{outcome.error.hint or ''}{stays} {uri} never saw it."
@@ -230,6 +245,45 @@ def validate_branch(
     }
     expected = [f"{one.anomaly.message} ({one.by}: {one.why})" for one in found.accepted]
     return {**said, "accepted": expected} if expected else said
+
+
+def merging(
+    workshop: Workshop,
+    config: CycleConfig | None,
+    file: Path | None,
+    uri: DatasetUri,
+    branch: str,
+    versions: VersionStore,
+    listen: Listener,
+) -> Callable[[str], str] | None:
+    """Return what brings a branch to a protected one; None where it is not."""
+    if not is_protected(workshop, uri):
+        return None
+    validate = validating(workshop, config, file, uri, versions, listen)
+
+    def bring(message: str) -> str:
+        try:
+            return publish(workshop, uri, branch, versions, message, validate)
+        except StoreError as error:
+            later = f"The branch {branch} stays: `raypipe data merge {uri} {branch}` brings it in."
+            error.hint = f"{error.hint or ''} {later}".strip()
+            raise
+
+    return bring
+
+
+def validating(
+    workshop: Workshop,
+    config: CycleConfig | None,
+    file: Path | None,
+    uri: DatasetUri,
+    versions: VersionStore,
+    listen: Listener,
+) -> Callable[[str], object] | None:
+    """Return what looks at a branch by settings; None where there are none."""
+    if config is None or file is None:
+        return None
+    return lambda name: validate_branch(workshop, config, file, uri, name, versions, listen)
 
 
 def audit(
@@ -268,7 +322,7 @@ def _shards_at(uri: DatasetUri, versions: VersionStore) -> frozenset[str]:
 
 def log(dataset: str, *, home: Path | None = None) -> Json:
     """Return the commits of a ref, newest first."""
-    uri, versions = _open(dataset, home)
+    uri, versions = open_data(dataset, home)
     return [asdict(commit) for commit in versions.log(uri.ref)]
 
 
@@ -276,7 +330,7 @@ def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | N
     """Say how `other`, a ref or a reference, differs: in files, rows, columns and statistics."""
     from raypipe.app.profiles import compared
 
-    uri, versions = _open(dataset, home)
+    uri, versions = open_data(dataset, home)
     at = parse_uri(other) if "://" in other else replace(uri, ref=other)
     if at.repository != uri.repository:
         raise UsageError(
@@ -302,7 +356,8 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
     """Return commit, shards, rows and columns of a dataset."""
     import pyarrow.parquet as pq
 
-    _, versions = _open(dataset, home)
+    uri, workshop = parse_uri(dataset), look(home)
+    versions = open_store(uri, workshop.paths.home)
     found = dataset_at(dataset, versions)
     rows, schemas = [], []
     for shard in found.shards:
@@ -317,6 +372,7 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
             for shard, count in zip(found.shards, rows, strict=True)
         ],
         "columns": {field.name: str(field.type) for field in schemas[0]},
+        **standing(workshop, uri, found),
     }
 
 
@@ -324,7 +380,7 @@ def profile(dataset: str, *, config: Path | None = None, home: Path | None = Non
     """Return statistics of each column of a dataset; each shard is read once, whoever asks."""
     from raypipe.app.profiles import facts_of, profile_of
 
-    _, versions = _open(dataset, home)
+    _, versions = open_data(dataset, home)
     key = load(config).data.key if config is not None else ()
     found = profile_of(workshop_of(home, near=config), dataset_at(dataset, versions), key)
     return {name: facts_of(column) for name, column in found.columns.items()}
@@ -332,36 +388,17 @@ def profile(dataset: str, *, config: Path | None = None, home: Path | None = Non
 
 def branch(dataset: str, name: str, *, home: Path | None = None) -> Json:
     """Make a branch at a reference's commit; nothing is copied."""
-    uri, versions = _open(dataset, home)
+    uri, versions = open_data(dataset, home)
     return {"branch": name, "commit": versions.create_branch(name, uri.ref)}
-
-
-def merge(dataset: str, source: str, *, home: Path | None = None, by: str | None = None) -> Json:
-    """Bring another branch's changes into the reference's branch."""
-    uri, versions = _open(dataset, home)
-    actor = workshop_of(home, by=by).actor
-    before = versions.branches().get(uri.ref)
-    commit = versions.merge(source, uri.ref, actor)
-    said = {"branch": uri.ref, "commit": commit}
-    if commit == before:
-        return {**said, "note": f"{uri.ref} holds all of {source} already"}
-    undo = f"raypipe data revert {dataset} {commit[:12]}"
-    return {**said, "note": f"merged without validation; `{undo}` undoes it"}
 
 
 def tag(dataset: str, name: str, *, home: Path | None = None) -> Json:
     """Name a reference's commit for ever."""
-    uri, versions = _open(dataset, home)
+    uri, versions = open_data(dataset, home)
     return {"tag": name, "commit": versions.tag(name, uri.ref)}
 
 
-def revert(dataset: str, commit: str, *, home: Path | None = None, by: str | None = None) -> Json:
-    """Undo a commit by another one."""
-    uri, versions = _open(dataset, home)
-    actor = workshop_of(home, by=by).actor
-    return {"branch": uri.ref, "commit": versions.revert(uri.ref, commit, actor)}
-
-
-def _open(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:
+def open_data(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:
+    """Take a reference apart, and open its repository to look."""
     uri = parse_uri(dataset)
     return uri, open_store(uri, look(home).paths.home)

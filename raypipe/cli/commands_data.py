@@ -29,6 +29,9 @@ def register(app: typer.Typer) -> None:
     of_data.command("import")(import_files)
     for command in (log, diff, profile, report, branch, merge, tag, revert):
         of_data.command()(command)
+    of_data.command()(protect)
+    of_data.command()(unprotect)
+    of_data.command()(accept)
     of_data.command("show")(show_data)
     app.add_typer(of_data, name="data")
 
@@ -218,15 +221,18 @@ def merge(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="Branch whose changes are brought in.")
     ],
+    config: Settings = None,
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Bring another branch's changes into DATASET's branch."""
-    from raypipe.app import data
+    """Bring another branch's changes into DATASET's branch. With --config they are validated."""
+    from raypipe.app import merges
     from raypipe.cli import render
+    from raypipe.cli.live import listening
 
-    done = data.merge(dataset, source, home=home, by=by)
+    with listening(as_json=as_json) as listen:
+        done = merges.merge(dataset, source, config=config, home=home, by=by, listen=listen)
     show("merge", done, as_json=as_json, text=render.lines)
 
 
@@ -253,8 +259,71 @@ def revert(
     as_json: options.AsJson = False,
 ) -> None:
     """Undo a commit by another one."""
-    from raypipe.app import data
+    from raypipe.app import merges
     from raypipe.cli import render
 
-    done = data.revert(dataset, commit, home=home, by=by)
+    done = merges.revert(dataset, commit, home=home, by=by)
     show("revert", done, as_json=as_json, text=render.lines)
+
+
+def protect(
+    dataset: Repository,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            metavar="URL",
+            help="Where lakeFS reaches the gate. Left out: that of the `raypipe watch` that is up.",
+        ),
+    ] = None,
+    secret_in_repository: Annotated[
+        bool,
+        typer.Option(
+            "--secret-in-repository",
+            help="Write the gate's token where all who read the repository see it. Left out: "
+            "lakeFS has it in its environment, as LAKEFSACTION_RAYPIPE_TOKEN.",
+        ),
+    ] = False,
+    home: options.Home = None,
+    by: options.By = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Let only validated data come to DATASET's branch, whoever brings it."""
+    from raypipe.app import protect as protection
+    from raypipe.cli import render
+
+    done = protection.protect(
+        dataset, url=url, secret_in_repository=secret_in_repository, home=home, by=by
+    )
+    show("protect", done, as_json=as_json, text=render.lines)
+
+
+def unprotect(
+    dataset: Repository,
+    home: options.Home = None,
+    by: options.By = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Let whatever data come to DATASET's branch again."""
+    from raypipe.app import protect as protection
+    from raypipe.cli import render
+
+    done = protection.unprotect(dataset, home=home, by=by)
+    show("unprotect", done, as_json=as_json, text=render.lines)
+
+
+def accept(
+    dataset: Dataset,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why, for those who read it later.")
+    ],
+    home: options.Home = None,
+    by: options.By = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Let the data of a branch in as it is. It is recorded with who, when and why."""
+    from raypipe.app import protect as protection
+    from raypipe.cli import render
+
+    done = protection.accept(dataset, reason, home=home, by=by)
+    show("accept", done, as_json=as_json, text=render.lines)

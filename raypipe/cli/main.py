@@ -23,6 +23,7 @@ from raypipe.cli import (
     commands_requests,
     commands_runs,
     commands_serving,
+    commands_watch,
 )
 from raypipe.cli.face import begin, dump, error_record, fault, has_told, note, silence, write
 from raypipe.errors import Interrupted, RaypipeError
@@ -53,6 +54,7 @@ commands_holds.register(app)
 commands_feedback.register(app)
 commands_config.register(app)
 commands_outbox.register(app)
+commands_watch.register(app)
 
 
 def _version(asked: bool) -> None:

@@ -472,7 +472,7 @@ def commits(data: Json) -> str:
 
 def dataset(data: Json) -> str:
     """Return a dataset: its commit, a row for each shard, and its columns."""
-    about = {"commit": data["commit"], "rows": f"{data['rows']:,}"}
+    about = {"commit": data["commit"], "rows": f"{data['rows']:,}", **guarded(data)}
     shards = [(one["path"], f"{one['rows']:,}", size(one["bytes"])) for one in data["shards"]]
     columns = data["columns"].items()
     parts = (
@@ -481,6 +481,17 @@ def dataset(data: Json) -> str:
         table(("column", "type"), columns),
     )
     return "\n\n".join(parts)
+
+
+def guarded(data: Json) -> Json:
+    """Return how a dataset stands: whether it was validated, what its branch does not let in."""
+    said = {"validation": data["validation"]} if "validation" in data else {}
+    if (held := data.get("protected")) is None:
+        return said
+    since = f"{moment(held['since'])} by {held['by']}"
+    said["protected"] = f"since {since}" + (f", gate {held['gate']}" if "gate" in held else "")
+    refused = [f"{moment(one['time'])} {one['what'][:40]}: {one['why']}" for one in data["refused"]]
+    return {**said, "refused": refused} if refused else said
 
 
 def profile(data: Json) -> str:

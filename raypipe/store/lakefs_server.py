@@ -24,6 +24,8 @@ TIMEOUT = (10.0, 300.0)
 AT_ONCE = 16
 """Most connections of one process."""
 PASSING = {423, 429, 500, 502, 503, 504}
+ABORTED = "hook aborted"
+"""What lakeFS says where an action of the repository stops something."""
 LATER = "look whether the server answers, then run again: what was recorded is kept"
 
 
@@ -33,6 +35,11 @@ class Refusal:
 
     status: int
     said: str
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it is worth asking again; a hook that cannot be asked is told as a 500."""
+        return self.status in PASSING and ABORTED not in self.said
 
 
 class _Refused(Exception):
@@ -85,7 +92,7 @@ class LakeFSServer:
                 raise
             except Exception as error:
                 failed = _refusal(error)
-            if isinstance(failed, Refusal) and failed.status not in PASSING:
+            if isinstance(failed, Refusal) and not failed.may_pass:
                 self._answered = True
                 return self._refused(failed, but or {})
             lost = True
@@ -191,9 +198,11 @@ def _in_words(error: Exception) -> str:
 
 
 def _message(body: Any) -> str:
-    """Return the sentence of an answer's body."""
+    """Return the sentence of an answer's body; what hooks say stands in the lines after it."""
     try:
-        said = json.loads(body or "{}").get("message") or ""
+        said = str(json.loads(body or "{}").get("message") or "").strip()
     except (ValueError, AttributeError):
         said = ""
-    return str(said).strip().splitlines()[0] if str(said).strip() else "no"
+    if ABORTED in said:
+        return " ".join(said.split())
+    return said.splitlines()[0] if said else "no"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from difflib import get_close_matches
-from functools import wraps
+from functools import cached_property, wraps
 from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
@@ -29,6 +29,7 @@ from raypipe.engine.records import (
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.store import reviews, rows
 from raypipe.store.database import Database, Row
+from raypipe.store.ledger_gate import GateRecords
 from raypipe.store.postgres_url import PostgresUrl
 from raypipe.store.rows import (
     AliasChange,
@@ -97,6 +98,11 @@ class SqlLedger:
     def close(self) -> None:
         """Let go of the database."""
         self._db.close()
+
+    @cached_property
+    def gate(self) -> GateRecords:
+        """What is known of data that was judged, of protected branches and of their gate."""
+        return GateRecords(self._db, self._now)
 
     def together(self, act: Callable[[], Made]) -> Made:
         """Make what is written by an act of several one transaction.

@@ -95,6 +95,16 @@ class HomePaths:
         return self.home / "requests"
 
     @property
+    def gate_token(self) -> Path:
+        """The secret that lakeFS shows the gate of protected branches; its owner's alone."""
+        return self.home / "gate_token"
+
+    @property
+    def watch(self) -> Path:
+        """Where the watch that was started last listens."""
+        return self.home / "watch.json"
+
+    @property
     def code(self) -> Path:
         """Code of runs, unpacked for those that go on with it and for workers."""
         return self.home / "code"

@@ -432,3 +432,51 @@ DELETE FROM claims WHERE key = :key AND owner = :owner AND beat = :beat;
 
 -- beat: holders of claims move
 UPDATE claims SET beat = :beat WHERE owner IN (SELECT value FROM json_each(:owners)) AND beat < :beat;
+
+-- add_verdict: something was said of data; the same again on the same evidence changes nothing
+INSERT INTO verdicts (content, verdict, dataset, run, evidence, actor, note, time)
+VALUES (:content, :verdict, :dataset, :run, :evidence, :actor, :note, :time)
+ON CONFLICT DO NOTHING;
+
+-- verdicts: what was said of data, newest first
+SELECT * FROM verdicts WHERE content = :content ORDER BY id DESC;
+
+-- accepted: what people let in
+SELECT * FROM verdicts WHERE verdict = 'accepted' ORDER BY id;
+
+-- protect: only validated data comes to a branch from now on
+INSERT INTO protections (dataset, gate, action, actor, time)
+VALUES (:dataset, :gate, :action, :actor, :time)
+ON CONFLICT (dataset) DO UPDATE SET
+gate = excluded.gate, action = excluded.action, actor = excluded.actor, time = excluded.time;
+
+-- unprotect: whatever data comes to a branch again
+DELETE FROM protections WHERE dataset = :dataset;
+
+-- protections: branches that only validated data comes to
+SELECT * FROM protections ORDER BY dataset;
+
+-- add_refusal: a gate would not have something
+INSERT INTO refusals (dataset, event, source, commit_id, reason, time)
+VALUES (:dataset, :event, :source, :commit_id, :reason, :time);
+
+-- refusals: what the gate of a dataset would not have, newest first
+SELECT * FROM refusals WHERE dataset = :dataset ORDER BY id DESC LIMIT :limit;
+
+-- forget_refusals: the oldest of many are forgotten
+DELETE FROM refusals WHERE dataset = :dataset AND id NOT IN (
+    SELECT id FROM refusals WHERE dataset = :dataset ORDER BY id DESC LIMIT :limit
+);
+
+-- add_triggered: a commit began a run of a target, once
+INSERT INTO triggered (target, dataset, commit_id, time)
+VALUES (:target, :dataset, :commit_id, :time) ON CONFLICT DO NOTHING;
+
+-- triggered: whether a commit began a run of a target
+SELECT time FROM triggered WHERE target = :target AND dataset = :dataset AND commit_id = :commit_id;
+
+-- forget_triggered: the oldest of many are forgotten
+DELETE FROM triggered WHERE target = :target AND dataset = :dataset AND id NOT IN (
+    SELECT id FROM triggered WHERE target = :target AND dataset = :dataset
+    ORDER BY id DESC LIMIT :limit
+);

@@ -134,6 +134,62 @@ class HoldRow:
     time: float
 
 
+Word = Literal["pass", "stop", "accepted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictRow:
+    """What validation, or a person, said of data."""
+
+    content: str
+    """Digest of the paths and object ids of its shards."""
+    verdict: Word
+    dataset: str
+    """Where it lay, at its commit."""
+    run: str = ""
+    """That looked at it; empty where a person alone spoke."""
+    evidence: str = ""
+    """Digest of what validation found; empty where nobody looked."""
+    actor: Actor
+    note: str = ""
+    time: float = 0.0
+
+    @property
+    def lets_in(self) -> bool:
+        """Whether the data may come to a protected branch."""
+        return self.verdict != "stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtectionRow:
+    """A branch of data that only validated data comes to."""
+
+    dataset: str
+    """SCHEME://REPO/BRANCH, with /PATH."""
+    gate: str = ""
+    """What lakeFS asks; empty where the branch is not lakeFS's."""
+    action: str = ""
+    """Object id of the file that says so."""
+    actor: Actor
+    time: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusalRow:
+    """What a gate would not have."""
+
+    dataset: str
+    """The protected one."""
+    event: str
+    """`pre-merge`, …"""
+    source: str
+    """The branch or commit that was to come in."""
+    commit: str
+    """Of that source; empty where nobody says."""
+    reason: str
+    time: float = 0.0
+
+
 def dump(value: Any) -> str:
     """Write a record's JSON."""
     return json.dumps(value, separators=(",", ":"), default=str)
@@ -259,3 +315,27 @@ def read_effect(row: Row) -> OutboxRow:
     """Read a row of `outbox`."""
     record = {name: row[name] for name in row.keys()}  # noqa: SIM118
     return OutboxRow(**{**record, "payload": json.loads(record["payload"])})
+
+
+def read_verdict(row: Row) -> VerdictRow:
+    """Read a row of `verdicts`."""
+    record = {name: row[name] for name in _names(VerdictRow)}
+    return VerdictRow(**{**record, "actor": Actor(**json.loads(record["actor"]))})
+
+
+def read_protection(row: Row) -> ProtectionRow:
+    """Read a row of `protections`."""
+    record = {name: row[name] for name in _names(ProtectionRow)}
+    return ProtectionRow(**{**record, "actor": Actor(**json.loads(record["actor"]))})
+
+
+def read_refusal(row: Row) -> RefusalRow:
+    """Read a row of `refusals`."""
+    return RefusalRow(
+        dataset=row["dataset"],
+        event=row["event"],
+        source=row["source"],
+        commit=row["commit_id"],
+        reason=row["reason"],
+        time=row["time"],
+    )

@@ -201,3 +201,45 @@ CREATE TABLE holds (                -- what a person keeps from being removed
     time REAL NOT NULL,
     PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
+
+CREATE TABLE verdicts (             -- what validation, or a person, said of data
+    id INTEGER PRIMARY KEY,
+    content TEXT NOT NULL,          -- digest of the paths and object ids of its shards
+    verdict TEXT NOT NULL,          -- pass, stop or accepted
+    dataset TEXT NOT NULL,          -- where it lay, at its commit
+    run TEXT NOT NULL,              -- that looked at it; empty where a person alone spoke
+    evidence TEXT NOT NULL,         -- digest of what validation found; empty: nobody looked
+    actor TEXT NOT NULL,
+    note TEXT NOT NULL,
+    time REAL NOT NULL
+);
+CREATE UNIQUE INDEX one_verdict_on_an_evidence ON verdicts (content, verdict, evidence);
+CREATE INDEX verdicts_of_people ON verdicts (id) WHERE verdict = 'accepted';
+
+CREATE TABLE protections (          -- branches that only validated data comes to
+    dataset TEXT PRIMARY KEY,       -- SCHEME://REPO/BRANCH, with /PATH
+    gate TEXT NOT NULL,             -- what lakeFS asks; empty where it is not lakeFS's
+    action TEXT NOT NULL,           -- object id of the file that says so
+    actor TEXT NOT NULL,
+    time REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE refusals (             -- what a gate would not have
+    id INTEGER PRIMARY KEY,
+    dataset TEXT NOT NULL,          -- the protected one
+    event TEXT NOT NULL,            -- pre-merge, …
+    source TEXT NOT NULL,           -- the branch or commit that was to come in
+    commit_id TEXT NOT NULL,        -- of that source
+    reason TEXT NOT NULL,
+    time REAL NOT NULL
+);
+CREATE INDEX refusals_by_dataset ON refusals (dataset, id DESC);
+
+CREATE TABLE triggered (            -- runs that a commit of data began
+    id INTEGER PRIMARY KEY,
+    target TEXT NOT NULL,           -- the settings file
+    dataset TEXT NOT NULL,
+    commit_id TEXT NOT NULL,
+    time REAL NOT NULL
+);
+CREATE UNIQUE INDEX one_run_a_commit ON triggered (target, dataset, commit_id);

@@ -10,6 +10,7 @@ from raypipe.engine.records import Actor
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.fault_points import fault_point
 from raypipe.store.lakefs_access import LakeFSPlace
+from raypipe.store.lakefs_actions import LakeFSGuard, stopped_by_hook
 from raypipe.store.lakefs_files import filesystem_of, location_of, take_apart
 from raypipe.store.lakefs_server import LakeFSServer, Refusal
 from raypipe.store.versions import (
@@ -371,9 +372,18 @@ class LakeFSVersions:
             lambda sdk: str(
                 sdk.refs_api.merge_into_branch(self._repo, theirs, into, merge=made).reference
             ),
-            but={400: refused, 409: lambda _: self._clash(theirs, ours, f"{source} into {into}")},
+            but={
+                400: refused,
+                409: lambda _: self._clash(theirs, ours, f"{source} into {into}"),
+                **dict.fromkeys(
+                    (412, 500), lambda refusal: self._hooked(refusal, f"{source} into {into}")
+                ),
+            },
             done=lambda sdk: self._done(sdk, into, said),
         )
+
+    def _hooked(self, refusal: Refusal, what: str) -> str:
+        raise stopped_by_hook(refusal.said, f"{what} of {self._repo}")
 
     def _clash(self, theirs: str, ours: str, what: str) -> str:
         changes = self._pages(
@@ -433,9 +443,20 @@ class LakeFSVersions:
 
         return self._server.ask(
             act,
-            but={400: refused, 409: clash},
+            but={
+                400: refused,
+                409: clash,
+                412: lambda refusal: self._hooked(refusal, f"the undoing of {undone[:12]}"),
+                500: lambda refusal: self._hooked(refusal, f"the undoing of {undone[:12]}"),
+            },
             done=lambda sdk: self._done(sdk, branch, said),
         )
+
+    # --- protection -----------------------------------------------------------------------------
+
+    def guarded(self) -> LakeFSGuard:
+        """Return what can be asked of this repository's rules and actions."""
+        return LakeFSGuard(self._server, self._repo)
 
     def _done(self, sdk: Any, branch: str, said: Mapping[str, str]) -> str | None:
         """Return the commit of an act that was done, if the branch has it."""

@@ -31,6 +31,11 @@ class DatasetUri:
         return f"{self.scheme}://{self.repo}/{self.path}".rstrip("/")
 
     @property
+    def repository_name(self) -> tuple[str, str]:
+        """What tells its repository from others."""
+        return self.scheme, self.repo
+
+    @property
     def prefix(self) -> str:
         """What the paths of its objects start with."""
         return f"{self.path}/" if self.path else ""

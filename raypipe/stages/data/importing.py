@@ -142,8 +142,11 @@ def publish(
     actor: Actor,
     *,
     accepted: bool = False,
+    merge: Callable[[str], str] | None = None,
 ) -> str:
     """Merge an audited branch into the reference's and forget it; return the new head.
+
+    `merge` does it where the branch is protected; it is given what the commit is to say.
 
     ValidationStopped where columns differ from those that are there, unless they were `accepted`:
     by validation against a schema, which has a say of its own on new and missing columns.
@@ -158,7 +161,10 @@ def publish(
             f"the branch {imported.branch} stays.",
         )
     message = f"Import {len(imported.shards)} shards, {imported.rows} rows"
-    commit = versions.merge(imported.branch, uri.ref, actor, message)
+    if merge is None:
+        commit = versions.merge(imported.branch, uri.ref, actor, message)
+    else:
+        commit = merge(message)
     fault_point("import.merged")
     versions.delete_branch(imported.branch)
     return commit

@@ -189,6 +189,7 @@ WHOLE = {
     "run_ids",
     "kept_artifacts",
     "holds",
+    "protections",
     "live_artifacts",
     "list_reviews",
     "list_reviews_of",

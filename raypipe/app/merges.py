@@ -1,0 +1,86 @@
+"""Branches of data brought together, and commits undone, as a person asks for it."""
+
+from pathlib import Path
+
+from raypipe.app.assemble import Workshop
+from raypipe.app.data import open_data, validate_branch, validating
+from raypipe.app.imports import remove_left
+from raypipe.app.look import workshop_of
+from raypipe.app.publishing import is_protected, on_branch_of, publish, require_let_in
+from raypipe.config.load import load
+from raypipe.engine.drive import Listener
+from raypipe.engine.records import Json
+from raypipe.store.versions import VersionStore
+from raypipe.values.uri import DatasetUri
+
+
+def merge(
+    dataset: str,
+    source: str,
+    *,
+    config: Path | None = None,
+    home: Path | None = None,
+    by: str | None = None,
+    listen: Listener = lambda event: None,
+) -> Json:
+    """Bring another branch's changes into the reference's branch.
+
+    With `config` what the branch would be is validated first; a protected one takes nothing else.
+    """
+    uri, versions = open_data(dataset, home)
+    workshop = workshop_of(home, by=by, near=config)
+    before = versions.branches().get(uri.ref)
+    message = f"Merge {source} into {uri.ref}"
+    said: dict[str, Json] = {"branch": uri.ref}
+    if config is None and not is_protected(workshop, uri):
+        commit = versions.merge(source, uri.ref, workshop.actor)
+        undo = f"raypipe data revert {dataset} {commit[:12]}"
+        said |= {"commit": commit, "note": f"merged without validation; `{undo}` undoes it"}
+    else:
+        said |= _merge_validated(workshop, config, uri, versions, source, message, listen)
+    if said["commit"] == before:
+        said["note"] = f"{uri.ref} holds all of {source} already"
+    return said
+
+
+def _merge_validated(
+    workshop: Workshop,
+    config: Path | None,
+    uri: DatasetUri,
+    versions: VersionStore,
+    source: str,
+    message: str,
+    listen: Listener,
+) -> dict[str, Json]:
+    """Merge on a branch of its own, look at that, and bring it in when it is let in."""
+    said: dict[str, Json] = {}
+    remove_left(workshop, uri)
+    cycle = None if config is None else load(config)
+    with on_branch_of(workshop, uri, versions, "merge", keep=cycle is not None) as branch:
+        head = versions.resolve(branch)
+        if versions.merge(source, branch, workshop.actor, message) == head:
+            return {"commit": head}
+        if cycle is not None and config is not None:
+            said["validation"] = validate_branch(
+                workshop, cycle, config, uri, branch, versions, listen
+            )
+        if is_protected(workshop, uri):
+            require_let_in(workshop, uri, branch, versions, called=source)
+            validate = validating(workshop, cycle, config, uri, versions, listen)
+            said["commit"] = publish(workshop, uri, branch, versions, message, validate)
+        else:
+            said["commit"] = versions.merge(branch, uri.ref, workshop.actor, message)
+    return said
+
+
+def revert(dataset: str, commit: str, *, home: Path | None = None, by: str | None = None) -> Json:
+    """Undo a commit by another one; on a protected branch by a merge, as lakeFS asks about it."""
+    uri, versions = open_data(dataset, home)
+    workshop = workshop_of(home, by=by)
+    if not is_protected(workshop, uri):
+        return {"branch": uri.ref, "commit": versions.revert(uri.ref, commit, workshop.actor)}
+    with on_branch_of(workshop, uri, versions, "revert") as branch:
+        versions.revert(branch, commit, workshop.actor)
+        message = f"Revert {versions.resolve(commit)[:12]}"
+        bring = publish(workshop, uri, branch, versions, message, None)
+    return {"branch": uri.ref, "commit": bring}

@@ -1,0 +1,316 @@
+"""A branch that only validated data comes to, and the person who lets other data in."""
+
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from raypipe.app.assemble import Workshop
+from raypipe.app.gate_place import gate_of, gate_token
+from raypipe.app.look import workshop_of
+from raypipe.app.publishing import begin_anew
+from raypipe.app.verdicts import (
+    content_of,
+    data_at,
+    protections_of,
+    record,
+    said_of,
+    verdicts_on,
+    what_lets_in,
+)
+from raypipe.engine.records import Json
+from raypipe.errors import NotFound, StoreError, UsageError
+from raypipe.store.lakefs_actions import FILE, VARIABLE, action_text
+from raypipe.store.rows import ProtectionRow
+from raypipe.store.versions import VersionStore, did_you_mean, open_store
+from raypipe.store.versions_lakefs import LakeFSVersions
+from raypipe.values.dataset import Dataset
+from raypipe.values.uri import DatasetUri, parse_uri
+
+ASKED, NO_MORE = "Let lakeFS ask raypipe's gate", "Let lakeFS ask raypipe's gate no more"
+"""Messages of commits."""
+PATIENCE = 20.0
+"""Seconds that another process's look at a protection is waited for."""
+IN_FORCE = 20.0
+"""Seconds that lakeFS is given to hold to a rule: it looks at its rules every few of them."""
+
+
+def protect(
+    dataset: str,
+    *,
+    url: str | None = None,
+    secret_in_repository: bool = False,
+    home: Path | None = None,
+    by: str | None = None,
+) -> Json:
+    """Let only validated data come to a dataset's branch from now on.
+
+    What is there counts as accepted by who protects it. In lakeFS, an action makes every client's
+    merge ask the gate at `url`, that of the watch that is up if none is given.
+    """
+    uri = parse_uri(dataset)
+    workshop = workshop_of(home, by=by)
+    versions = open_store(uri, workshop.paths.home)
+    _require_branch(uri, versions)
+    with _alone(workshop, uri):
+        there = data_at(uri, versions)
+        if what_lets_in(verdicts_on(workshop, there)) is None:
+            record(workshop, there, "accepted", note="was there when it was protected")
+        said = {
+            "protected": str(uri),
+            "commit": there.commit,
+            "there": said_of(verdicts_on(workshop, there)),
+        }
+        row = ProtectionRow(dataset=str(uri), actor=workshop.actor)
+        if not isinstance(versions, LakeFSVersions):
+            workshop.ledger.gate.protect(row)
+            return said
+        gate = url or gate_of(workshop.paths)
+        if gate is None:
+            raise UsageError(
+                "no watch of this home is up, and lakeFS is to ask its gate",
+                hint="start `raypipe watch` first, or say with --url where lakeFS reaches one",
+            )
+        token = gate_token(workshop.paths)
+        text = action_text(gate, _branches(workshop, uri), token if secret_in_repository else None)
+        return {**said, **_install(workshop, replace(row, gate=gate), uri, versions, text)}
+
+
+def claim_of(dataset: str) -> str:
+    """Return the name of the claim that is held while a branch is being protected."""
+    return "protect-" + dataset.replace("://", "-").replace("/", "-")
+
+
+@contextmanager
+def _alone(workshop: Workshop, uri: DatasetUri) -> Iterator[None]:
+    until = time.monotonic() + PATIENCE
+    while (claim := workshop.claims.claim(claim_of(str(uri)), firm=True)) is None:
+        if time.monotonic() > until:
+            raise UsageError(f"another process protects {uri} just now", hint="wait for it")
+        time.sleep(0.1)  # a watch that looks at it is soon done
+    try:
+        yield
+    finally:
+        claim.release()
+
+
+def _require_branch(uri: DatasetUri, versions: VersionStore) -> None:
+    branches = versions.branches()
+    if uri.ref not in branches:
+        raise NotFound(
+            f"{uri.repo} has no branch {uri.ref!r}" + did_you_mean(uri.ref, branches),
+            hint="A branch is protected; tags and commits never move.",
+        )
+
+
+def _branches(workshop: Workshop, uri: DatasetUri) -> set[str]:
+    """Return the protected branches of a repository, this one among them."""
+    every = (parse_uri(row.dataset) for row in workshop.ledger.gate.protections())
+    return {uri.ref} | {one.ref for one in every if one.repository_name == uri.repository_name}
+
+
+# --- in lakeFS ----------------------------------------------------------------------------------
+
+
+def _install(
+    workshop: Workshop, row: ProtectionRow, uri: DatasetUri, versions: LakeFSVersions, text: str
+) -> Json:
+    """Bring the action to protected branches by merges, which lakeFS asks the gate about already.
+
+    One file tells of all of a repository, so that those which were protected before have it anew.
+    """
+    gate = workshop.ledger.gate
+    before = _of_repository(workshop, uri)
+    if not before and any(one.path == FILE for one in versions.list(uri.ref, FILE)):
+        raise UsageError(
+            f"{uri.repo} is protected from another home already: {FILE} is there",
+            hint="unprotect it there, or here: raypipe data unprotect; then protect it again",
+        )
+    rows = {one.dataset: replace(one, gate=row.gate) for one in before} | {row.dataset: row}
+    commit = None
+    try:
+        for branch in sorted({parse_uri(name).ref for name in rows}):
+            commit = _bring(workshop, versions, branch, text, rows.values()) or commit
+    except BaseException:
+        gate.unprotect(row.dataset)
+        for one in before:
+            gate.protect(one)
+        raise
+    versions.guarded().protect(uri.ref)
+    left = [] if commit is None else _bring_to_others(versions, commit, rows)
+    _wait_until_in_force(versions, uri)
+    said: dict[str, Json] = {"gate": row.gate}
+    if VARIABLE in text:
+        said["token"] = f"lakeFS has it as {VARIABLE}"
+    else:
+        said["token"] = f"stands in {FILE}, for all who may read the repository"
+    if left:
+        said["not asked about"] = left
+    return said
+
+
+def _bring(
+    workshop: Workshop,
+    versions: LakeFSVersions,
+    into: str,
+    text: str,
+    rows: Iterable[ProtectionRow],
+) -> str | None:
+    """Merge a branch with the action into one; return its commit unless it was there already.
+
+    The gate is told what the file is to be before it is asked.
+    """
+    name = f"protect-{into}"
+    head = begin_anew(versions, name, into)
+    try:
+        with tempfile.TemporaryDirectory(prefix="raypipe-action-") as folder:
+            file = Path(folder, "raypipe.yaml")
+            file.write_text(text)
+            stored = versions.put(name, FILE, file)
+        commit = versions.commit(name, ASKED, workshop.actor)
+        for row in rows:
+            workshop.ledger.gate.protect(replace(row, action=stored.object_id))
+        versions.merge(name, into, workshop.actor, ASKED)
+    finally:
+        versions.delete_branch(name)
+    return None if commit == head else commit
+
+
+def _of_repository(workshop: Workshop, uri: DatasetUri) -> list[ProtectionRow]:
+    return [
+        row
+        for row in workshop.ledger.gate.protections()
+        if parse_uri(row.dataset).repository_name == uri.repository_name
+    ]
+
+
+def _bring_to_others(versions: LakeFSVersions, commit: str, protected: Iterable[str]) -> list[str]:
+    """Bring the action to the branches that there are; return those that it cannot be brought to.
+
+    lakeFS reads it from what is merged, not from what that comes to.
+    """
+    guard, done = versions.guarded(), {parse_uri(name).ref for name in protected}
+    others = [one for one in versions.branches() if one not in done]
+    return [one for one in others if not guard.bring(commit, one)]
+
+
+def _wait_until_in_force(versions: LakeFSVersions, uri: DatasetUri) -> None:
+    guard, until = versions.guarded(), time.monotonic() + IN_FORCE
+    while not guard.is_protected(uri.ref):
+        if time.monotonic() > until:
+            raise StoreError(
+                f"lakeFS does not hold to the protection rule of {uri.ref}",
+                hint=f"look at the rules of {uri.repo} there, and protect it again",
+            )
+        time.sleep(0.3)
+
+
+# --- the way back -------------------------------------------------------------------------------
+
+
+def unprotect(dataset: str, *, home: Path | None = None, by: str | None = None) -> Json:
+    """Let whatever data come to a dataset's branch again."""
+    uri = parse_uri(dataset)
+    workshop = workshop_of(home, by=by)
+    versions = open_store(uri, workshop.paths.home)
+    _require_branch(uri, versions)
+    known = [row for row in workshop.ledger.gate.protections() if row.dataset == str(uri)]
+    if not isinstance(versions, LakeFSVersions):
+        if not known:
+            raise _not_protected(workshop, uri)
+        workshop.ledger.gate.unprotect(str(uri))
+        return {"unprotected": str(uri)}
+    asks = any(one.path == FILE for one in versions.list(uri.ref, FILE))
+    if not known and not asks:
+        raise _not_protected(workshop, uri)
+    with _alone(workshop, uri):
+        workshop.ledger.gate.unprotect(str(uri))
+        said: dict[str, Json] = {"unprotected": str(uri)}
+        others = _of_repository(workshop, uri)
+        if any(parse_uri(one.dataset).ref == uri.ref for one in others):
+            return {**said, "note": f"{others[0].dataset} is protected still"}
+        versions.guarded().unprotect(uri.ref)
+        removed = _withdraw(workshop, versions, uri)
+        if others:
+            again = " and ".join(one.dataset for one in others)
+            said["note"] = f"lakeFS asks about it until you protect {again} again"
+        elif removed is not None:
+            left = _bring_to_others(versions, removed, [str(uri)])
+            said |= {"asked about still": left} if left else {}
+    return said
+
+
+def _not_protected(workshop: Workshop, uri: DatasetUri) -> NotFound:
+    known = [row.dataset for row in workshop.ledger.gate.protections()]
+    return NotFound(f"{uri} is not protected" + did_you_mean(str(uri), known))
+
+
+def _withdraw(workshop: Workshop, versions: LakeFSVersions, uri: DatasetUri) -> str | None:
+    """Take the action from a branch; return the commit without it, None if it was not there.
+
+    lakeFS asks nobody about what comes without it.
+    """
+    if not any(one.path == FILE for one in versions.list(uri.ref, FILE)):
+        return None
+    branch = f"unprotect-{uri.ref}"
+    begin_anew(versions, branch, uri.ref)
+    try:
+        versions.remove(branch, FILE)
+        commit = versions.commit(branch, NO_MORE, workshop.actor)
+        versions.merge(branch, uri.ref, workshop.actor, NO_MORE)
+    finally:
+        versions.delete_branch(branch)
+    return commit
+
+
+# --- people -------------------------------------------------------------------------------------
+
+
+def accept(dataset: str, reason: str, *, home: Path | None = None, by: str | None = None) -> Json:
+    """Let data in that validation stopped, or never saw: a person's word, recorded with why."""
+    if not reason.strip():
+        raise UsageError("the reason is empty", hint="say why: --reason 'the sensor was replaced'")
+    uri = parse_uri(dataset)
+    workshop = workshop_of(home, by=by)
+    versions = open_store(uri, workshop.paths.home)
+    there = data_at(uri, versions)
+    if not there.shards:
+        raise NotFound(f"{uri} holds no data to accept", hint="name its branch, and its path")
+    before = verdicts_on(workshop, there)
+    found = next((one for one in before if one.evidence), None)
+    evidence = "" if found is None else found.evidence
+    record(workshop, there, "accepted", evidence=evidence, note=reason)
+    return {
+        "accepted": str(uri),
+        "commit": there.commit,
+        "content": content_of(workshop, there),
+        "evidence": evidence or "nothing was looked at",
+        "before": said_of(before),
+        "by": workshop.actor.name or workshop.actor.user,
+        "reason": reason,
+    }
+
+
+def standing(workshop: Workshop, uri: DatasetUri, dataset: Dataset) -> Json:
+    """Return how a dataset stands: what was said of it, and what its branch does not let in."""
+    said: dict[str, Json] = {"validation": said_of(verdicts_on(workshop, dataset))}
+    for row in protections_of(workshop, uri):
+        refused = workshop.ledger.gate.refusals(row.dataset, 5)
+        said["protected"] = {
+            "dataset": row.dataset,
+            "since": row.time,
+            "by": row.actor.name or row.actor.user,
+            **({"gate": row.gate} if row.gate else {}),
+        }
+        said["refused"] = [
+            {
+                "time": one.time,
+                "what": one.source or one.event,
+                "commit": one.commit,
+                "why": one.reason,
+            }
+            for one in refused
+        ]
+    return said

@@ -1,0 +1,112 @@
+"""The watch: a gate that lakeFS asks, and an eye on branches whose commits begin runs."""
+
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from raypipe.app.gate import answer
+from raypipe.app.gate_place import gate_token, read_watch
+from raypipe.app.look import workshop_of
+from raypipe.app.triggers import Eye, Watched
+from raypipe.app.watch_http import GateServer
+from raypipe.config.load import load
+from raypipe.engine.records import Json
+from raypipe.errors import UsageError
+from raypipe.runtime.processes import start_time
+from raypipe.store.content import replace_file
+from raypipe.store.faults import disk_faults
+from raypipe.store.paths import HomePaths
+
+HOST, PORT = "127.0.0.1", 8422
+EVERY = 10.0
+"""Seconds between two looks at branches, where nobody tells of news."""
+
+log = logging.getLogger("raypipe.watch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchRequest:
+    """What a person asks of a watch."""
+
+    configs: Sequence[Path] = ()
+    """Settings files that a commit of their dataset's branch begins a run of."""
+    listen: str = f"{HOST}:{PORT}"
+    every: float = EVERY
+    home: Path | None = None
+
+
+def watch(request: WatchRequest, say: Callable[[Json], None]) -> None:
+    """Answer lakeFS and look at branches until this process is interrupted.
+
+    `say` is told when it is ready, and of each run that begins or ends.
+    """
+    host, port = read_address(request.listen)
+    watched = [watched_of(file) for file in request.configs]
+    workshop = workshop_of(request.home, near=request.configs[0] if request.configs else None)
+    for one in watched:
+        one.bind(workshop)
+    eye = Eye(workshop, watched, say)
+    token = gate_token(workshop.paths)
+    server = GateServer(host, port, token, lambda asked: answer(workshop, asked), eye.wake)
+    if not _is_of_this_machine(host):
+        log.warning("%s is reached from elsewhere, unencrypted: put TLS before it", server.url)
+    with _listening(server), _told(workshop.paths, server.url):
+        say({"event": "ready", "gate": server.url, "watches": eye.named()})
+        with contextlib.suppress(KeyboardInterrupt):  # how it is ended
+            eye.look_on(request.every)
+    eye.end()
+
+
+def read_address(text: str) -> tuple[str, int]:
+    """Read `HOST:PORT`; UsageError where it is none."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535 or not host:
+        raise UsageError(
+            f"--listen {text!r} is no HOST:PORT", hint=f"write it so: --listen {HOST}:{PORT}"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _is_of_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def watched_of(file: Path) -> Watched:
+    """Return what of a settings file is watched; SettingsError where it cannot be read."""
+    return Watched(file=file.absolute(), config=load(file))
+
+
+@contextlib.contextmanager
+def _listening(server: GateServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, name="raypipe-gate", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+# --- where it listens ---------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _told(paths: HomePaths, url: str) -> Iterator[None]:
+    """Let other commands of this home know where the gate is."""
+    mine = {"gate": url, "pid": os.getpid(), "started": start_time(os.getpid())}
+    with disk_faults(f"{str(paths.watch)!r} cannot be written"):
+        replace_file(paths.watch, json.dumps(mine))
+    try:
+        yield
+    finally:
+        if read_watch(paths) == mine:  # else another was started since
+            paths.watch.unlink(missing_ok=True)

@@ -1,0 +1,387 @@
+"""A protected branch of a real lakeFS: whoever comes is held to the rule, and no answer is a no."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import lakefs
+import pyarrow.parquet as pq
+import pytest
+from lakefs.exceptions import LakeFSException
+from lakefs_sdk.exceptions import ApiException
+from pyarrow.fs import S3FileSystem
+
+from tests.acceptance import tiny
+from tests.conftest import Project, Said
+from tests.lakefs import LakeFS
+
+
+@dataclass
+class Guarded:
+    """The tiny dataset on a protected branch, and the watch that lakeFS asks."""
+
+    project: Project
+    server: LakeFS
+    repo: str
+    port: int
+    watches: list["subprocess.Popen[str]"] = field(default_factory=list)
+
+    @property
+    def dataset(self) -> str:
+        return f"lakefs://{self.repo}/main"
+
+    def watch(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a watch, and wait until it is ready."""
+        where = ("--listen", f"127.0.0.1:{self.port}")
+        process = self.project.start("watch", *(arguments or where), "--json")
+        self.watches.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        assert json.loads(line)["event"] == "ready"
+        return process
+
+    def end(self, process: "subprocess.Popen[str]") -> tuple[str, str]:
+        """End a watch as Ctrl-C does; return what it had to say."""
+        process.send_signal(signal.SIGINT)
+        self.watches.remove(process)
+        return process.communicate(timeout=60)
+
+    def data(self, command: str, *arguments: str) -> Said:
+        return self.project.raypipe("data", command, *arguments, "--json")
+
+    def shown(self, branch: str = "main") -> dict[str, Any]:
+        said = self.data("show", f"lakefs://{self.repo}/{branch}")
+        assert said.code == 0, said.err
+        return said.result["dataset"]
+
+    @property
+    def client(self) -> lakefs.Client:
+        """lakeFS's own client, which knows nothing of raypipe."""
+        server = self.server
+        return lakefs.Client(
+            host=server.url, username=server.access_key, password=server.secret_key
+        )
+
+    @property
+    def repository(self) -> lakefs.Repository:
+        return lakefs.Repository(self.repo, client=self.client)
+
+    @property
+    def head(self) -> str:
+        return self.repository.branch("main").get_commit().id
+
+    def write(self, branch: str, name: str, first_day: int) -> None:
+        """Put a shard on a branch by S3 alone, and commit it by lakeFS's client."""
+        table = tiny.rows(first_day)
+        server = self.server
+        files = S3FileSystem(
+            access_key=server.access_key,
+            secret_key=server.secret_key,
+            endpoint_override=server.endpoint,
+            scheme="http",
+            region="us-east-1",
+            force_virtual_addressing=False,
+        )
+        pq.write_table(table, f"{self.repo}/{branch}/{name}.parquet", filesystem=files)
+
+
+@pytest.fixture
+def unguarded(project: Project, lakefs_server: LakeFS, monkeypatch) -> Iterator[Guarded]:
+    """The tiny dataset in a repository of its own; its home has the token that lakeFS has."""
+    for name, text in lakefs_server.lakectl.items():
+        monkeypatch.setenv(name, text)
+    repo = f"tiny-{os.urandom(4).hex()}"
+    project.write("tiny.yaml", tiny.SETTINGS.replace("local://tiny/main", f"lakefs://{repo}/main"))
+    project.write("my_features.py", tiny.FEATURES)
+    project.write("my_helpers.py", tiny.HELPERS)
+    project.write("my_model.py", tiny.MODEL)
+    (project.folder / ".raypipe").mkdir(mode=0o700)
+    token = project.write(".raypipe/gate_token", lakefs_server.gate_token)
+    token.chmod(0o600)
+    made = Guarded(project, lakefs_server, repo, _free_port())
+    files = [tiny.write_shard(project, f"part{n}", tiny.rows(n * 20)) for n in range(2)]
+    said = made.data("import", *files, "--to", made.dataset, "--config", "tiny.yaml", "--create")
+    assert said.code == 0, said.err
+    try:
+        yield made
+    finally:
+        for process in made.watches:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture
+def guarded(unguarded: Guarded) -> Guarded:
+    """The same, protected."""
+    unguarded.watch()
+    said = unguarded.data("protect", unguarded.dataset)
+    assert said.code == 0, said.err
+    return unguarded
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def refused(act: Callable[[], Any]) -> str:
+    """Return what lakeFS says to who may not do something."""
+    with pytest.raises((LakeFSException, ApiException, OSError)) as no:
+        act()
+    return str(no.value)
+
+
+def action_logs(guarded: Guarded) -> str:
+    """Return what lakeFS keeps of the times that it asked."""
+    actions, repo = guarded.client.sdk_client.actions_api, guarded.repo
+    kept = []
+    for run in actions.list_repository_runs(repo).results:
+        hooks = actions.list_run_hooks(repo, run.run_id).results
+        kept += [actions.get_run_hook_output(repo, run.run_id, one.hook_run_id) for one in hooks]
+    return "\n".join(map(str, kept))
+
+
+def test_every_client_is_held_to_the_rule(guarded: Guarded) -> None:
+    """lakeFS's own client, and S3 alone: main takes nothing that nobody validated or accepted."""
+    main, head = guarded.repository.branch("main"), guarded.head
+    sdk = guarded.client.sdk_client
+    theirs = guarded.repository.branch("theirs").create("main")
+    guarded.write("theirs", "theirs", 40)
+    theirs.commit("Rows of ours")
+
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda _: refused(lambda: theirs.merge_into(main)), range(8)))
+    assert all("status code: 412" in one for one in said)
+    assert "protected branch" in refused(lambda: main.object("x.parquet").upload(b"x"))
+    assert refused(lambda: guarded.write("main", "x", 60))
+    assert "protected branch" in refused(lambda: main.commit("Mine"))
+    assert "protected branch" in refused(
+        lambda: sdk.experimental_api.hard_reset_branch(guarded.repo, "main", "theirs")
+    )
+    assert "status code: 412" in refused(lambda: main.cherry_pick(theirs.get_commit().id))
+    assert "status code: 412" in refused(lambda: main.revert("main", parent_number=1))
+    assert guarded.head == head
+    shown = guarded.shown()
+    assert [path["path"] for path in shown["shards"]] == [
+        "part-part0.parquet",
+        "part-part1.parquet",
+    ]
+    whys = [one["why"] for one in shown["refused"]]
+    assert "raypipe data revert" in whys[0]
+    assert whys[-1] == f"what {guarded.dataset} would be (3 shards) was never validated"
+    assert shown["refused"][-1]["what"] == "theirs"
+
+    said = guarded.data(
+        "accept", f"lakefs://{guarded.repo}/theirs", "--reason", "ours", "--by", "B"
+    )
+    assert said.code == 0, said.err
+    theirs.merge_into(main)
+    shown = guarded.shown()
+    assert len(shown["shards"]) == 3
+    assert shown["validation"] == "accepted by B: ours"
+
+
+def test_what_others_wrote_comes_in_once_raypipe_validated_it(guarded: Guarded) -> None:
+    theirs = guarded.repository.branch("theirs").create("main")
+    guarded.write("theirs", "theirs", 40)
+    theirs.commit("Rows of ours")
+    no = guarded.data("merge", guarded.dataset, "theirs")
+    assert (no.code, "was never validated" in no.err) == (4, True), no.err
+    assert sorted(one.id for one in guarded.repository.branches()) == ["main", "theirs"]
+
+    said = guarded.data("merge", guarded.dataset, "theirs", "--config", "tiny.yaml")
+    assert said.code == 0, said.err
+    assert said.result["merge"]["validation"]["verdict"] in {"pass", "warn"}
+    assert len(guarded.shown()["shards"]) == 3
+    undone = guarded.data("revert", guarded.dataset, said.result["merge"]["commit"])
+    assert undone.code == 0, undone.err
+    assert len(guarded.shown()["shards"]) == 2
+
+
+@pytest.mark.long
+def test_a_rejected_import_stays_until_a_person_lets_it_in(guarded: Guarded) -> None:
+    bad = tiny.rows(40)
+    bad = bad.set_column(bad.column_names.index("number"), "number", tiny.rows(20)["number"])
+    file = tiny.write_shard(guarded.project, "part2", bad)
+    head = guarded.head
+    no = guarded.data("import", file, "--to", guarded.dataset, "--config", "tiny.yaml")
+    assert no.code == 4, no.err
+    assert guarded.head == head
+    (branch,) = [one.id for one in guarded.repository.branches() if one.id != "main"]
+    assert guarded.shown(branch)["validation"].startswith("stopped by the validation of run ")
+    theirs = guarded.repository.branch(branch)
+    assert "412" in refused(lambda: theirs.merge_into(guarded.repository.branch("main")))
+
+    accepted = guarded.data("accept", f"lakefs://{guarded.repo}/{branch}", "--reason", "a recount")
+    assert accepted.result["accept"]["evidence"] != "nothing was looked at"
+    merged = guarded.data("merge", guarded.dataset, branch)
+    assert merged.code == 0, merged.err
+    assert len(guarded.shown()["shards"]) == 3
+
+
+def test_no_answer_is_a_no_and_says_so(guarded: Guarded) -> None:
+    """Whatever becomes of the watch; once it is up again, what waited on its branch comes in."""
+    head = guarded.head
+    os.killpg(guarded.watches[0].pid, signal.SIGKILL)
+    file = tiny.write_shard(guarded.project, "part2", tiny.rows(40))
+    down = guarded.data("import", file, "--to", guarded.dataset, "--config", "tiny.yaml")
+    assert down.code == 7, down.err
+    assert "the gate does not answer" in down.err
+    assert "is `raypipe watch` running" in down.err
+    assert f"raypipe data merge {guarded.dataset} import-" in down.err
+    assert guarded.head == head
+
+    token = guarded.project.folder / ".raypipe" / "gate_token"
+    right = token.read_text()
+    token.write_text("x" * 64)
+    other = guarded.watch()
+    (branch,) = [one.id for one in guarded.repository.branches() if one.id != "main"]
+    stranger = guarded.data("merge", guarded.dataset, branch)
+    assert (stranger.code, "does not take lakeFS's token" in stranger.err) == (7, True)
+    assert guarded.head == head
+    said = "".join(guarded.end(other)) + down.out + down.err + stranger.out + stranger.err
+
+    token.write_text(right)
+    guarded.watch()
+    merged = guarded.data("merge", guarded.dataset, branch)
+    assert merged.code == 0, merged.err
+    said += "".join(guarded.end(guarded.watches[-1])) + merged.out + merged.err
+    kept = [file for file in guarded.project.folder.rglob("*") if file.is_file() and file != token]
+    assert right not in said
+    assert [file for file in kept if right.encode() in file.read_bytes()] == []
+
+
+def test_what_came_in_unseen_is_undone(unguarded: Guarded, wait_until) -> None:
+    """lakeFS reads what it is to ask from what is merged: that may know nothing of the gate."""
+    repository = unguarded.repository
+    before = repository.branch("main").get_commit().id
+    unguarded.watch("--listen", f"127.0.0.1:{unguarded.port}", "--every", "0.5")
+    assert unguarded.data("protect", unguarded.dataset).code == 0
+    protected = unguarded.head
+    old = repository.branch("old").create(before)
+    unguarded.write("old", "old", 40)
+    old.commit("From before")
+    came = old.merge_into(repository.branch("main"))
+
+    wait_until(lambda: unguarded.head not in {protected, came})
+    shown = unguarded.shown()
+    assert len(shown["shards"]) == 2
+    assert "was undone by" in shown["refused"][0]["why"]
+
+    cutter = repository.branch("cutter").create("main")
+    cutter.object("_lakefs_actions/raypipe.yaml").delete()
+    cutter.commit("Who needs this")
+    cut = cutter.merge_into(repository.branch("main"))
+    wait_until(lambda: unguarded.head != cut)
+    assert repository.branch("main").object("_lakefs_actions/raypipe.yaml").exists()
+    assert "makes lakeFS ask" in unguarded.shown()["refused"][0]["why"]
+
+
+@pytest.mark.long
+def test_protection_comes_to_the_branches_that_there_are_and_goes_again(unguarded: Guarded) -> None:
+    repository, main = unguarded.repository, unguarded.repository.branch("main")
+    theirs = repository.branch("theirs").create("main")
+    unguarded.write("theirs", "theirs", 40)
+    theirs.commit("Rows of ours")
+    repository.branch("busy").create("main").object("x").upload(b"x")
+    no = unguarded.data("protect", unguarded.dataset)
+    assert (no.code, "raypipe watch" in no.err) == (2, True)
+
+    unguarded.watch()
+    said = unguarded.data("protect", unguarded.dataset, "--secret-in-repository")
+    assert said.code == 0, said.err
+    assert said.result["protect"]["not asked about"] == ["busy"]
+    assert "status code: 412" in refused(lambda: theirs.merge_into(main))
+    again = unguarded.data("protect", unguarded.dataset)
+    assert again.code == 0, again.err
+
+    assert unguarded.data("unprotect", unguarded.dataset).code == 0
+    assert "protected" not in unguarded.shown()
+    theirs.merge_into(main)
+    assert len(unguarded.shown()["shards"]) == 3
+    assert unguarded.data("unprotect", unguarded.dataset).code == 9
+
+
+@pytest.mark.long
+def test_a_merge_begins_one_run_whatever_number_of_watches(guarded: Guarded, wait_until) -> None:
+    """Told by lakeFS alone: neither looks by itself for an hour."""
+    guarded.end(guarded.watches[0])
+    written = guarded.project.folder / "tiny.yaml"
+    written.write_text(written.read_text() + "runtime: {kind: inline}\n")
+    settings = ("--config", "tiny.yaml", "--every", "3600")
+    begun = [
+        guarded.watch("--listen", f"127.0.0.1:{guarded.port}", *settings),
+        guarded.watch("--listen", "127.0.0.1:0", *settings),
+    ]
+
+    def runs() -> list[dict[str, Any]]:
+        said = guarded.project.raypipe("runs", "list", "--json").result["runs"]
+        return [run for run in said if run["pipeline"] == "tiny"]
+
+    wait_until(lambda: [run["status"] for run in runs()] == ["waiting"])
+    file = tiny.write_shard(guarded.project, "part2", tiny.rows(40))
+    said = guarded.data("import", file, "--to", guarded.dataset, "--config", "tiny.yaml")
+    assert said.code == 0, said.err
+    wait_until(lambda: [run["status"] for run in runs()] == ["waiting", "waiting"])
+    for process in begun:
+        guarded.end(process)
+    again = guarded.watch("--listen", "127.0.0.1:0", *settings)
+    guarded.end(again)
+    assert len(runs()) == 2
+
+
+@pytest.mark.long
+def test_a_gate_that_hangs_is_a_no(guarded: Guarded) -> None:
+    """lakeFS waits for a minute, and then lets nothing in."""
+    head = guarded.head
+    file = tiny.write_shard(guarded.project, "part2", tiny.rows(40))
+    os.kill(guarded.watches[0].pid, signal.SIGSTOP)
+    hung = guarded.data("import", file, "--to", guarded.dataset, "--config", "tiny.yaml")
+    os.kill(guarded.watches[0].pid, signal.SIGCONT)
+    assert (hung.code, "the gate does not answer in time" in hung.err) == (7, True), hung.err
+    assert guarded.head == head
+
+
+@pytest.mark.long
+def test_two_branches_of_a_repository_are_told_by_one_file(guarded: Guarded) -> None:
+    repository = guarded.repository
+    repository.branch("dev").create("main")
+    dev = f"lakefs://{guarded.repo}/dev"
+    said = guarded.data("protect", dev)
+    assert said.code == 0, said.err
+    theirs = repository.branch("theirs").create("main")
+    guarded.write("theirs", "theirs", 40)
+    theirs.commit("Rows of ours")
+    for name in ("main", "dev"):
+        assert "412" in refused(lambda name=name: theirs.merge_into(repository.branch(name)))
+    assert guarded.data("unprotect", dev).code == 0
+    assert "412" in refused(lambda: theirs.merge_into(repository.branch("main")))
+    file = tiny.write_shard(guarded.project, "part2", tiny.rows(40))
+    done = guarded.data("import", file, "--to", guarded.dataset, "--config", "tiny.yaml")
+    assert done.code == 0, done.err
+
+
+@pytest.mark.long
+def test_protecting_that_is_killed_is_done_again(unguarded: Guarded) -> None:
+    """Killed with its file on a branch of its own: nothing is protected, nothing in the way."""
+    unguarded.watch("--listen", f"127.0.0.1:{unguarded.port}", "--every", "0.2")
+    killed = unguarded.project.raypipe(
+        "data", "protect", unguarded.dataset, RAYPIPE_FAULT="import.object"
+    )
+    assert killed.code == -9
+    head = unguarded.head
+    said = unguarded.data("protect", unguarded.dataset)
+    assert said.code == 0, said.err
+    assert [one.id for one in unguarded.repository.branches()] == ["main"]
+    assert unguarded.head != head
+    assert unguarded.shown()["refused"] == []
