@@ -57,8 +57,8 @@ def _end(workshop: Workshop, run: RunRecord, why: Interrupted) -> None:
     error = error_json(why)
 
     def enter() -> None:
-        workshop.ledger.end_lost(run.id, error)
-        workshop.ledger.ask_for(notices.of_run(run, RunStatus.FAILED, error))
+        if workshop.ledger.end_lost(run.id, error):
+            workshop.ledger.ask_for(notices.of_run(run, RunStatus.FAILED, error))
 
     workshop.ledger.together(enter)
 
@@ -70,13 +70,15 @@ def as_it_is(workshop: Workshop, run: RunRecord) -> RunRecord:
     """
     if run.status != RunStatus.RUNNING:
         return run
-    match workshop.claims.standing(_key(run.id)):
-        case "free":
-            return replace(run, status=RunStatus.FAILED, error=error_json(_lost()))
-        case "held":
-            return run
-        case _:
-            return replace(run, status=RunStatus.LOST, error=error_json(_stopped()))
+    standing = workshop.claims.standing(_key(run.id))
+    if standing == "held":
+        return run
+    now = workshop.ledger.get_run(run.id)
+    if now.status != RunStatus.RUNNING:  # it came to rest, and let its claim go, since it was read
+        return now
+    if standing == "free":
+        return replace(run, status=RunStatus.FAILED, error=error_json(_lost()))
+    return replace(run, status=RunStatus.LOST, error=error_json(_stopped()))
 
 
 def _lost() -> Interrupted:

@@ -171,13 +171,18 @@ class SqlLedger:
         return [rows.read_run(row) for row in self._db.all("running")]
 
     @_act
-    def end_lost(self, run: str, error: Json) -> None:
-        """Record that the process of a run ended without a word, and its attempts with it."""
+    def end_lost(self, run: str, error: Json) -> bool:
+        """Record that the process of a run ended without a word, and its attempts with it.
+
+        False if the run came to rest after all, since it was seen to be under way: that stays.
+        """
         told = dump(error)
         values = {"status": "failed", "ended": self._now(), "error": told}
         with self._db.writing():
-            self._db.do("end_run", id=run, **values)
+            if not self._db.do("end_lost", id=run, **values):
+                return False
             self._db.do("end_executions", run=run, **values)
+        return True
 
     def save_steps(self, run: str, steps: Iterable[StepState]) -> None:
         """Upsert what became of steps of a run; new ones follow those that are known."""

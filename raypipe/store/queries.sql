@@ -7,6 +7,9 @@ VALUES (:id, :project, :pipeline, :status, :created, :record, :backwards) ON CON
 -- end_run: a run comes to rest; a cancelled one stays so
 UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status != 'cancelled';
 
+-- end_lost: a run whose process is gone or stands still, if it did not come to rest meanwhile
+UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status = 'running';
+
 -- cancel_run: a run that is under way, or waits, is cancelled
 UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status IN ('running', 'waiting');
 

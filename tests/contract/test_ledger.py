@@ -373,12 +373,20 @@ def test_what_many_runs_used_again_does_not_hide_what_was_used_before(ledger):
 def test_a_run_whose_process_is_gone_ends_with_its_attempts(ledger):
     ledger.start_execution("20260101-000001-aaaaaa", "load", key="k", host="h")
     assert [one.id for one in ledger.running()] == ["20260101-000001-aaaaaa"]
-    ledger.end_lost("20260101-000001-aaaaaa", {"message": "gone"})
+    assert ledger.end_lost("20260101-000001-aaaaaa", {"message": "gone"})
     assert ledger.running() == []
     ended = ledger.get_run("20260101-000001-aaaaaa")
     assert (ended.status, ended.error) == ("failed", {"message": "gone"})
     (attempt,) = ledger.executions("20260101-000001-aaaaaa")
     assert (attempt.status, attempt.error) == ("failed", {"message": "gone"})
+
+
+@pytest.mark.parametrize("status", ["succeeded", "waiting", "rejected"])
+def test_a_run_that_came_to_rest_before_it_was_taken_for_lost_stays_so(ledger, status):
+    ledger.end_run("20260101-000001-aaaaaa", RunStatus(status))
+    assert not ledger.end_lost("20260101-000001-aaaaaa", {"message": "gone"})
+    ended = ledger.get_run("20260101-000001-aaaaaa")
+    assert (ended.status, ended.error) == (status, None)
 
 
 def test_a_run_that_made_a_result_has_used_it_once(ledger):
