@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop
-from raypipe.app.home import check_home
+from raypipe.app.home import check_home, is_home
 from raypipe.app.imports import left_behind, remove
 from raypipe.app.look import workshop_of
 from raypipe.app.retention import asked_for, retire
@@ -61,6 +61,8 @@ def clean(home: Path | None, *, dry_run: bool = True, runs: int | None = None) -
     if not workshop.paths.home.is_dir():
         return _told([], {}, 0, dry_run=dry_run)
     check_home(workshop.paths.home)
+    if not is_home(workshop.paths.home):  # a note in it would be taken for somebody's own
+        return _told([], {}, 0, dry_run=dry_run)
     uses = Uses(workshop.paths.uses)
     newest = asked_for(workshop).newest if runs is None else runs
     if dry_run:
