@@ -180,7 +180,7 @@ class SqlLedger:
         values = {"status": "failed", "ended": self._now(), "error": told}
         with self._db.writing():
             if not self._db.do("end_lost", id=run, **values):
-                return False
+                return self._db.repeating and self.standing(run) == (RunStatus.FAILED, error)
             self._db.do("end_executions", run=run, **values)
         return True
 
