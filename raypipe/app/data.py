@@ -36,7 +36,7 @@ from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profi
 from raypipe.store.faults import disk_faults
 from raypipe.store.lakefs_access import bind_lakefs
 from raypipe.store.locations import open_location
-from raypipe.store.versions import VersionStore, open_store
+from raypipe.store.versions import MAIN, VersionStore, open_store
 from raypipe.values.dataset import Dataset
 from raypipe.values.imported import Converted, Input
 from raypipe.values.schema import Schema
@@ -384,6 +384,27 @@ def profile(dataset: str, *, config: Path | None = None, home: Path | None = Non
     key = load(config).data.key if config is not None else ()
     found = profile_of(workshop_of(home, near=config), dataset_at(dataset, versions), key)
     return {name: facts_of(column) for name, column in found.columns.items()}
+
+
+def init(dataset: str, *, config: Path | None = None, home: Path | None = None) -> Json:
+    """Make the repository of a dataset, with an empty branch `main`; one that is there stays."""
+    uri = parse_uri(dataset)
+    if uri.ref != MAIN:
+        raise UsageError(
+            f"a new repository has the branch {MAIN!r}, not {uri.ref!r}",
+            hint=f"raypipe data init {uri.scheme}://{uri.repo}/{MAIN}; then `raypipe data branch`",
+        )
+    named = lakefs_named(load(config).store) if config is not None else None
+    workshop = workshop_of(home, near=config)
+    bind_lakefs(workshop.paths, named)
+    made = False
+    try:
+        versions = open_store(uri, workshop.paths.home, lakefs=named)
+    except NotFound:
+        versions = open_store(uri, workshop.paths.home, create=True, lakefs=named)
+        made = True
+    said = {} if made else {"note": f"{uri.scheme}://{uri.repo} was there already"}
+    return {"dataset": str(uri), "commit": versions.resolve(MAIN), **said}
 
 
 def branch(dataset: str, name: str, *, home: Path | None = None) -> Json:
