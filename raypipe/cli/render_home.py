@@ -13,7 +13,8 @@ def cleaning(data: Json) -> str:
     shown = "".join(f"  {one}\n" for one in (*data.get("shown", []), *_rows(data)))
     if data["dry_run"]:
         return f"{shown}{what} could be removed. `raypipe clean --yes` removes them."
-    return f"{shown}{what} removed."
+    left = "".join(f"\nnot removed: {one}" for one in data.get("left", ()))
+    return f"{shown}{what} removed.{left}"
 
 
 def held(data: Json) -> str:

@@ -58,13 +58,12 @@ class ReviewRecords(EffectRecords):
         self, name: str, status: Literal["approved", "rejected"], actor: Actor, note: str
     ) -> Review:
         """Decide on a review that is open; the same decision again changes nothing."""
-        review = self.get_review(name)
-        decided = replace(review, status=status, actor=actor, note=note, decided=self._now())
-        with self._db.writing():
-            values = {"id": review.id, "status": status, "record": dump(asdict(decided))}
+        with self._db.writing("reviews"):
+            before = self.get_review(name)
+            decided = replace(before, status=status, actor=actor, note=note, decided=self._now())
+            values = {"id": before.id, "status": status, "record": dump(asdict(decided))}
             if self._db.do("decide_review", **values):
                 return decided
-            before = self.get_review(review.id)
         if before.status != status:
             raise _decided(before)
         return before
