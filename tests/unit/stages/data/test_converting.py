@@ -276,6 +276,28 @@ def test_or_those_of_a_table(pets, tmp_path):
     assert rows(done)["age"].to_pylist() == [3, 4]
 
 
+def test_an_image_s_label_may_come_late(pets, tmp_path):
+    """They are read some at a time, and of the first ones none has a label."""
+    for number in range(70):
+        png(pets / f"a{number:02}.png")
+    labels = rows(converted(pets))["label"].to_pylist()
+    assert labels == [None] * 70 + ["cat", "cat", "dog"]
+
+    table = tmp_path / "labels.csv"
+    named = sorted(str(file.relative_to(pets)) for file in pets.rglob("*.png"))
+    ages = [""] * 70 + ["3", "4", "5"]
+    lines = [f"{path},{age}" for path, age in zip(named, ages, strict=True)]
+    table.write_text("\n".join(["path,age", *lines]))
+    assert rows(converted(pets, labels=str(table)))["age"].to_pylist() == [None] * 70 + [3, 4, 5]
+
+
+def test_a_table_of_labels_cannot_say_what_an_image_is(pets, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("path,image\ncat/1.png,x\n")
+    with pytest.raises(UsageError, match="has a column 'image'"):
+        converted(pets, labels=str(table))
+
+
 def test_a_file_that_is_only_named_as_an_image_is_a_bad_row(pets):
     (pets / "cat/1.png").write_text("hello")
     with pytest.raises(UsageError, match="no image, though it is named as one"):
