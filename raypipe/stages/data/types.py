@@ -16,6 +16,8 @@ MOMENTS = tuple(pa.timestamp(unit, zone) for unit in ("s", "ns") for zone in (No
 OF_TEXT = (pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), *MOMENTS, pa.float64())
 """Types that text is tried for, in this order; what fits none of them is a string."""
 _STEP = 4_096
+_LONGEST_EXACT = 300
+"""Digits of whole numbers that a float can hold at all."""
 _DECIMAL = re.compile(r"(decimal(?:128|256))\((\d+), ?(-?\d+)\)")
 _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?tz=(.+))?\]")
 
@@ -99,7 +101,7 @@ class Inference:
         for name, column in zip(self._names, columns, strict=True):
             if column.null_count < len(column):
                 self._seen[name] = True
-                self._left[name] = [kind for kind in self._left[name] if casts(column, kind)]
+                self._left[name] = [kind for kind in self._left[name] if _holds(kind, column)]
 
     def schema(self) -> pa.Schema:
         """Return the types; null for a column without a value."""
@@ -109,6 +111,29 @@ class Inference:
                 for name in self._names
             ]
         )
+
+
+def _holds(kind: pa.DataType, column: pa.Array) -> bool:
+    if pa.types.is_floating(kind) and loses_digits(column):
+        return False
+    return casts(column, kind)
+
+
+def loses_digits(column: pa.Array) -> bool:
+    """Say whether texts are whole numbers of which a float would keep the first digits alone.
+
+    Two long ids that differ in the last digit would be one number.
+    """
+    long = pc.fill_null(pc.match_substring_regex(column, r"^\s*[+-]?\d{16,}\s*$"), False)
+    if not pc.any(long).as_py():
+        return False
+    return any(not _is_exact(text) for text in column.filter(long).unique().to_pylist())
+
+
+def _is_exact(text: str) -> bool:
+    if len(text) > _LONGEST_EXACT:
+        return False
+    return int(float(text)) == int(text)
 
 
 def plain(kind: pa.DataType) -> pa.DataType:

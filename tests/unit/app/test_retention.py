@@ -7,7 +7,7 @@ import pytest
 
 from raypipe.app.clean import clean
 from raypipe.app.retention import retire
-from raypipe.cli.render import cleaning
+from raypipe.cli.render_home import cleaning
 from raypipe.engine.records import Actor, RunRecord, RunStatus
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.paths import HomePaths

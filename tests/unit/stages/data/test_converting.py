@@ -111,7 +111,14 @@ FAULTS = [
     ("jsonl", '{"a": 1}\nnope\n{"a": 2}\n', 2, "no JSON"),
     ("jsonl", '{"a": 1}\n{"a": "x"}\n{"a": 2}\n', 2, "column 'a': text, where most are a number"),
     ("jsonl", '{"a": 1}\n[1]\n', 2, "no JSON object"),
-]
+    ("jsonl", '{"a": {"x": 1}}\n{"a": {"x": "s"}}\n{"a": {"x": 2}}\n', 2,
+     "column 'a': text at x, where most are a number"),
+    ("jsonl", '{"a": [1]}\n{"a": ["s"]}\n{"a": [2]}\n', 2, "column 'a': text at "),
+    ("jsonl", '{"a": "x"}\n{"a": "\\ud800"}\n', 2, "half of a surrogate pair"),
+    ("jsonl", '{"a": 1}\n{"a": ' + "[" * 99_999 + "]" * 99_999 + "}\n", 2, "it is nested too"),
+    ("jsonl", '{"a": [1]}\n{"a": ' + "[" * 99 + "]" * 99 + "}\n", 2, "column 'a': it is nested"),
+    ("jsonl", '{"a": 1}\n{"a": 123456789012345678901}\n', 2, "no JSON: 123456789012345678901 has"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "text", "line", "said"), FAULTS)
@@ -130,6 +137,36 @@ def test_or_left_out_and_listed_where_settings_say_so(tmp_path, kind, text, line
     assert done.rejects is not None
     (listed,) = map(json.loads, done.rejects.read_text().splitlines())
     assert listed["line"] == line
+
+
+def test_numbers_that_do_not_go_together_are_named_by_line(tmp_path):
+    """A float cannot hold the one, and an integer cannot hold the other."""
+    with pytest.raises(UsageError, match=r"x\.jsonl:2: column 'a': Integer value 9007199254740993"):
+        of_text(tmp_path, "x.jsonl", '{"a": 1.5}\n{"a": 9007199254740993}\n')
+
+
+def test_objects_without_a_field_are_told_of(tmp_path):
+    with pytest.raises(UsageError, match=r"x\.jsonl: column 'a' holds objects without any field"):
+        of_text(tmp_path, "x.jsonl", '{"a": {}}\n{"a": {}}\n')
+
+
+@pytest.mark.parametrize("first", ["123456789012345678901", "18446744073709551615"])
+def test_long_ids_keep_their_last_digit(tmp_path, first):
+    """A float keeps sixteen digits or so: two ids would be one, and their rows duplicates."""
+    ids = [first, first[:-1] + "2"]
+    done = of_text(tmp_path, "x.csv", "id,n\n" + "".join(f"{one},1\n" for one in ids))
+    assert rows(done).to_pydict() == {"id": ids, "n": [1, 1]}
+
+    more = "1\n" * 300_000 + "\n".join(ids) + "\n"  # more than Arrow looks at
+    done = of_text(tmp_path, "late.csv", f"id\n{more}")
+    assert rows(done)["id"].to_pylist()[-2:] == ids
+
+
+def test_a_float_that_is_written_in_full_is_a_float(tmp_path):
+    texts = ["0.5", f"{1e20:.0f}", f"{2.0**90:.0f}", "1e300"]
+    assert rows(of_text(tmp_path, "x.csv", "\n".join(["a", *texts])))["a"].type == pa.float64()
+    done = of_text(tmp_path, "x.csv", "a\n123456789012345678901\n", types={"a": "float64"})
+    assert rows(done)["a"].to_pylist() == [123456789012345678901.0]  # as a person said
 
 
 def test_a_value_that_is_not_of_the_type_that_is_there_is_a_bad_row(tmp_path):
@@ -237,6 +274,28 @@ def test_or_those_of_a_table(pets, tmp_path):
         converted(pets, labels=str(table))
     done = converted(pets, labels=str(table), rejects="r", rejected_share=0.5)
     assert rows(done)["age"].to_pylist() == [3, 4]
+
+
+def test_an_image_s_label_may_come_late(pets, tmp_path):
+    """They are read some at a time, and of the first ones none has a label."""
+    for number in range(70):
+        png(pets / f"a{number:02}.png")
+    labels = rows(converted(pets))["label"].to_pylist()
+    assert labels == [None] * 70 + ["cat", "cat", "dog"]
+
+    table = tmp_path / "labels.csv"
+    named = sorted(str(file.relative_to(pets)) for file in pets.rglob("*.png"))
+    ages = [""] * 70 + ["3", "4", "5"]
+    lines = [f"{path},{age}" for path, age in zip(named, ages, strict=True)]
+    table.write_text("\n".join(["path,age", *lines]))
+    assert rows(converted(pets, labels=str(table)))["age"].to_pylist() == [None] * 70 + [3, 4, 5]
+
+
+def test_a_table_of_labels_cannot_say_what_an_image_is(pets, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("path,image\ncat/1.png,x\n")
+    with pytest.raises(UsageError, match="has a column 'image'"):
+        converted(pets, labels=str(table))
 
 
 def test_a_file_that_is_only_named_as_an_image_is_a_bad_row(pets):
