@@ -84,7 +84,15 @@ def convert(
     try:
         return _quickly(source, settings, known, folder / "quick", agreed=agreed)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, _NotAsExpected):
+        pass
+    try:
         return _with_care(source, settings, known, folder / "careful", agreed=agreed)
+    except pa.ArrowException as error:
+        said = str(error).split("\n", 1)[0]
+        raise UsageError(
+            f"{source.location} cannot become Parquet: {said}",
+            hint="--type COLUMN=TYPE says what a column is; or leave the column or the file out.",
+        ) from error
 
 
 def _with_named_types(known: pa.Schema, settings: ImportConfig) -> pa.Schema:
@@ -123,11 +131,22 @@ def _quickly(
 
 
 def _needs_care(batch: pa.RecordBatch, settings: ImportConfig, known: pa.Schema) -> bool:
-    """Say whether a row has no key, or text is not written as is said: Arrow reads it as bytes."""
+    """Say whether a row has no key, text is not written as is said, or a number may lose digits.
+
+    Arrow reads such text as bytes, and whole numbers that no integer holds as the nearest float.
+    """
     names = batch.schema.names
-    return any(batch[name].null_count for name in settings.key if name in names) or any(
-        pa.types.is_binary(f.type) for f in batch.schema if f.name not in known.names
+    told = [f for f in batch.schema if f.name not in known.names]
+    return (
+        any(batch[name].null_count for name in settings.key if name in names)
+        or any(pa.types.is_binary(f.type) for f in told)
+        or any(_is_beyond_integers(batch[f.name]) for f in told if pa.types.is_floating(f.type))
     )
+
+
+def _is_beyond_integers(column: pa.Array) -> bool:
+    both = pc.min_max(column).as_py()
+    return both["max"] is not None and not -(2.0**63) < both["min"] <= both["max"] < 2.0**63
 
 
 def faults_but_of_rows(source: Input) -> "_Faults":
@@ -311,6 +330,10 @@ class _Writing:
 
     def close(self, *, inferred: set[str], rejects: _Rejects) -> Converted:
         """Return what was written; UsageError where there was no row."""
+        if self._files is not None and not self.names:
+            raise UsageError(
+                f"{self._source.location} has no columns", hint="Leave it out, or write it again."
+            )
         if self._files is None or not self.rows:
             raise UsageError(
                 f"{self._source.location} has no rows", hint="Leave it out, or write it again."
@@ -334,6 +357,12 @@ class _Writing:
                 what = "to divide it by" if name == self._settings.partition else "to name rows by"
                 raise UsageError(
                     f"{self._source.location} has no column {name!r} {what}"
+                    + did_you_mean(name, types)
+                )
+        for name in self._settings.types if self._source.kind != "jsonl" else ():
+            if name not in types:
+                raise UsageError(
+                    f"{self._source.location} has no column {name!r} to be of a type"
                     + did_you_mean(name, types)
                 )
         before = [f.name for f in self._known if self._agreed or f.name in types]

@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ BATCH = 65_536
 """Rows of a batch."""
 _PIECE = 64 * 2**20
 _LONG = 200
+_NO_OBJECT = re.compile(rb"(?:\A|[\n}])[ \t\r]*null")
+"""A line of JSON that is null: Arrow makes a row of it, or dies where it is the first."""
+_WINDOW = 4_096
+_DEEP = 1_000
+_BRACKETS = ((b"{", 1), (b"[", 1), (b"}", -1), (b"]", -1))
 Reject = Callable[[Rejected], None]
 
 
@@ -50,8 +56,9 @@ def delimiter_of(source: Input, settings: ImportConfig) -> str:
 def quick_csv(source: Input, settings: ImportConfig, types: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Read CSV; columns that have no type given get one by the first block. ArrowInvalid."""
     with open_bytes(source.location) as stream:
+        counted = _Quotes(stream)
         reader = pa.csv.open_csv(
-            stream,
+            counted,
             read_options=pa.csv.ReadOptions(encoding=settings.encoding),
             parse_options=pa.csv.ParseOptions(
                 delimiter=delimiter_of(source, settings), newlines_in_values=True
@@ -61,6 +68,23 @@ def quick_csv(source: Input, settings: ImportConfig, types: pa.Schema) -> Iterat
             ),
         )
         yield from reader
+    if counted.count % 2:  # one may never end, and Arrow takes all that follows it for its value
+        raise pa.ArrowInvalid("quotes that do not end")
+
+
+class _Quotes:
+    """A stream whose quotes are counted as it is read."""
+
+    closed = False
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        block: bytes = self._stream.read(size)
+        self.count += block.count(b'"')
+        return block
 
 
 def quick_jsonl(source: Input, types: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -84,11 +108,37 @@ def _schema_of_pieces(source: Input, types: pa.Schema) -> pa.Schema:
 
 
 def _json_table(piece: bytes, schema: pa.Schema) -> pa.Table:
+    if _NO_OBJECT.search(piece) or _is_deep(piece) or not _is_utf8(piece):
+        raise pa.ArrowInvalid("Arrow would take it, or end this process over it")
     return pa.json.read_json(
         pa.BufferReader(piece),
         read_options=pa.json.ReadOptions(block_size=len(piece) + 1),
         parse_options=pa.json.ParseOptions(explicit_schema=schema),
     )
+
+
+def _is_deep(piece: bytes) -> bool:
+    """Say whether values lie so deep in one another that Arrow's recursion might not end well."""
+    depth = 0
+    for start in range(0, len(piece), _WINDOW):
+        window = piece[start : start + _WINDOW]
+        end = window.rfind(b"\n") + 1
+        depth = (0 if end else depth) + sum(
+            sign * window.count(bracket, end) for bracket, sign in _BRACKETS
+        )
+        if depth > _DEEP:
+            return True
+    return False
+
+
+def _is_utf8(piece: bytes) -> bool:
+    if piece.isascii():
+        return True
+    try:
+        piece.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _pieces(source: Input) -> Iterator[bytes]:
@@ -136,6 +186,7 @@ def arrow_rows(source: Input) -> Iterator[Lines]:
 def _counted(batches: Any) -> Iterator[Lines]:
     first = 1
     for batch in batches:
+        batch.validate(full=True)  # not every writer sees to it that text is UTF-8
         yield Lines(batch=batch, lines=range(first, first + batch.num_rows))
         first += batch.num_rows
 
@@ -183,7 +234,7 @@ def _csv_rows(
                 line = reader.line_num + 1
         except csv.Error as error:
             raise UsageError(
-                f"{source.location}:{reader.line_num} cannot be read: {error}",
+                f"{source.location}:{line} cannot be read: {error}",
                 hint="Mend its quotes, or leave the file out.",
             ) from error
 
@@ -203,13 +254,38 @@ def careful_jsonl(source: Input, reject: Reject) -> Iterator[Lines]:
     types = _json_types(source, kinds)
     rows = _fitting(source, kinds, reject)
     while taken := list(islice(rows, BATCH)):
+        whole = list(_of_types(taken, types, reject))
         columns = [
-            pa.array([row.get(name) for _, row in taken], kind) for name, kind in types.items()
+            pa.array([row.get(name) for _, row in whole], kind) for name, kind in types.items()
         ]
         yield Lines(
             batch=pa.RecordBatch.from_arrays(columns, list(types)),
-            lines=[line for line, _ in taken],
+            lines=[line for line, _ in whole],
         )
+
+
+def _of_types(
+    rows: list[tuple[int, dict[str, Any]]], types: dict[str, pa.DataType], reject: Reject
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the rows whose values have the types of their columns; the others are rejected."""
+    if all(_is_of([row.get(name) for _, row in rows], kind) for name, kind in types.items()):
+        yield from rows
+        return
+    for line, row in rows:
+        wrong = [name for name, kind in types.items() if not _is_of([row.get(name)], kind)]
+        if wrong:
+            said = f"column {wrong[0]!r}: {short(str(row[wrong[0]]))} is no {types[wrong[0]]}"
+            reject(Rejected(line=line, reason=said, text=short(json.dumps(row))))
+        else:
+            yield line, row
+
+
+def _is_of(values: list[Any], kind: pa.DataType) -> bool:
+    try:
+        pa.array(values, kind)
+    except (pa.ArrowException, OverflowError):
+        return False
+    return True
 
 
 def _json_types(source: Input, kinds: dict[str, str]) -> dict[str, pa.DataType]:
@@ -218,9 +294,17 @@ def _json_types(source: Input, kinds: dict[str, str]) -> dict[str, pa.DataType]:
     rows = _fitting(source, kinds, lambda rejected: None)
     while taken := list(islice(rows, BATCH)):
         for name in kinds:
-            values = pa.array([row.get(name) for _, row in taken])
-            found[name] = widest(found[name], values.type) or pa.string()
+            found[name] = _widened(found[name], [row.get(name) for _, row in taken])
     return found
+
+
+def _widened(kind: pa.DataType, values: list[Any]) -> pa.DataType:
+    """Return the type that holds values too; those that no type holds with the first are left."""
+    try:
+        return widest(kind, pa.array(values).type) or kind
+    except (pa.ArrowException, OverflowError):
+        half = len(values) // 2
+        return _widened(_widened(kind, values[:half]), values[half:]) if half else kind
 
 
 def _fitting(
@@ -267,7 +351,12 @@ def _json_rows(source: Input) -> Iterator[tuple[int, dict[str, Any] | str, str]]
                 )
             try:
                 row = json.loads(raw)
-            except ValueError as error:
+                if "\\u" in raw:
+                    json.dumps(row, ensure_ascii=False).encode()
+            except UnicodeEncodeError:
+                yield number, "no JSON: half of a surrogate pair", raw
+                continue
+            except (ValueError, RecursionError) as error:
                 yield number, f"no JSON: {error}", raw
                 continue
             yield number, row if isinstance(row, dict) else "no JSON object", raw

@@ -16,6 +16,7 @@ MOMENTS = tuple(pa.timestamp(unit, zone) for unit in ("s", "ns") for zone in (No
 OF_TEXT = (pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), *MOMENTS, pa.float64())
 """Types that text is tried for, in this order; what fits none of them is a string."""
 _STEP = 4_096
+_WHOLE = r"^\s*[+-]?\d+\s*$"
 _DECIMAL = re.compile(r"(decimal(?:128|256))\((\d+), ?(-?\d+)\)")
 _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?tz=(.+))?\]")
 
@@ -23,8 +24,11 @@ _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?tz=(.+))?\]")
 def named_type(name: str) -> pa.DataType | None:
     """Return the type of a name as Arrow prints it; None if there is no such one."""
     if found := _DECIMAL.fullmatch(name):
-        make = getattr(pa, found[1])
-        return make(int(found[2]), int(found[3]))
+        try:
+            made: pa.DataType = getattr(pa, found[1])(int(found[2]), int(found[3]))
+        except ValueError:  # more digits than it has
+            return None
+        return made
     if found := _TIMESTAMP.fullmatch(name):
         return pa.timestamp(found[1], found[2])
     if (found := re.fullmatch(r"list<(?:item: )?(.+)>", name)) and (inner := named_type(found[1])):
@@ -93,6 +97,7 @@ class Inference:
         self._names = tuple(names)
         self._left = {name: list(among) for name in names}
         self._seen = dict.fromkeys(names, False)
+        self._whole = dict.fromkeys(names, True)
 
     def see(self, columns: Sequence[pa.Array]) -> None:
         """Take further values into account."""
@@ -100,15 +105,19 @@ class Inference:
             if column.null_count < len(column):
                 self._seen[name] = True
                 self._left[name] = [kind for kind in self._left[name] if casts(column, kind)]
+                if self._left[name][:1] == [pa.float64()] and self._whole[name]:
+                    self._whole[name] = pc.all(pc.match_substring_regex(column, _WHOLE)).as_py()
 
     def schema(self) -> pa.Schema:
         """Return the types; null for a column without a value."""
-        return pa.schema(
-            [
-                (name, (self._left[name] or [pa.string()])[0] if self._seen[name] else pa.null())
-                for name in self._names
-            ]
-        )
+        return pa.schema([(name, self._type_of(name)) for name in self._names])
+
+    def _type_of(self, name: str) -> pa.DataType:
+        if not self._seen[name]:
+            return pa.null()
+        kind = (self._left[name] or [pa.string()])[0]
+        # whole numbers that no integer holds are names, and two of them may be one float
+        return pa.string() if kind == pa.float64() and self._whole[name] else kind
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
