@@ -4,6 +4,7 @@ Import, log, diff, show, profile, branch, tag.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from raypipe.stages.data.importing import Converting, ImportedShards
+
+_NAMED_TYPE = re.compile(r"(.+)=([^=\[\]]+(?:\[[^\[\]]*\])?)")
+"""A column and its type, which may have a zone: timestamp[us, tz=UTC]."""
 
 
 def import_files(
@@ -132,13 +136,12 @@ def _how(cycle: CycleConfig | None, given: Mapping[str, Any]) -> ImportConfig:
 
 def named_types(texts: Sequence[str]) -> dict[str, str]:
     """Return the types that `COLUMN=TYPE` say; UsageError names one that does not."""
-    parts = [text.rpartition("=") for text in texts]
-    for text, (column, _, kind) in zip(texts, parts, strict=True):
-        if not column or not kind:
-            raise UsageError(
-                f"--type {text!r} names no column and type", hint="Write it so: --type zip=string"
-            )
-    return {column: kind for column, _, kind in parts}
+    found = {text: _NAMED_TYPE.fullmatch(text) for text in texts}
+    if wrong := [text for text, parts in found.items() if parts is None]:
+        raise UsageError(
+            f"--type {wrong[0]!r} names no column and type", hint="Write it so: --type zip=string"
+        )
+    return {parts[1]: parts[2] for parts in found.values() if parts is not None}
 
 
 def _said(imported: "ImportedShards", settings: ImportConfig) -> dict[str, Any]:
