@@ -95,11 +95,17 @@ class Buckets:
 
 
 def _bucket(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    places = (np.abs(numbers).view(np.int64) >> _SHIFT) + 1
-    places[numbers == 0] = 0
-    return np.where(numbers < 0, -places, places)
+    forms = numbers.view(np.int64)
+    sign = forms >> np.int64(63)
+    size = forms & _SIZE
+    places: npt.NDArray[np.int64] = (size >> _SHIFT) + (size != 0)
+    # All bits of the sign of what is below 0 are set: this turns it round.
+    places ^= sign
+    places -= sign
+    return places
 
 
+_SIZE = np.int64((1 << 63) - 1)
 _LARGEST = np.array([np.finfo(np.float64).max]).view(np.int64)[0]
 
 _PLACES = 12
