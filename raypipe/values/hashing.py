@@ -9,7 +9,7 @@ moves rows between splits, and must be a decision.
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -36,9 +36,19 @@ BLOCK = 1 << 14
 """Values that are worked on at a time, so that they stay in the processor's cache."""
 
 
-def row_hash(table: pa.Table, columns: Sequence[str], salt: str = "") -> Hashes:
-    """Return one hash a row, of the values of these columns in this order."""
-    return combined([value_hash(table[name]) for name in columns], table.num_rows, salt)
+def row_hash(
+    table: pa.Table,
+    columns: Sequence[str],
+    salt: str = "",
+    known: Mapping[str, Hashes] | None = None,
+) -> Hashes:
+    """Return one hash a row, of the values of these columns in this order.
+
+    `known` are the hashes of the values of columns, if at hand.
+    """
+    held = known or {}
+    values = [held[name] if name in held else value_hash(table[name]) for name in columns]
+    return combined(values, table.num_rows, salt)
 
 
 def combined(columns: Iterable[Hashes], rows: int, salt: str = "") -> Hashes:
@@ -52,6 +62,21 @@ def combined(columns: Iterable[Hashes], rows: int, salt: str = "") -> Hashes:
             block += values[start : start + BLOCK]
             _mixed(block)
     return hashes
+
+
+def joined(columns: Iterable[Hashes], rows: int) -> Hashes:
+    """Return one hash a row as `combined` does, at a third of the cost and mixed once, at the end.
+
+    Of two such hashes of the same rows, one is no stranger to the other: no split hangs on them.
+    """
+    hashes = np.zeros(rows, np.uint64)
+    held = list(columns)
+    for start in range(0, rows, BLOCK):
+        block = hashes[start : start + BLOCK]
+        for values in held:
+            block *= _FIRST
+            block += values[start : start + BLOCK]
+    return _mixed(hashes)
 
 
 def unit_interval(hashes: Hashes) -> npt.NDArray[np.float64]:
@@ -203,24 +228,24 @@ def hash_texts(texts: Texts) -> Hashes:
     hashes = np.empty(len(texts.starts), np.uint64)
     for start in range(0, len(hashes), BLOCK):
         block = slice(start, start + BLOCK)
-        hashes[block] = _hash_text_block(texts.words, texts.starts[block], texts.lengths[block])
+        hashes[block] = _hash_text_block(texts, texts.starts[block], texts.lengths[block])
     return hashes
 
 
 def _hash_text_block(
-    words: npt.NDArray[Any], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    texts: Texts, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
 ) -> Hashes:
     hashes = _mixed(lengths.astype(np.uint64) + _TEXT)
     whole = lengths >> 3
     shortest, longest = int(whole.min()), int(whole.max())
     for word in range(shortest):
-        _mixed(np.bitwise_xor(hashes, words[starts + 8 * word], out=hashes))
+        _mixed(np.bitwise_xor(hashes, texts.words_at(starts + 8 * word), out=hashes))
     # Of those that are longer, fewer and fewer go on.
     going = np.flatnonzero(whole > shortest)
     for word in range(shortest, longest):
-        hashes[going] = _mixed(hashes[going] ^ words[starts[going] + 8 * word])
+        hashes[going] = _mixed(hashes[going] ^ texts.words_at(starts[going] + 8 * word))
         going = going[whole[going] > word + 1]
-    tail = words[starts + 8 * whole] & LOW_BYTES[lengths & 7]
+    tail = texts.words_at(starts + 8 * whole) & LOW_BYTES[lengths & 7]
     return _mixed(np.bitwise_xor(hashes, tail, out=hashes))
 
 

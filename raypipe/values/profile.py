@@ -4,7 +4,7 @@ The profile of a whole equals the merged profiles of its parts, in any order, to
 are exact, and every sketch is one of sets.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from raypipe.errors import StoreError
 from raypipe.values.columns import EXACT_VALUES, ColumnProfile, by_name, merged
-from raypipe.values.hashing import Hashes, combined
+from raypipe.values.hashing import Hashes, combined, joined
 from raypipe.values.keys import KeyProfile
 from raypipe.values.measure import Measured, Parts, compact_array
 from raypipe.values.sampling import drawn, smallest, stacked
@@ -132,16 +132,27 @@ def profile_table(table: pa.Table, key: Sequence[str] = ()) -> Profile:
 
 def profile_parts(table: pa.Table, parts: Parts, key: Sequence[str] = ()) -> list[Profile]:
     """Profile the rows of each part of a table; each value is looked at once."""
-    arrays = {name: compact_array(table[name]) for name in table.column_names}
-    measured = {name: Measured.of(array) for name, array in arrays.items()}
-    hashes = combined((column.hashes for column in measured.values()), table.num_rows)
-    keys = combined((measured[name].hashes for name in key), table.num_rows) if key else None
-    columns = {name: column.profiles(name, parts) for name, column in measured.items()}
-    plain = pa.table(arrays)
+    return profile_measured(measured(table), parts, key)
+
+
+def measured(table: pa.Table) -> dict[str, Measured]:
+    """Look at each value of a table."""
+    return {name: Measured.of(compact_array(table[name])) for name in table.column_names}
+
+
+def profile_measured(
+    columns: Mapping[str, Measured], parts: Parts, key: Sequence[str] = ()
+) -> list[Profile]:
+    """Profile the rows of each part of a table whose values were looked at."""
+    rows = len(parts.of_row)
+    hashes = joined((column.hashes for column in columns.values()), rows)
+    keys = combined((columns[name].hashes for name in key), rows) if key else None
+    told = {name: column.profiles(name, parts) for name, column in columns.items()}
+    plain = pa.table({name: column.array for name, column in columns.items()})
     return [
         Profile(
-            rows=len(parts.take(number, hashes)),
-            columns={name: profiles[number] for name, profiles in columns.items()},
+            rows=parts.size(number),
+            columns={name: profiles[number] for name, profiles in told.items()},
             sample=_sample(plain, hashes, parts, number),
             keys=None if keys is None else KeyProfile.of(tuple(key), parts.take(number, keys)),
         )

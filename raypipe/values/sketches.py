@@ -36,12 +36,19 @@ class Buckets:
         signed = np.empty(len(numbers), np.int64)
         for start in range(0, len(numbers), BLOCK):
             block = slice(start, start + BLOCK)
-            signed[block] = _bucket(numbers[block])
+            signed[block] = _size(numbers[block])
+        # Between the smallest above 0 and the largest below lie octaves that nothing is in.
+        smallest = int(signed.min()) or int(signed.min(where=signed > 0, initial=_MOST))
+        for start in range(0, len(numbers), BLOCK):
+            block = slice(start, start + BLOCK)
+            signed[block] = _signed(numbers[block], signed[block] - (smallest - 1))
         first = int(signed.min())
         signed -= first
         counts = np.bincount(signed, weights=times)
         held = np.flatnonzero(counts)
-        return cls(keys=(held + first).astype(np.int32), counts=counts[held].astype(np.int64))
+        keys = held + first
+        keys += np.sign(keys) * (smallest - 1)
+        return cls(keys=keys.astype(np.int32), counts=counts[held].astype(np.int64))
 
     @property
     def total(self) -> int:
@@ -94,18 +101,27 @@ class Buckets:
         )
 
 
-def _bucket(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    forms = numbers.view(np.int64)
-    sign = forms >> np.int64(63)
-    size = forms & _SIZE
-    places: npt.NDArray[np.int64] = (size >> _SHIFT) + (size != 0)
-    # All bits of the sign of what is below 0 are set: this turns it round.
-    places ^= sign
-    places -= sign
-    return places
+def _size(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return the buckets of the numbers' absolute values."""
+    forms = numbers.view(np.int64) & _UNSIGNED
+    sizes: npt.NDArray[np.int64] = (forms >> _SHIFT) + (forms != 0)
+    return sizes
 
 
-_SIZE = np.int64((1 << 63) - 1)
+def _signed(
+    numbers: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Turn round what is of a number below 0, by its sign's bit; what is below 0 becomes 0."""
+    sign = numbers.view(np.int64) >> np.int64(63)
+    signed: npt.NDArray[np.int64] = np.maximum(sizes, 0) ^ sign
+    signed -= sign
+    return signed
+
+
+_UNSIGNED = np.int64((1 << 63) - 1)
+_MOST = 1 << 20
+"""More than there are buckets."""
+
 _LARGEST = np.array([np.finfo(np.float64).max]).view(np.int64)[0]
 
 _PLACES = 12
