@@ -21,7 +21,6 @@ _PATTERNS = {
     "missing": r"^(?i:na|n/a|nan|null|none|nil|[?-])$",
 }
 _LONGEST = 40
-_SPACES = b" \t\n\r\v\f"
 
 
 def looks_of(values: pa.Array, texts: Texts) -> Looks:
@@ -30,10 +29,10 @@ def looks_of(values: pa.Array, texts: Texts) -> Looks:
     looks = np.zeros(len(values), np.uint8)
     first = texts.first.astype(np.uint8)
     last = texts.content[texts.starts + np.maximum(lengths - 1, 0)]
-    padded = (_IS_SPACE[first] | _IS_SPACE[last]) & (lengths > 0)
-    looks[padded] = LOOKS.index("padded")
+    looks[_is_space(first) | _is_space(last)] = LOOKS.index("padded")
     looks[lengths == 0] = LOOKS.index("empty")
-    left = np.flatnonzero(_OPENS[first] & ~padded & (lengths > 0) & (lengths <= _LONGEST))
+    left = np.flatnonzero(_OPENS[first])
+    left = left[(looks[left] == 0) & (lengths[left] <= _LONGEST)]
     left = left[_may_be_told(texts, left)]
     if not len(left):
         return looks
@@ -79,13 +78,19 @@ def ends_of(values: pa.Array, texts: Texts, kept: npt.NDArray[np.int64] | None) 
     return ends[0], ends[1]
 
 
+def _is_space(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    tab, space = np.uint8(ord("\t")), np.uint8(ord(" "))
+    # Five characters follow one another, the tab the first; what is below wraps around.
+    spaces: npt.NDArray[np.bool_] = (characters == space) | (characters - tab < 5)
+    return spaces
+
+
 def _table(characters: bytes) -> npt.NDArray[np.bool_]:
     table = np.zeros(256, np.bool_)
     table[list(characters)] = True
     return table
 
 
-_IS_SPACE = _table(_SPACES)
 _IS_LETTER = _table(bytes(range(65, 91)) + bytes(range(97, 123)))
 _OPENS = _table(b"0123456789+-.?" + b"tTfFyYnN")
 _GOES_ON = _table(b"0123456789+-.:/eETZ ")

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -214,12 +215,12 @@ def _hash_floats(numbers: npt.NDArray[np.float64]) -> Hashes:
 
 
 def _hash_float_block(numbers: npt.NDArray[np.float64]) -> Hashes:
-    whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < _TWO_63)
-    hashes = _mixed(np.where(whole, numbers, 0.0).astype(np.int64).view(np.uint64) + _GOLDEN)
-    if not whole.all():
-        rest = ~whole
-        hashes[rest] = _mixed(numbers[rest].view(np.uint64) + _FRACTION)
-        hashes[np.isnan(numbers)] = _NAN
+    whole = np.flatnonzero((np.floor(numbers) == numbers) & (np.abs(numbers) < _TWO_63))
+    if len(whole) == len(numbers):
+        return _mixed(numbers.astype(np.int64).view(np.uint64) + _GOLDEN)
+    hashes = _mixed(numbers.view(np.uint64) + _FRACTION)
+    hashes[np.isnan(numbers)] = _NAN
+    hashes[whole] = _mixed(numbers[whole].astype(np.int64).view(np.uint64) + _GOLDEN)
     return hashes
 
 
@@ -228,18 +229,21 @@ def hash_texts(texts: Texts) -> Hashes:
     hashes = np.empty(len(texts.starts), np.uint64)
     for start in range(0, len(hashes), BLOCK):
         block = slice(start, start + BLOCK)
-        hashes[block] = _hash_text_block(texts, texts.starts[block], texts.lengths[block])
+        words, starts, lengths = texts.first[block], texts.starts[block], texts.lengths[block]
+        hashes[block] = _hash_text_block(texts, words, starts, lengths)
     return hashes
 
 
 def _hash_text_block(
-    texts: Texts, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    texts: Texts, first: Hashes, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
 ) -> Hashes:
     hashes = _mixed(lengths.astype(np.uint64) + _TEXT)
     whole = lengths >> 3
     shortest, longest = int(whole.min()), int(whole.max())
-    for word in range(shortest):
-        _mixed(np.bitwise_xor(hashes, texts.words_at(starts + 8 * word), out=hashes))
+    if shortest:
+        rest = texts.words_from(starts + 8, shortest - 1) if shortest > 1 else ()
+        for words in chain([first], rest):
+            _mixed(np.bitwise_xor(hashes, words, out=hashes))
     # Of those that are longer, fewer and fewer go on.
     going = np.flatnonzero(whole > shortest)
     for word in range(shortest, longest):

@@ -13,18 +13,16 @@ import pyarrow.compute as pc
 from raypipe.values.census import ends_of, looks_of
 from raypipe.values.census import told as looks_told
 from raypipe.values.columns import (
-    EXACT_VALUES,
     ColumnProfile,
     Counts,
     Floats,
     Lengths,
-    ValueCounts,
 )
+from raypipe.values.counting import EXACT_VALUES, Countable, may_be_counted
 from raypipe.values.hashing import (
     NULL_HASH,
     Hashes,
     as_numbers,
-    canonical_text,
     is_bytes,
     is_text,
     one_chunk,
@@ -145,7 +143,7 @@ class Measured:
         times = counts[kept]
         return {
             "seen": Distinct.of_places(self._registers[kept]),
-            "counted": self._counted(kept, times) if len(kept) <= EXACT_VALUES else None,
+            "counted": self._countable.counted(counts) if may_be_counted(len(kept)) else None,
             **self._told(kept, times),
         }
 
@@ -157,8 +155,10 @@ class Measured:
         if seen.at_least > EXACT_VALUES or not _is_countable(self.values.type):
             return told
         pairs = pc.value_counts(self.values if kept is None else self.values.take(kept))
-        counted = _counts(canonical_text(pairs.field("values")), pairs.field("counts").to_numpy())
-        return {**told, "counted": _without_nan(counted, self.values.type)}
+        if not may_be_counted(len(pairs)):
+            return told
+        counted = Countable.of(pairs.field("values")).counted(pairs.field("counts").to_numpy())
+        return {**told, "counted": counted}
 
     def _told(self, kept: Places | None, times: Counts | None) -> dict[str, Any]:
         told: dict[str, Any] = {}
@@ -197,12 +197,8 @@ class Measured:
         return looks_of(self.values, self.texts)
 
     @cached_property
-    def _canonical(self) -> list[str | None]:
-        return canonical_text(self.values)
-
-    def _counted(self, kept: Places, times: Counts) -> ValueCounts | None:
-        counted = _counts([self._canonical[place] for place in kept.tolist()], times)
-        return _without_nan(counted, self.values.type)
+    def _countable(self) -> Countable:
+        return Countable.of(self.values)
 
 
 def _texts(array: pa.Array) -> Texts | None:
@@ -296,20 +292,6 @@ def as_floats(values: pa.Array) -> Floats | None:
         return None
     floats: Floats = numbers.astype(np.float64, copy=False)
     return floats / 1e6 if pa.types.is_temporal(values.type) else floats
-
-
-def _counts(texts: list[str | None], times: Counts) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for text, count in zip(texts, times.tolist(), strict=True):
-        if text is not None:
-            counts[text] = counts.get(text, 0) + count
-    return counts
-
-
-def _without_nan(counts: dict[str, int], kind: pa.DataType) -> ValueCounts | None:
-    if pa.types.is_floating(kind):
-        counts.pop("nan", None)
-    return ValueCounts.of(sorted(counts.items())) if len(counts) <= EXACT_VALUES else None
 
 
 def _lengths(lengths: Counts, times: Counts | None) -> Lengths | None:

@@ -5,7 +5,7 @@ are exact, and every sketch is one of sets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.errors import StoreError
-from raypipe.values.columns import EXACT_VALUES, ColumnProfile, by_name, merged
+from raypipe.values.columns import ColumnProfile, by_name, merged
+from raypipe.values.counting import EXACT_VALUES
 from raypipe.values.hashing import Hashes, combined, joined
 from raypipe.values.keys import KeyProfile
 from raypipe.values.measure import Measured, Parts, compact_array
@@ -31,7 +32,7 @@ __all__ = [
     "profile_table",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """Of the profiles that this code writes and reads."""
 
 SAMPLE_ROWS = 1_000
@@ -109,11 +110,14 @@ class SplitProfiles:
     train: Profile
     validation: Profile
     analysis: Profile
+    keys: KeyProfile | None = None
+    """Of all rows, since a key that is in two splits is twice; the splits' own are not kept."""
 
     @cached_property
     def all(self) -> Profile:
         """The profile of all rows."""
-        return Profile.merge_all([self.train, self.validation, self.analysis])
+        profile = Profile.merge_all([self.train, self.validation, self.analysis])
+        return profile if self.keys is None else replace(profile, keys=self.keys)
 
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
@@ -122,6 +126,7 @@ class SplitProfiles:
             train=Profile.merge_all(part.train for part in parts),
             validation=Profile.merge_all(part.validation for part in parts),
             analysis=Profile.merge_all(part.analysis for part in parts),
+            keys=merged(part.keys for part in parts),
         )
 
 
@@ -132,7 +137,13 @@ def profile_table(table: pa.Table, key: Sequence[str] = ()) -> Profile:
 
 def profile_parts(table: pa.Table, parts: Parts, key: Sequence[str] = ()) -> list[Profile]:
     """Profile the rows of each part of a table; each value is looked at once."""
-    return profile_measured(measured(table), parts, key)
+    columns = measured(table)
+    profiles = profile_measured(columns, parts)
+    if not key:
+        return profiles
+    hashes = key_hashes(columns, key)
+    keys = [KeyProfile.of(tuple(key), parts.take(n, hashes)) for n in range(parts.count)]
+    return [replace(profile, keys=own) for profile, own in zip(profiles, keys, strict=True)]
 
 
 def measured(table: pa.Table) -> dict[str, Measured]:
@@ -140,30 +151,37 @@ def measured(table: pa.Table) -> dict[str, Measured]:
     return {name: Measured.of(compact_array(table[name])) for name in table.column_names}
 
 
-def profile_measured(
-    columns: Mapping[str, Measured], parts: Parts, key: Sequence[str] = ()
-) -> list[Profile]:
-    """Profile the rows of each part of a table whose values were looked at."""
-    rows = len(parts.of_row)
-    hashes = joined((column.hashes for column in columns.values()), rows)
-    keys = combined((columns[name].hashes for name in key), rows) if key else None
+def key_hashes(columns: Mapping[str, Measured], key: Sequence[str]) -> Hashes:
+    """Return the hash of each row's key."""
+    return combined([columns[name].hashes for name in key], len(columns[key[0]].hashes))
+
+
+def profile_measured(columns: Mapping[str, Measured], parts: Parts) -> list[Profile]:
+    """Profile the rows of each part of a table whose values were looked at, but for their keys."""
+    hashes = joined((column.hashes for column in columns.values()), len(parts.of_row))
     told = {name: column.profiles(name, parts) for name, column in columns.items()}
     plain = pa.table({name: column.array for name, column in columns.items()})
+    samples = _samples(plain, hashes, parts)
     return [
         Profile(
             rows=parts.size(number),
             columns={name: profiles[number] for name, profiles in told.items()},
-            sample=_sample(plain, hashes, parts, number),
-            keys=None if keys is None else KeyProfile.of(tuple(key), parts.take(number, keys)),
+            sample=samples[number],
         )
         for number in range(parts.count)
     ]
 
 
-def _sample(table: pa.Table, hashes: Hashes, parts: Parts, number: int) -> Sample:
-    places = smallest(parts.take(number, hashes), SAMPLE_ROWS)
-    rows = parts.take(number, np.arange(len(hashes)))[places]
-    return Sample(hashes=hashes[rows], rows=drawn(table, rows))
+def _samples(table: pa.Table, hashes: Hashes, parts: Parts) -> list[Sample]:
+    """Draw the sample of each part, all by one look into the table."""
+    held = [parts.take(number, np.arange(len(hashes))) for number in range(parts.count)]
+    rows = [places[smallest(hashes[places], SAMPLE_ROWS)] for places in held]
+    taken = drawn(table, np.concatenate(rows))
+    ends = np.cumsum([len(one) for one in rows])
+    return [
+        Sample(hashes=hashes[one], rows=taken.take(np.arange(end - len(one), end)))
+        for one, end in zip(rows, ends, strict=True)
+    ]
 
 
 _NO_SAMPLE = Sample(hashes=np.empty(0, np.uint64), rows=pa.table({}))

@@ -1,5 +1,6 @@
 """Texts as numpy sees them: where each starts, how many bytes it has, and its first eight."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -56,14 +57,22 @@ class Texts:
         return self.content.view("<u8").astype(np.uint64, copy=False)
 
     def words_at(self, places: Places) -> Words:
-        """Return the eight bytes from each place, which lie in two of the words.
+        """Return the eight bytes from each place."""
+        return next(self.words_from(places, 1))
 
-        Numpy takes twenty times as long to read numbers from places that are not multiples of 8.
+    def words_from(self, places: Places, count: int) -> Iterator[Words]:
+        """Return the eight bytes from each place, then the next eight, so many times.
+
+        Numpy takes twenty times as long to read numbers from places that are not multiples of 8, so
+        each is put together of the two words that it lies in.
         """
-        low, above = places >> 3, ((places & 7) << 3).astype(np.uint64)
-        found: Words = self.words[low] >> above
-        found |= self.words[low + 1] << (np.uint64(64) - above)
-        return found
+        at, above = places >> 3, ((places & 7) << 3).astype(np.uint64)
+        below = np.uint64(64) - above
+        word: Words = self.words[at]
+        for _ in range(count):
+            at += 1
+            low, word = word, self.words[at]
+            yield (low >> above) | (word << below)
 
     @cached_property
     def first(self) -> Words:

@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 
 from raypipe.errors import StoreError
 from raypipe.store.locations import open_location
+from raypipe.values.keys import KeyProfile
 from raypipe.values.measure import Parts
-from raypipe.values.profile import SplitProfiles, measured, profile_measured
+from raypipe.values.profile import SplitProfiles, key_hashes, measured, profile_measured
 from raypipe.values.split import SPLITS, SplitRule, split_of
 
 ROWS = 1 << 17
@@ -84,5 +85,6 @@ def profile_splits(table: pa.Table, rule: SplitRule, key: Sequence[str]) -> Spli
     columns = measured(table)
     splits = split_of(table, rule, {name: column.hashes for name, column in columns.items()})
     known = key if set(key) <= set(columns) else ()
-    parts = profile_measured(columns, Parts.of(splits, len(SPLITS)), known)
-    return SplitProfiles(train=parts[0], validation=parts[1], analysis=parts[2])
+    parts = profile_measured(columns, Parts.of(splits, len(SPLITS)))
+    keys = KeyProfile.of(tuple(known), key_hashes(columns, known)) if known else None
+    return SplitProfiles(train=parts[0], validation=parts[1], analysis=parts[2], keys=keys)
