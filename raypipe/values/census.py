@@ -21,6 +21,8 @@ _PATTERNS = {
     "missing": r"^(?i:na|n/a|nan|null|none|nil|[?-])$",
 }
 _LONGEST = 40
+_FEW = 200
+"""Texts up to which Python finds the first and the last sooner than Arrow does."""
 
 
 def looks_of(values: pa.Array, texts: Texts) -> Looks:
@@ -71,11 +73,13 @@ def told(looks: Looks, times: npt.NDArray[np.int64] | None) -> dict[str, int]:
 def ends_of(values: pa.Array, texts: Texts, kept: npt.NDArray[np.int64] | None) -> tuple[str, str]:
     """Return the first and the last of some texts in code-point order, which is that of bytes."""
     heads = texts.heads if kept is None else texts.heads[kept]
-    ends = []
-    for choose, head in ((pc.min, heads.min()), (pc.max, heads.max())):
-        places = np.flatnonzero(heads == head)
-        ends.append(choose(values.take(places if kept is None else kept[places])).as_py())
-    return ends[0], ends[1]
+    first, last = (
+        values.take(places if kept is None else kept[places])
+        for places in (np.flatnonzero(heads == head) for head in (heads.min(), heads.max()))
+    )
+    if len(first) + len(last) > _FEW:
+        return pc.min(first).as_py(), pc.max(last).as_py()
+    return min(first.to_pylist()), max(last.to_pylist())
 
 
 def _is_space(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

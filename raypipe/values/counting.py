@@ -42,12 +42,15 @@ class ValueCounts:
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self | None:
         """Count the values of all parts; None if they are too many."""
-        counts: dict[str, int] = {}
+        most = max(parts, key=lambda part: len(part.counts))
+        counts = dict(most.pairs)
         for part in parts:
-            for text, count in part.pairs.items():
+            for text, count in part.pairs.items() if part is not most else ():
                 counts[text] = counts.get(text, 0) + count
         if len(counts) > EXACT_VALUES:
             return None
+        if len(counts) == len(most.counts):  # in their order, and written down already
+            return cls(texts=most.texts, counts=np.array([*counts.values()], np.int64))
         ordered = sorted(counts)
         times = np.array([counts[text] for text in ordered], np.int64)
         return cls(texts=_as_json(ordered), counts=times)

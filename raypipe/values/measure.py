@@ -251,8 +251,9 @@ def _are_few(array: pa.Array) -> bool:
     """Guess from the first rows whether values repeat so much that counting first is cheaper."""
     if not _is_countable(array.type) or pa.types.is_null(array.type):
         return False
-    first = _distinct(array[:_LOOKED_AT_FIRST])
-    return first <= EXACT_VALUES and _distinct(array[:_LOOKED_AT]) <= EXACT_VALUES
+    if len(array) > _LOOKED_AT_FIRST and _distinct(array[:_LOOKED_AT_FIRST]) > EXACT_VALUES:
+        return False
+    return len(array) <= EXACT_VALUES or _distinct(array[:_LOOKED_AT]) <= EXACT_VALUES
 
 
 def _distinct(array: pa.Array) -> int:

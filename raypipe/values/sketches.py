@@ -147,6 +147,12 @@ class Distinct:
     @classmethod
     def of_places(cls, places: npt.NDArray[np.int32]) -> Self:
         """Count what hashes say of registers: see register_and_rank."""
+        if len(places) < _REGISTERS:
+            ordered = np.sort(places)
+            highest = ordered[np.flatnonzero(np.diff(ordered >> 6, append=_REGISTERS))]
+            registers = np.zeros(_REGISTERS, np.uint8)
+            registers[highest >> 6] = highest & 63
+            return cls._written(registers)
         seen = np.zeros(_REGISTERS * 64, np.bool_)
         seen[places] = True
         # Ranks go from 1 to 53, so a register's flags are the bits of a float's mantissa, and the
