@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -101,8 +101,7 @@ class ColumnProfile:
 
     def beside(self, sample: pa.Table) -> Self:
         """Return the same with the sample at hand."""
-        column = object.__new__(type(self))
-        column.__dict__.update(self.__dict__)
+        column = self if self.drawn is None else replace(self)
         if self.name in sample.column_names:
             object.__setattr__(column, "drawn", sample[self.name])
         return column

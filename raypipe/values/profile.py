@@ -18,7 +18,7 @@ from raypipe.values.counting import EXACT_VALUES
 from raypipe.values.hashing import Hashes, combined, joined
 from raypipe.values.keys import KeyProfile
 from raypipe.values.measure import Measured, Parts, compact_array
-from raypipe.values.sampling import drawn, smallest, stacked
+from raypipe.values.sampling import drawn, smallest, stacked, taken
 
 __all__ = [
     "EXACT_VALUES",
@@ -51,7 +51,7 @@ class Sample:
     def of(cls, table: pa.Table, hashes: Hashes) -> Self:
         """Draw the sample of a table."""
         places = smallest(hashes, SAMPLE_ROWS)
-        return cls(hashes=hashes[places], rows=table.take(places).combine_chunks())
+        return cls(hashes=hashes[places], rows=taken(table, places))
 
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
@@ -176,10 +176,10 @@ def _samples(table: pa.Table, hashes: Hashes, parts: Parts) -> list[Sample]:
     """Draw the sample of each part, all by one look into the table."""
     held = [parts.take(number, np.arange(len(hashes))) for number in range(parts.count)]
     rows = [places[smallest(hashes[places], SAMPLE_ROWS)] for places in held]
-    taken = drawn(table, np.concatenate(rows))
+    all_rows = drawn(table, np.concatenate(rows))
     ends = np.cumsum([len(one) for one in rows])
     return [
-        Sample(hashes=hashes[one], rows=taken.take(np.arange(end - len(one), end)))
+        Sample(hashes=hashes[one], rows=taken(all_rows, np.arange(end - len(one), end)))
         for one, end in zip(rows, ends, strict=True)
     ]
 

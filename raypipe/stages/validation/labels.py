@@ -135,8 +135,9 @@ def _is_one_to_one(codes: Codes, truth: Codes) -> bool:
 
 
 def _guessed(codes: Codes, truth: Codes, known: npt.NDArray[np.bool_]) -> int:
-    table = np.zeros((codes.max() + 1, truth.max() + 1), np.int64)
-    np.add.at(table, (codes[known], truth[known]), 1)
+    shape = int(codes.max()) + 1, int(truth.max()) + 1
+    cells = codes[known] * shape[1] + truth[known]
+    table = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
     met = table.sum(axis=1) > 0
     guess = np.where(met, table.argmax(axis=1), table.sum(axis=0).argmax())
     return int((guess[codes[~known]] == truth[~known]).sum())

@@ -215,8 +215,8 @@ def test_few_keys_that_are_put_in_among_many_are_as_if_all_were_sorted(monkeypat
     rows = np.random.default_rng(1).integers(0, 15_000, 20_000).astype(np.uint64) << np.uint64(40)
     parts = np.split(rows, [10, 500, 501, 19_700])
     whole = KeyProfile.of(("k",), rows)
-    for given in (parts, parts[::-1]):
-        merged = KeyProfile.merge_all([KeyProfile.of(("k",), part) for part in given])
+    for some in (parts, parts[::-1]):
+        merged = KeyProfile.merge_all([KeyProfile.of(("k",), part) for part in some])
         for name in ("rows", "hashes", "repeated", "more"):
             assert np.array_equal(getattr(whole, name), getattr(merged, name)), name
 
