@@ -33,7 +33,7 @@ from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.errors import Interrupted, NotFound, StoreError, UsageError
-from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
+from raypipe.stages.data import convert_input, dataset_at, merged_profiles, profile_shard
 from raypipe.store.faults import disk_faults
 from raypipe.store.lakefs_access import bind_lakefs
 from raypipe.store.locations import footer_of
@@ -305,7 +305,7 @@ def audit(
     both = list(zip(profiles, dataset.shards, strict=True))
     old = [p for p, shard in both if shard.object_id in before]
     new = tuple(shard for shard in dataset.shards if shard.object_id not in before)
-    accepted = merge_profiles(old) if old else None
+    accepted = merged_profiles(old) if old else None
     seen = connect_validation(
         config,
         dataset,

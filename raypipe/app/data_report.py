@@ -20,7 +20,7 @@ from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.errors import UsageError
-from raypipe.stages.data import dataset_at, merge_profiles, profile_rows, profile_shard
+from raypipe.stages.data import dataset_at, merged_profiles, profile_rows, profile_shard
 from raypipe.stages.validation import report_look, report_rows
 from raypipe.store.faults import disk_faults
 from raypipe.store.versions import open_store
@@ -54,7 +54,7 @@ def report(
     if against is not None:
         before = dataset_at(str(_other(uri, against)), versions)
     elif cycle is not None and (accepted := last_accepted(workshop, cycle.name, now)) is not None:
-        before = accepted.dataset
+        before = accepted
     if cycle is not None and config is not None:
         schema = read_schema(schema_path(cycle, config.absolute(), workshop))
         return _with_settings(workshop, cycle, now, before, schema, out, listen)
@@ -104,7 +104,7 @@ def validated_and_reported(
     profiles = [known[shard.object_id] for shard in now.shards]
     baseline = None
     if before is not None:
-        baseline = merge_profiles([known[shard.object_id] for shard in before.shards])
+        baseline = merged_profiles([known[shard.object_id] for shard in before.shards])
     seen = connect_validation(
         config,
         now,

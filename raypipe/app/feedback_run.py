@@ -395,16 +395,18 @@ def _lookups(workshop: Workshop, versions: list[ModelVersionRow]) -> dict[str, A
 
 
 def _profiles_of(workshop: Workshop, row: ModelVersionRow) -> str | None:
-    """Return the digest of the profiles that a version was trained on, if they are still there."""
+    """Return the digest of the profiles that a version was trained on, if they are readable."""
     from raypipe.errors import StoreError
 
     for state in workshop.ledger.run_steps(row.run):
-        if state.name == "merge_profiles" and state.digest is not None:
+        admitted = workshop.ledger.result_of(state.key or "") if state.name == "admit" else None
+        if admitted is not None:
+            digest = admitted.explanation.inputs["profiles"]
             try:
-                workshop.artifacts.read(state.digest)
+                workshop.codec.decode(workshop.artifacts.read(digest), workshop.artifacts)
             except StoreError:
                 return None
-            return state.digest
+            return digest
     return None
 
 

@@ -319,5 +319,8 @@ def _unreadable(column: ColumnProfile, profile: Profile) -> tuple[int, int, list
     else:
         texts = profile.sample.rows[column.name].drop_null().to_pylist()
         counts = dict.fromkeys(map(str, texts), 1)
+    together = "\n".join(counts)
+    if not any(mark in together for mark in BROKEN):
+        return 0, sum(counts.values()), []
     broken = [text for text in counts if any(mark in text for mark in BROKEN)]
     return sum(counts[text] for text in broken), sum(counts.values()), sorted(broken)

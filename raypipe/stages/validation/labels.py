@@ -10,7 +10,7 @@ from raypipe.config.validation import ValidationConfig
 from raypipe.stages.validation.words import amount, percent, some, visible
 from raypipe.values.chance import differ, share_at_least, share_at_most
 from raypipe.values.columns import ColumnProfile
-from raypipe.values.hashing import as_numbers, canonical_text
+from raypipe.values.hashing import as_numbers, canonical_text, value_hash
 from raypipe.values.measure import plain_array
 from raypipe.values.profile import Profile
 from raypipe.values.schema import Schema, is_numeric
@@ -128,14 +128,16 @@ def _is_one_to_one(codes: Codes, truth: Codes) -> bool:
 
     Each of two labels at least must be met often enough that it is no accident.
     """
-    pairs, counts = np.unique(np.stack([codes, truth]), axis=1, return_counts=True)
-    kinds = len(np.unique(truth))
-    return bool(pairs.shape[1] == kinds == len(np.unique(codes)) and np.sort(counts)[-2] >= 10)
+    kinds = int(truth.max()) + 1
+    pairs = np.bincount(codes * kinds + truth)
+    counts = pairs[pairs > 0]
+    return bool(len(counts) == kinds == int(codes.max()) + 1 and np.sort(counts)[-2] >= 10)
 
 
 def _guessed(codes: Codes, truth: Codes, known: npt.NDArray[np.bool_]) -> int:
-    table = np.zeros((codes.max() + 1, truth.max() + 1), np.int64)
-    np.add.at(table, (codes[known], truth[known]), 1)
+    shape = int(codes.max()) + 1, int(truth.max()) + 1
+    cells = codes[known] * shape[1] + truth[known]
+    table = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
     met = table.sum(axis=1) > 0
     guess = np.where(met, table.argmax(axis=1), table.sum(axis=0).argmax())
     return int((guess[codes[~known]] == truth[~known]).sum())
@@ -175,9 +177,8 @@ def _ranked(numbers: npt.NDArray[np.float64]) -> Codes:
 
 def _codes(rows: object, name: str) -> Codes | None:
     """Number the values of a sample's column; a null is a value."""
-    column = rows[name]  # type: ignore[index]
-    texts = np.array([text if text is not None else "\0" for text in canonical_text(column)])
-    return np.unique(texts, return_inverse=True)[1].astype(np.int64) if len(texts) else None
+    hashes = value_hash(plain_array(rows[name]))  # type: ignore[index]
+    return np.unique(hashes, return_inverse=True)[1].astype(np.int64) if len(hashes) else None
 
 
 def _numbers(rows: object, name: str) -> npt.NDArray[np.float64] | None:

@@ -209,6 +209,18 @@ def test_keys_beyond_the_bound_are_estimated_in_bounded_room(monkeypatch):
         assert np.array_equal(getattr(whole, name), getattr(merged, name))
 
 
+@pytest.mark.parametrize("bound", [1 << 22, 5_000, 300])
+def test_few_keys_that_are_put_in_among_many_are_as_if_all_were_sorted(monkeypatch, bound):
+    monkeypatch.setattr(keys, "KEYS", bound)
+    rows = np.random.default_rng(1).integers(0, 15_000, 20_000).astype(np.uint64) << np.uint64(40)
+    parts = np.split(rows, [10, 500, 501, 19_700])
+    whole = KeyProfile.of(("k",), rows)
+    for some in (parts, parts[::-1]):
+        merged = KeyProfile.merge_all([KeyProfile.of(("k",), part) for part in some])
+        for name in ("rows", "hashes", "repeated", "more"):
+            assert np.array_equal(getattr(whole, name), getattr(merged, name)), name
+
+
 def test_a_profile_has_a_bound_whatever_the_rows():
     """A column: 4,096 registers, 1,000 values; buckets of the octaves that occur, 64 each."""
     rng = np.random.default_rng(0)

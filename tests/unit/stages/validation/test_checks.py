@@ -4,6 +4,7 @@ import pytest
 
 from raypipe.config.validation import DriftConfig, ValidationConfig
 from raypipe.stages.validation.checks import check
+from raypipe.values import keys
 from raypipe.values.profile import SplitProfiles
 
 ROWS = 100
@@ -113,6 +114,17 @@ def test_two_rows_of_one_key_stop(profiles, schema):
     what, (anomaly,) = found(profiles({"id": [0, 0, *range(2, 100)]}), schema)
     assert what == [("duplicate_key", "id", "stop")]
     assert "1 row (1 %) has the key of another (id)" in anomaly.message
+
+
+def test_beyond_the_keys_that_are_kept_so_many_are_said_to_be_an_estimate(
+    profiles, schema, monkeypatch
+):
+    monkeypatch.setattr(keys, "KEYS", 60)
+    _, (anomaly,) = found(profiles({"id": [*range(50), *range(50)]}), schema)
+    assert "50 rows (50 %) have the key of another (id)." in anomaly.message
+    monkeypatch.setattr(keys, "KEYS", 20)
+    _, (anomaly,) = found(profiles({"id": [*range(50), *range(50)]}), schema)
+    assert "about 50 rows (50 %) have the key of another (id), as 20 keys" in anomaly.message
 
 
 def test_keys_that_two_shards_share_stop(profiles, schema):
