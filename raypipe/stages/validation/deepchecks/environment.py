@@ -56,7 +56,7 @@ def find_environment(given: str | None = None) -> Environment | str:
     folder = environment_folder(given)
     try:
         made = json.loads((folder / MARKER).read_text(encoding="utf-8"))["constraints"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return f"deepchecks is not installed: there is no environment in {str(folder)!r}."
     if made != digest_of(CONSTRAINTS):
         return f"the environment in {str(folder)!r} was made of other versions than these."

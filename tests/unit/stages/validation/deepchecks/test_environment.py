@@ -40,9 +40,11 @@ def test_one_that_is_whole_is_found_and_not_made_again(folder):
 
 def test_one_without_its_marker_is_half_made(folder):
     (whole(folder) / MARKER).unlink()
-    assert find_environment(str(folder)) == (
-        f"deepchecks is not installed: there is no environment in {str(folder)!r}."
-    )
+    none = f"deepchecks is not installed: there is no environment in {str(folder)!r}."
+    assert find_environment(str(folder)) == none
+    for torn in ("", "[]", '"x"', "{}"):
+        (folder / MARKER).write_text(torn)
+        assert find_environment(str(folder)) == none
 
 
 def test_one_of_other_versions_is_none(folder):
