@@ -8,6 +8,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
@@ -174,6 +175,22 @@ def test_text_that_is_not_utf_8_does_not_come_in(tmp_path, name):
             pyarrow.feather.write_feather(table, tmp_path / name)
     with pytest.raises(UsageError, match=f"{name} (is not written as utf-8|cannot be read:.*UTF8)"):
         converted(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.date32(), pa.date64(), *(pa.timestamp(unit) for unit in ("s", "ms", "us"))]
+)
+def test_a_moment_of_no_calendar_is_a_bad_row(tmp_path, kind):
+    """What came in would stop each later profile of the dataset."""
+    first, last, no_more = (
+        np.datetime64(text, "s") for text in ("0001-01-01", "9999-12-31", "10000-01-01")
+    )
+    moments = pa.array(np.array([first, last, no_more]), pa.timestamp("s")).cast(kind)
+    pq.write_table(pa.table({"n": [1, 2, 3], "at": moments}), tmp_path / "x.parquet")
+    with pytest.raises(UsageError, match=r"x\.parquet:3: column 'at': its year is none of 1 to"):
+        converted(tmp_path / "x.parquet")
+    done = converted(tmp_path / "x.parquet", rejects="r", rejected_share=0.5)
+    assert rows(done)["n"].to_pylist() == [1, 2]
 
 
 def test_what_parquet_cannot_hold_is_said_of_the_file(tmp_path):
