@@ -36,6 +36,7 @@ from raypipe.stages.data.types import (
     cast,
     casts,
     decoded,
+    is_beyond_calendars,
     is_deep,
     named_type,
     plain,
@@ -282,8 +283,11 @@ def _fitted(
         if name in batch.schema.names:
             for row in np.flatnonzero(pc.is_null(batch[name]).to_numpy(zero_copy_only=False)):
                 bad.setdefault(int(row), f"column {name!r} is empty, which names the row")
+    for name in batch.schema.names:
+        for row in np.flatnonzero(is_beyond_calendars(batch[name])):
+            bad.setdefault(int(row), f"column {name!r}: its year is none of 1 to 9999")
     for row in sorted(bad):
-        text = ", ".join(str(value) for value in batch.slice(row, 1).to_pylist()[0].values())
+        text = ", ".join(_text(column.slice(row, 1)) for column in batch.columns)
         rejects.add(Rejected(line=lines.lines[row], reason=bad[row], text=short(text)))
     if bad:
         keep = np.ones(batch.num_rows, np.bool_)
@@ -291,6 +295,13 @@ def _fitted(
         batch = batch.filter(pa.array(keep))
     columns = [cast(decoded(batch[name]), types.field(name).type) for name in batch.schema.names]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _text(value: pa.Array) -> str:
+    try:
+        return str(value[0].as_py())
+    except (OverflowError, ValueError):  # no moment of Python's
+        return str(value.cast(pa.string())[0])
 
 
 def _bad_row(source: Input, rejects: _Rejects) -> UsageError:

@@ -221,7 +221,11 @@ def _agreed(
     """Return the columns of all inputs; UsageError names how one differs from the first."""
     there = {} if before is None else {f.name: f.type for f in before}
     named = dict.fromkeys(name for one in converted for name in one.schema.column_names)
-    kinds = {name: there.get(name, pa.string()) for name in [*there, *named] if name in named}
+    kinds = {
+        name: there.get(name) or _said(converted, name)
+        for name in [*there, *named]
+        if name in named
+    }
     for number, (source, one) in enumerate(zip(inputs, converted, strict=True)):
         wrong = [f"column {n!r} is missing" for n in named if _lacks(one, n, source)]
         for name in set(one.schema.column_names) - set(one.empty):
@@ -241,6 +245,16 @@ def _agreed(
                 hint="Give all files the same columns, or import them under paths of their own.",
             )
     return pa.schema(list(kinds.items()))
+
+
+def _said(converted: Sequence[Converted], name: str) -> pa.DataType:
+    """Return the type that the first file which says types has for a column; text if none does."""
+    kinds = (
+        one.schema.schema.field(name).type
+        for one in converted
+        if name in one.schema.column_names and name not in one.inferred
+    )
+    return next(kinds, pa.string())
 
 
 def _lacks(one: Converted, name: str, source: Input) -> bool:

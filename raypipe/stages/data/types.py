@@ -93,6 +93,21 @@ def cast(column: pa.Array, to: pa.DataType) -> pa.Array:
     return pc.cast(column, to)
 
 
+def is_beyond_calendars(column: pa.Array) -> np.ndarray:
+    """Say of each date or moment whether its year is none of 1 to 9999, which Python cannot say."""
+    kind = column.type
+    if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+        return np.zeros(len(column), np.bool_)
+    unit = "D" if pa.types.is_date32(kind) else "ms" if pa.types.is_date64(kind) else kind.unit
+    if unit == "ns":  # three centuries at most
+        return np.zeros(len(column), np.bool_)
+    counts = column.cast(pa.int32()) if unit == "D" else column
+    values: np.ndarray = counts.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    years = np.array(["0001-01-01", "10000-01-01"], f"datetime64[{unit}]").astype(np.int64)
+    beyond: np.ndarray = (values < years[0]) | (values >= years[1])
+    return beyond
+
+
 class Inference:
     """Which types columns of text have, told by all their values."""
 

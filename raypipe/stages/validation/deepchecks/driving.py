@@ -50,7 +50,7 @@ def run_checks(
     reasons = {known.name: _inapplicable(known, roles) for known in asked}
     going = [known for known in asked if not reasons[known.name]]
     job = _job(sample, roles, settings, going, folder)
-    why = _wait(_started(environment, job, folder), settings) if going else ""
+    why = _run(environment, job, folder, settings) if going else ""
     told = _read(folder / "results.jsonl")
     checked = Checked(
         checks=tuple(_check(known, reasons[known.name], told, why) for known in asked),
@@ -155,6 +155,17 @@ def _is_category(values: pa.ChunkedArray) -> bool:
         return True
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     return bool(text) and pc.count_distinct(values).as_py() <= CATEGORIES
+
+
+def _run(
+    environment: Environment, job: Mapping[str, Any], folder: Path, settings: DeepchecksConfig
+) -> str:
+    """Run the process; return why it did not come to its end, or begin."""
+    try:
+        running = _started(environment, job, folder)
+    except OSError as error:  # of a Python that was moved, or is another machine's
+        return f"its Python {str(environment.python)!r} does not start: {error.strerror}"
+    return _wait(running, settings)
 
 
 def _started(environment: Environment, job: Mapping[str, Any], folder: Path) -> "_Running":

@@ -60,7 +60,7 @@ def environment_in(folder: Path) -> Environment | str:
     """Return the environment of a folder, or in a sentence why it holds none."""
     try:
         made = json.loads((folder / MARKER).read_text(encoding="utf-8"))["constraints"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return f"deepchecks is not installed: there is no environment in {str(folder)!r}."
     if made != digest_of(CONSTRAINTS):
         return f"the environment in {str(folder)!r} was made of other versions than these."

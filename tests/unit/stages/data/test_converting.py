@@ -8,6 +8,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
@@ -210,6 +211,22 @@ def test_what_is_nested_too_deeply_is_named(tmp_path):
     pq.write_table(pa.table({"a": pa.array([None], kind)}), tmp_path / "x.parquet")
     with pytest.raises(UsageError, match=r"x\.parquet: column 'a' is nested more than 50 levels"):
         converted(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.date32(), pa.date64(), *(pa.timestamp(unit) for unit in ("s", "ms", "us"))]
+)
+def test_a_moment_of_no_calendar_is_a_bad_row(tmp_path, kind):
+    """What came in would stop each later profile of the dataset."""
+    first, last, no_more = (
+        np.datetime64(text, "s") for text in ("0001-01-01", "9999-12-31", "10000-01-01")
+    )
+    moments = pa.array(np.array([first, last, no_more]), pa.timestamp("s")).cast(kind)
+    pq.write_table(pa.table({"n": [1, 2, 3], "at": moments}), tmp_path / "x.parquet")
+    with pytest.raises(UsageError, match=r"x\.parquet:3: column 'at': its year is none of 1 to"):
+        converted(tmp_path / "x.parquet")
+    done = converted(tmp_path / "x.parquet", rejects="r", rejected_share=0.5)
+    assert rows(done)["n"].to_pylist() == [1, 2]
 
 
 def test_a_value_that_is_not_of_the_type_that_is_there_is_a_bad_row(tmp_path):

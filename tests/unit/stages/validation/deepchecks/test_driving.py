@@ -102,6 +102,14 @@ def test_a_process_that_dies_is_told_of_and_so_is_the_check_at_work(process, tmp
     assert statuses(checked)["MixedNulls"] == "crashed"
 
 
+def test_a_python_that_does_not_start_is_told_of(process, tmp_path):
+    environment = process("")
+    environment.python.write_text("no program")
+    checked = run_checks(SAMPLE, ROLES, DeepchecksConfig(), environment, tmp_path / "checks")
+    assert "does not start: Exec format error" in checked.unfinished
+    assert set(statuses(checked).values()) <= {"not_run", "not_applicable"}
+
+
 def test_checks_are_told_no_home_and_no_modules_of_this_process(process, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     environment = process(f"env > {tmp_path}/env.txt")

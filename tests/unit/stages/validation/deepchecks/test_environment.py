@@ -50,9 +50,11 @@ def test_an_install_looks_at_the_folder_that_it_is_given_whatever_the_variable_n
 
 def test_one_without_its_marker_is_half_made(folder):
     (whole(folder) / MARKER).unlink()
-    assert find_environment(str(folder)) == (
-        f"deepchecks is not installed: there is no environment in {str(folder)!r}."
-    )
+    none = f"deepchecks is not installed: there is no environment in {str(folder)!r}."
+    assert find_environment(str(folder)) == none
+    for torn in ("", "[]", '"x"', "{}"):
+        (folder / MARKER).write_text(torn)
+        assert find_environment(str(folder)) == none
 
 
 def test_one_of_other_versions_is_none(folder):
