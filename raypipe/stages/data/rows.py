@@ -29,6 +29,10 @@ BATCH = 65_536
 _PIECE = 64 * 2**20
 _LONG = 200
 _LONG_NUMBER = re.compile(rb"[:,\[]\s*-?\d{16,}\s*[,\]}]")
+_NULL_FIRST, _NULL_ROW = re.compile(rb"\s*null"), re.compile(rb"[\n}][ \t\r]*null")
+"""A row that is `null`: Arrow takes it for an object without values, or crashes with the process
+where it comes first.
+"""
 _DEEPEST = 50
 """Levels of lists and objects in one value of JSON."""
 Reject = Callable[[Rejected], None]
@@ -105,11 +109,16 @@ def loses_digits_in(source: Input, settings: ImportConfig, columns: Sequence[str
 
 
 def _json_table(piece: bytes, schema: pa.Schema) -> pa.Table:
-    return pa.json.read_json(
+    if _NULL_FIRST.match(piece):
+        raise pa.ArrowInvalid("a row is null")
+    table = pa.json.read_json(
         pa.BufferReader(piece),
         read_options=pa.json.ReadOptions(block_size=len(piece) + 1),
         parse_options=pa.json.ParseOptions(explicit_schema=schema),
     )
+    if all(column.null_count for column in table.columns) and _NULL_ROW.search(piece):
+        raise pa.ArrowInvalid("a row is null")
+    return table
 
 
 def _pieces(source: Input) -> Iterator[bytes]:
