@@ -131,6 +131,7 @@ def _quickly(
     doubtful: set[str] = set()
     with faults_but_of_rows(source):
         for batch in read:
+            twice(batch.schema.names, source)
             if _needs_care(batch, settings, known):
                 raise _NotAsExpected
             writing.add(batch)
@@ -409,12 +410,13 @@ class _Writing:
                 "deep",
                 hint="Leave the column out, or write it as text.",
             )
-        if empty := [field.name for field in self._schema if _has_no_fields(field.type)]:
-            raise UsageError(
-                f"{self._source.location}: column {empty[0]!r} holds objects without any field, "
-                "which Parquet cannot keep",
-                hint="Leave the column out.",
-            )
+        for field in self._schema:
+            if not _can_be_kept(field):
+                raise UsageError(
+                    f"{self._source.location}: column {field.name!r} holds values that Parquet "
+                    f"cannot keep: {field.type}",
+                    hint="Leave the column out, or write it as another type.",
+                )
         self._files = ShardFiles(
             self._folder, as_path(self._source.name), self._rows_each(), self._settings.partition
         )
@@ -434,9 +436,12 @@ def _kept(kind: pa.DataType | None) -> pa.DataType:
     return pa.string() if kind is None or pa.types.is_null(kind) else plain(kind)
 
 
-def _has_no_fields(kind: pa.DataType) -> bool:
-    inner = [kind.field(n).type for n in range(kind.num_fields)]
-    return (pa.types.is_struct(kind) and not inner) or any(map(_has_no_fields, inner))
+def _can_be_kept(field: pa.Field) -> bool:
+    try:
+        pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
+    except pa.ArrowNotImplementedError:  # unions, objects without a field, …
+        return False
+    return True
 
 
 def _size_and_rows(source: Input, target: int) -> tuple[int, int]:

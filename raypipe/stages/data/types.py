@@ -80,8 +80,8 @@ def casts(column: pa.Array, to: pa.DataType) -> bool:
 
 def cast(column: pa.Array, to: pa.DataType) -> pa.Array:
     """Cast values to a type; ArrowInvalid where one would lose something."""
-    if pa.types.is_null(to) and column.null_count == len(column):
-        return pa.nulls(len(column))
+    if column.null_count == len(column):
+        return pa.nulls(len(column), to)
     if pa.types.is_string(column.type) and not pa.types.is_string(to):
         if pa.types.is_integer(to) or pa.types.is_floating(to):
             column = pc.utf8_trim_whitespace(column)

@@ -6,6 +6,7 @@ import os
 import re
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,8 @@ FAULTS = [
     ("jsonl", '{"a": 1}\nnope\n{"a": 2}\n', 2, "no JSON"),
     ("jsonl", '{"a": 1}\n{"a": "x"}\n{"a": 2}\n', 2, "column 'a': text, where most are a number"),
     ("jsonl", '{"a": 1}\n[1]\n', 2, "no JSON object"),
+    ("jsonl", '{"a": 1}\nnull\n{"a": 2}\n', 2, "no JSON object"),
+    ("jsonl", '\n null\n{"a": 1}\n', 2, "no JSON object"),  # Arrow crashes with the process
     ("jsonl", '{"a": {"x": 1}}\n{"a": {"x": "s"}}\n{"a": {"x": 2}}\n', 2,
      "column 'a': text at x, where most are a number"),
     ("jsonl", '{"a": [1]}\n{"a": ["s"]}\n{"a": [2]}\n', 2, "column 'a': text at "),
@@ -150,9 +153,15 @@ def test_numbers_that_do_not_go_together_are_named_by_line(tmp_path):
         of_text(tmp_path, "x.jsonl", '{"a": 1.5}\n{"a": 9007199254740993}\n')
 
 
-def test_objects_without_a_field_are_told_of(tmp_path):
-    with pytest.raises(UsageError, match=r"x\.jsonl: column 'a' holds objects without any field"):
+def test_what_parquet_cannot_keep_is_told_of(tmp_path):
+    with pytest.raises(UsageError, match=r"x\.jsonl: column 'a' holds values that Parquet cannot"):
         of_text(tmp_path, "x.jsonl", '{"a": {}}\n{"a": {}}\n')
+    either = pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2])] * 2)
+    table = pa.table({"n": [1, 2], "u": either})
+    with pa.ipc.new_file(tmp_path / "x.arrow", table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(UsageError, match=r"x\.arrow: column 'u' holds values"):
+        converted(tmp_path / "x.arrow")
 
 
 @pytest.mark.parametrize("first", ["123456789012345678901", "18446744073709551615"])
@@ -233,6 +242,24 @@ def test_a_value_that_is_not_of_the_type_that_is_there_is_a_bad_row(tmp_path):
     known = pa.schema([("a", pa.int64())])
     with pytest.raises(UsageError, match=r"x\.csv:3: column 'a': 'two' is no int64, and 1 more"):
         of_text(tmp_path, "x.csv", "a\n1\ntwo\n3\nfour\n", known=known)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "known"),
+    [
+        ("x.jsonl", '{"a": {"n": 1}, "b": 1}\n{"a": null, "b": 1}\n', pa.float64()),
+        ("x.csv", "a,b\nx,10:00:00\n", pa.int64()),
+    ],
+)
+def test_what_is_left_of_a_batch_may_have_no_value(tmp_path, name, text, known):
+    """Arrow casts no struct, though all be null, and a time of day is looked at as text."""
+    with pytest.raises(UsageError, match=rf"{name}:\d: column 'a'"):
+        of_text(tmp_path, name, text, known=pa.schema([("a", known)]))
+
+
+def test_two_columns_of_one_name_are_told_of_with_a_key_too(tmp_path):
+    with pytest.raises(UsageError, match="for the name of several columns"):
+        of_text(tmp_path, "x.csv", "a,a\n1,2\n", key=("a",))
 
 
 def test_more_bad_rows_than_allowed_stop_it(tmp_path):
@@ -403,3 +430,31 @@ def test_care_reads_what_haste_does(tmp_path_factory, cells):
         return
     assert rows(fast).to_pylist() == rows(slow).to_pylist()
     assert fast.schema.schema == slow.schema.schema
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text("aé\ud800"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner),
+    max_leaves=8,
+)
+TEXTS = st.one_of(
+    st.lists(JSON.map(json.dumps) | st.sampled_from(["", "{", "nul", " null"])).map("\n".join),
+    st.lists(st.sampled_from(["a", "1", ",", ",", "\n", "\n", '"', "\r", "\0", "1e400"])).map(
+        "".join
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    TEXTS,
+    st.sampled_from(["x.csv", "x.jsonl"]),
+    st.sampled_from([{}, {"rejects": "r", "rejected_share": 1.0}, {"key": ("a",)}]),
+    st.sampled_from([NOTHING, pa.schema([("a", pa.int64())]), pa.schema([("a", pa.string())])]),
+)
+def test_whatever_a_file_says_there_are_rows_or_a_sentence(
+    tmp_path_factory, text, name, how, known
+):
+    folder = tmp_path_factory.mktemp("any")
+    with suppress(UsageError):
+        assert of_text(folder, name, text, known=known, **how).rows > 0
