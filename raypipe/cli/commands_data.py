@@ -149,9 +149,9 @@ def import_files(
 def log(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """List the commits of a branch, newest first."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
-    show("commits", data.log(dataset, home=home), as_json=as_json, text=render.commits)
+    show("commits", data.log(dataset, home=home), as_json=as_json, text=render_data.commits)
 
 
 def diff(
@@ -163,18 +163,18 @@ def diff(
 ) -> None:
     """Say how OTHER differs. Files, rows, columns, and statistics of columns."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
     found = data.diff(dataset, other, config=config, home=home)
-    show("diff", found, as_json=as_json, text=render.changes)
+    show("diff", found, as_json=as_json, text=render_data.changes)
 
 
 def show_data(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Show a dataset at a ref. Commit, shards, rows, columns."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
-    show("dataset", data.show(dataset, home=home), as_json=as_json, text=render.dataset)
+    show("dataset", data.show(dataset, home=home), as_json=as_json, text=render_data.dataset)
 
 
 def profile(
@@ -185,10 +185,10 @@ def profile(
 ) -> None:
     """Show statistics of each column."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
     found = data.profile(dataset, config=config, home=home)
-    show("profile", found, as_json=as_json, text=render.profile)
+    show("profile", found, as_json=as_json, text=render_data.profile)
 
 
 def report(
