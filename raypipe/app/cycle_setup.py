@@ -131,7 +131,7 @@ def last_accepted(workshop: Workshop, pipeline: str, now: Dataset) -> Accepted |
         commit = ledger.get_run(run).commits.get(now.uri)
         if result.explanation.parameters.get("dataset") != digest and commit is not None:
             uri = replace(parse_uri(now.uri), ref=commit)
-            dataset = dataset_at(str(uri), open_store(uri, workshop.paths.home))
+            dataset = dataset_at(str(uri), workshop.versions(uri))
             return Accepted(dataset=dataset, profile=result.explanation.inputs["profiles"])
     return None
 
