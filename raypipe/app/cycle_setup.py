@@ -122,7 +122,7 @@ def last_accepted(workshop: Workshop, pipeline: str, now: Dataset) -> Dataset | 
         commit = ledger.get_run(run).commits.get(now.uri)
         if result.explanation.parameters.get("dataset") != digest and commit is not None:
             uri = replace(parse_uri(now.uri), ref=commit)
-            return dataset_at(str(uri), open_store(uri, workshop.paths.home))
+            return dataset_at(str(uri), workshop.versions(uri))
     return None
 
 

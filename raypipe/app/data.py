@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from raypipe.app.accepting import accepting
-from raypipe.app.assemble import Workshop, lakefs_named
+from raypipe.app.assemble import Workshop
 from raypipe.app.checking import NO_CHECKS, Checking, checking_for
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
@@ -35,9 +35,8 @@ from raypipe.engine.records import Json
 from raypipe.errors import Interrupted, NotFound, StoreError, UsageError
 from raypipe.stages.data import convert_input, dataset_at, merged_profiles, profile_shard
 from raypipe.store.faults import disk_faults
-from raypipe.store.lakefs_access import bind_lakefs
 from raypipe.store.locations import footer_of
-from raypipe.store.versions import MAIN, VersionStore, open_store
+from raypipe.store.versions import MAIN, VersionStore
 from raypipe.values.dataset import Dataset
 from raypipe.values.imported import Converted, Input
 from raypipe.values.schema import Schema
@@ -82,18 +81,14 @@ def import_files(
         cycle = accepting(cycle, accept, by=by, why=why)
     how = _how(cycle, given or {})
     inputs.find_inputs(files, how, read=False)
-    workshop = workshop_of(home, by=by, near=config)
+    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
     if cycle is None and is_protected(workshop, uri):
         raise UsageError(
             f"{uri} is protected: only validated data comes to it",
             hint="say with --config what it is held to",
         )
-    named = lakefs_named(cycle.store) if cycle is not None else None
-    bind_lakefs(workshop.paths, named)
-    versions = open_store(
-        uri, workshop.paths.home, create=create or uri.scheme == "local", lakefs=named
-    )
-    remove_left(workshop, uri)
+    versions = workshop.versions(uri, create=create or uri.scheme == "local")
+    remove_left(workshop, uri, versions)
     with under_way(workshop, uri) as begin:
         imported = importing.import_files(
             files,
@@ -333,7 +328,8 @@ def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | N
     """Say how `other`, a ref or a reference, differs: in files, rows, columns and statistics."""
     from raypipe.app.profiles import compared
 
-    uri, versions = open_data(dataset, home)
+    cycle = load(config) if config is not None else None
+    uri, versions = open_data(dataset, home, config, cycle)
     at = parse_uri(other) if "://" in other else replace(uri, ref=other)
     if at.repository != uri.repository:
         raise UsageError(
@@ -341,8 +337,8 @@ def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | N
             hint="Compare two refs of one: their files are told apart by path.",
         )
     files = versions.diff(uri.ref, at.ref)
-    workshop = workshop_of(home, near=config)
-    key = load(config).data.key if config is not None else ()
+    workshop = workshop_of(home, near=config, store=cycle.store if cycle else None)
+    key = cycle.data.key if cycle else ()
     before, after = (_dataset_or_none(one, versions) for one in (uri, at))
     return {**asdict(files), **compared(workshop, before, after, key)}
 
@@ -358,7 +354,7 @@ def _dataset_or_none(uri: DatasetUri, versions: VersionStore) -> Dataset | None:
 def show(dataset: str, *, home: Path | None = None) -> Json:
     """Return commit, shards, rows and columns of a dataset."""
     uri, workshop = parse_uri(dataset), look(home)
-    versions = open_store(uri, workshop.paths.home)
+    versions = workshop.versions(uri)
     found = dataset_at(dataset, versions)
     columns = footer_of(found.shards[0].location).schema.to_arrow_schema()
     rows = [footer_of(shard.location).num_rows for shard in found.shards]
@@ -378,9 +374,11 @@ def profile(dataset: str, *, config: Path | None = None, home: Path | None = Non
     """Return statistics of each column of a dataset; each shard is read once, whoever asks."""
     from raypipe.app.profiles import facts_of, profile_of
 
-    _, versions = open_data(dataset, home)
-    key = load(config).data.key if config is not None else ()
-    found = profile_of(workshop_of(home, near=config), dataset_at(dataset, versions), key)
+    cycle = load(config) if config is not None else None
+    _, versions = open_data(dataset, home, config, cycle)
+    workshop = workshop_of(home, near=config, store=cycle.store if cycle else None)
+    key = cycle.data.key if cycle else ()
+    found = profile_of(workshop, dataset_at(dataset, versions), key)
     return {name: facts_of(column) for name, column in found.columns.items()}
 
 
@@ -392,14 +390,12 @@ def init(dataset: str, *, config: Path | None = None, home: Path | None = None) 
             f"a new repository has the branch {MAIN!r}, not {uri.ref!r}",
             hint=f"raypipe data init {uri.scheme}://{uri.repo}/{MAIN}; then `raypipe data branch`",
         )
-    named = lakefs_named(load(config).store) if config is not None else None
-    workshop = workshop_of(home, near=config)
-    bind_lakefs(workshop.paths, named)
+    workshop = workshop_of(home, near=config, store=load(config).store if config else None)
     made = False
     try:
-        versions = open_store(uri, workshop.paths.home, lakefs=named)
+        versions = workshop.versions(uri)
     except NotFound:
-        versions = open_store(uri, workshop.paths.home, create=True, lakefs=named)
+        versions = workshop.versions(uri, create=True)
         made = True
     said = {} if made else {"note": f"{uri.scheme}://{uri.repo} was there already"}
     return {"dataset": str(uri), "commit": versions.resolve(MAIN), **said}
@@ -417,7 +413,10 @@ def tag(dataset: str, name: str, *, home: Path | None = None) -> Json:
     return {"tag": name, "commit": versions.tag(name, uri.ref)}
 
 
-def open_data(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:
-    """Take a reference apart, and open its repository to look."""
+def open_data(
+    dataset: str, home: Path | None, file: Path | None = None, config: CycleConfig | None = None
+) -> tuple[DatasetUri, VersionStore]:
+    """Take a reference apart, and open its repository to look, as the settings in `file` say."""
     uri = parse_uri(dataset)
-    return uri, open_store(uri, look(home).paths.home)
+    store = config.store if config else None
+    return uri, workshop_of(home, write=False, near=file, store=store).versions(uri)

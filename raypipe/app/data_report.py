@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from raypipe.app.assemble import Workshop, lakefs_named
+from raypipe.app.assemble import Workshop
 from raypipe.app.checking import checking_for
 from raypipe.app.cycle_setup import last_accepted
 from raypipe.app.look import workshop_of
@@ -23,7 +23,6 @@ from raypipe.errors import UsageError
 from raypipe.stages.data import dataset_at, merged_profiles, profile_rows, profile_shard
 from raypipe.stages.validation import report_look, report_rows
 from raypipe.store.faults import disk_faults
-from raypipe.store.versions import open_store
 from raypipe.values.dataset import Dataset, Shard
 from raypipe.values.schema import Schema
 from raypipe.values.uri import DatasetUri, parse_uri
@@ -46,9 +45,8 @@ def report(
     """
     uri = parse_uri(dataset)
     cycle = load(config) if config is not None else None
-    workshop = workshop_of(home, by=by, near=config)
-    named = lakefs_named(cycle.store) if cycle is not None else None
-    versions = open_store(uri, workshop.paths.home, lakefs=named)
+    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
+    versions = workshop.versions(uri)
     now = dataset_at(dataset, versions)
     before = None
     if against is not None:

@@ -31,7 +31,6 @@ from raypipe.store.faults import disk_faults
 from raypipe.store.locations import footer_of
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.segments import SegmentWriter, being_read, read_records, read_segment, segments
-from raypipe.store.versions import open_store
 from raypipe.values.feedback import LAST_ROW, Findings, LogPart, Registered
 from raypipe.values.label import label_text, told_text
 from raypipe.values.signature import Label
@@ -313,7 +312,7 @@ def _prepare(
     workshop: Workshop, config: CycleConfig, file: Path, sets: tuple[str, ...], home: Path | None
 ) -> Prepared:
     uri = parse_uri(config.data.dataset)
-    dataset = dataset_at(config.data.dataset, open_store(uri, workshop.paths.home))
+    dataset = dataset_at(config.data.dataset, workshop.versions(uri))
     model = config.registry.model or config.name
     rows = {row.version: row for row in workshop.ledger.versions(model)}
     if not rows:

@@ -10,7 +10,7 @@ from raypipe.app.verdicts import data_at, protections_of, said_of, verdicts_on, 
 from raypipe.errors import RaypipeError, UsageError
 from raypipe.store.lakefs_actions import AFTER, FILE
 from raypipe.store.rows import ProtectionRow, RefusalRow, VerdictRow
-from raypipe.store.versions import VersionStore, open_store
+from raypipe.store.versions import VersionStore
 from raypipe.values.uri import DatasetUri, parse_uri
 
 LONGEST = 1000
@@ -134,7 +134,7 @@ def answer(workshop: Workshop, asked: Asked) -> Answer:
 def _answer(workshop: Workshop, asked: Asked, protection: ProtectionRow) -> Answer:
     uri = parse_uri(protection.dataset)
     if asked.event == "pre-merge" and asked.commit:
-        versions = open_store(uri, workshop.paths.home)
+        versions = workshop.versions(uri)
         given = decide(asked, protection, state_at(workshop, uri, versions, asked.commit))
     else:
         given = decide(asked, protection, None)

@@ -7,6 +7,7 @@ from raypipe.app.data import open_data, validate_branch, validating
 from raypipe.app.imports import remove_left
 from raypipe.app.look import workshop_of
 from raypipe.app.publishing import is_protected, on_branch_of, publish, require_let_in
+from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.records import Json
@@ -27,8 +28,9 @@ def merge(
 
     With `config` what the branch would be is validated first; a protected one takes nothing else.
     """
-    uri, versions = open_data(dataset, home)
-    workshop = workshop_of(home, by=by, near=config)
+    cycle = load(config) if config is not None else None
+    uri, versions = open_data(dataset, home, config, cycle)
+    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
     before = versions.branches().get(uri.ref)
     message = f"Merge {source} into {uri.ref}"
     said: dict[str, Json] = {"branch": uri.ref}
@@ -37,7 +39,7 @@ def merge(
         undo = f"raypipe data revert {dataset} {commit[:12]}"
         said |= {"commit": commit, "note": f"merged without validation; `{undo}` undoes it"}
     else:
-        said |= _merge_validated(workshop, config, uri, versions, source, message, listen)
+        said |= _merge_validated(workshop, cycle, config, uri, versions, source, message, listen)
     if said["commit"] == before:
         said["note"] = f"{uri.ref} holds all of {source} already"
     return said
@@ -45,6 +47,7 @@ def merge(
 
 def _merge_validated(
     workshop: Workshop,
+    cycle: CycleConfig | None,
     config: Path | None,
     uri: DatasetUri,
     versions: VersionStore,
@@ -54,8 +57,7 @@ def _merge_validated(
 ) -> dict[str, Json]:
     """Merge on a branch of its own, look at that, and bring it in when it is let in."""
     said: dict[str, Json] = {}
-    remove_left(workshop, uri)
-    cycle = None if config is None else load(config)
+    remove_left(workshop, uri, versions)
     with on_branch_of(workshop, uri, versions, "merge", keep=cycle is not None) as branch:
         head = versions.resolve(branch)
         if versions.merge(source, branch, workshop.actor, message) == head:

@@ -10,7 +10,6 @@ from raypipe.engine.records import Result
 from raypipe.errors import RaypipeError
 from raypipe.stages.data import dataset_at
 from raypipe.store.locations import footer_of
-from raypipe.store.versions import open_store
 from raypipe.values.dataset import Dataset, Shard, ShardChanges, shard_changes
 from raypipe.values.uri import parse_uri
 
@@ -47,7 +46,7 @@ def _dataset_of(workshop: Workshop, run: str, now: Dataset) -> Dataset | None:
             was = parse_uri(uri)
             if was.repository == wanted.repository:
                 at = str(replace(was, ref=commit))
-                return dataset_at(at, open_store(was, workshop.paths.home))
+                return dataset_at(at, workshop.versions(was))
     except RaypipeError:  # the run, the repository or the commit is gone: less is said
         return None
     return None

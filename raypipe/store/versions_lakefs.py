@@ -12,6 +12,7 @@ from raypipe.fault_points import fault_point
 from raypipe.store.lakefs_access import LakeFSPlace
 from raypipe.store.lakefs_actions import LakeFSGuard, stopped_by_hook
 from raypipe.store.lakefs_files import filesystem_of, location_of, take_apart
+from raypipe.store.lakefs_repository import is_there, make_repository
 from raypipe.store.lakefs_server import LakeFSServer, Refusal
 from raypipe.store.versions import (
     MAIN,
@@ -58,42 +59,11 @@ class LakeFSVersions:
     def check(self, *, create: bool = False) -> None:
         """Raise NotFound unless the repository exists; it may be made."""
 
-        def missing(_: Refusal) -> None:
-            if not create:
-                raise self._no_repository()
-            self._make()
-
-        self._server.ask(
-            lambda sdk: _none(sdk.repositories_api.get_repository(self._repo)), but={404: missing}
-        )
-
-    def _make(self) -> None:
-        from lakefs_sdk import RepositoryCreation
-
-        def make(sdk: Any) -> None:
-            prefix = self._place.storage or _storage(sdk)
-            if not prefix:
-                raise UsageError(
-                    f"lakeFS at {self._server.endpoint} does not say where a new repository "
-                    "keeps its objects",
-                    hint="set store.lakefs.storage, such as s3://BUCKET/PREFIX",
-                )
-            between = "" if prefix.endswith("/") else "/"
-            made = RepositoryCreation(
-                name=self._repo,
-                storage_namespace=f"{prefix}{between}{self._repo}",
-                default_branch=MAIN,
-            )
-            sdk.repositories_api.create_repository(made)
-
-        def refused(refusal: Refusal) -> None:
-            raise UsageError(
-                f"lakeFS at {self._server.endpoint} will not make a repository {self._repo!r}: "
-                f"{refusal.said}",
-                hint="use small letters, digits and dashes, three at least",
-            )
-
-        self._server.ask(make, but={400: refused, 409: lambda _: None})
+        if is_there(self._server, self._repo):
+            return
+        if not create:
+            raise self._no_repository()
+        make_repository(self._server, self._place, self._repo)
 
     def _no_repository(self) -> NotFound:
         names = [
@@ -197,7 +167,7 @@ class LakeFSVersions:
         check_name(name, "branch")
         commit = self.resolve(source)
         self._require_free(name)
-        return self._name(
+        given = self._name(
             name,
             "branch",
             commit,
@@ -206,6 +176,10 @@ class LakeFSVersions:
             ),
             lambda sdk: sdk.branches_api.get_branch(self._repo, name),
         )
+        if name in self.tags():
+            self._server.ask(lambda sdk: _none(sdk.branches_api.delete_branch(self._repo, name)))
+            raise _given_twice(name, "tag")
+        return given
 
     def tag(self, name: str, ref: str) -> str:
         from lakefs_sdk import TagCreation
@@ -213,13 +187,17 @@ class LakeFSVersions:
         check_name(name, "tag")
         commit = self.resolve(ref)
         self._require_free(name)
-        return self._name(
+        given = self._name(
             name,
             "tag",
             commit,
             lambda sdk: sdk.tags_api.create_tag(self._repo, TagCreation(id=name, ref=commit)),
             lambda sdk: sdk.tags_api.get_tag(self._repo, name),
         )
+        if name in self.branches():
+            self._server.ask(lambda sdk: _none(sdk.tags_api.delete_tag(self._repo, name)))
+            raise _given_twice(name, "branch")
+        return given
 
     def _name(
         self,
@@ -469,13 +447,15 @@ def _none(_: Any) -> None:
     """Take an answer for nothing."""
 
 
+def _given_twice(name: str, kind: str) -> StoreError:
+    """Say that lakeFS, to which branches and tags are two lists, gave a name in both at once."""
+    return StoreError(
+        f"{name!r} was given to a {kind} meanwhile; it was taken back", hint="Try again."
+    )
+
+
 def _blake2b() -> Any:
     return hashlib.blake2b(digest_size=32)
-
-
-def _storage(sdk: Any) -> str | None:
-    told = sdk.config_api.get_config().storage_config
-    return (told and told.default_namespace_prefix) or None
 
 
 def _paths(diff: Diff) -> tuple[str, ...]:

@@ -46,9 +46,9 @@ def test_what_an_interrupted_import_left_goes_with_the_next(workshop, versions, 
     with pytest.raises(type(error)):
         begun(workshop, versions, error)
     assert [left.branch for left in left_behind(workshop)] == [BRANCH]
-    remove_left(workshop, parse_uri("local://other/main"))
+    remove_left(workshop, parse_uri("local://other/main"), versions)
     assert BRANCH in versions.branches()
-    remove_left(workshop, URI)
+    remove_left(workshop, URI, versions)
     assert set(versions.branches()) == {"main"}
     assert list(workshop.paths.imports.iterdir()) == []
 
@@ -56,7 +56,7 @@ def test_what_an_interrupted_import_left_goes_with_the_next(workshop, versions, 
 def test_a_branch_that_an_import_ended_with_is_nobodys_to_remove(workshop, versions):
     with pytest.raises(ValidationStopped):
         begun(workshop, versions, ValidationStopped("not these rows"))
-    remove_left(workshop, URI)
+    remove_left(workshop, URI, versions)
     assert BRANCH in versions.branches()
 
 
@@ -65,7 +65,7 @@ def test_a_running_import_keeps_its_branch_whoever_cleans_or_imports(workshop, v
         begin(BRANCH)
         versions.create_branch(BRANCH)
         other = open_workshop(workshop.root, workshop.paths.home, write=True)
-        remove_left(other, URI)
+        remove_left(other, URI, versions)
         assert clean(workshop.paths.home, dry_run=False)["count"] == 0
         assert BRANCH in versions.branches()
 
@@ -102,7 +102,7 @@ def test_a_note_that_was_not_written_out_is_of_no_branch(workshop, versions, tex
     workshop.paths.imports.mkdir()
     note = workshop.paths.imports / BRANCH
     note.write_text(text)
-    remove_left(workshop, URI)
+    remove_left(workshop, URI, versions)
     assert not note.exists()
 
 
