@@ -43,6 +43,8 @@ class ValueCounts:
     def merge_all(cls, parts: Sequence[Self]) -> Self | None:
         """Count the values of all parts; None if they are too many."""
         most = max(parts, key=lambda part: len(part.counts))
+        if all(part.texts == most.texts for part in parts):
+            return cls(texts=most.texts, counts=np.sum([part.counts for part in parts], axis=0))
         counts = dict(most.pairs)
         for part in parts:
             for text, count in part.pairs.items() if part is not most else ():

@@ -171,7 +171,8 @@ def _ranked(numbers: npt.NDArray[np.float64]) -> Codes:
     """Cut numbers into parts of about equal size, each of ten rows or more."""
     filled = np.where(np.isfinite(numbers), numbers, np.inf)
     parts = max(2, min(50, len(filled) // ENOUGH))
-    edges = np.unique(np.quantile(filled, np.linspace(0, 1, parts + 1)[1:-1], method="nearest"))
+    shares = np.linspace(0, 1, parts + 1)[1:-1]
+    edges = np.unique(np.sort(filled)[np.rint(shares * (len(filled) - 1)).astype(np.int64)])
     return np.searchsorted(edges, filled, side="right").astype(np.int64)
 
 

@@ -239,3 +239,18 @@ def test_a_profile_of_an_older_format_is_told():
     profile = profile_table(pa.table({"a": [1]}))
     with pytest.raises(StoreError, match="format 1"):
         Profile(rows=1, columns=profile.columns, sample=profile.sample, format=1)
+
+
+def test_long_texts_are_not_counted_so_that_few_of_them_are_no_burden():
+    """Each is in the sample; it is the counted values that would be merged and kept for ever."""
+    short, long = "x" * 1_000, "x" * 1_001
+    assert profile_table(pa.table({"t": [short, short, "y"]})).columns["t"].values == {
+        short: 2,
+        "y": 1,
+    }
+    parts = [profile_table(pa.table({"t": [text, "y"]})) for text in (long, short)]
+    assert [part.columns["t"].counted is None for part in parts] == [True, False]
+    merged = parts[0].merge(parts[1])
+    whole = profile_table(pa.table({"t": [long, "y", short, "y"]}))
+    assert merged.columns["t"].counted is None
+    assert CODEC.encode(merged).digest == CODEC.encode(whole).digest
