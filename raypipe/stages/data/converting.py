@@ -28,6 +28,7 @@ from raypipe.stages.data.rows import (
 )
 from raypipe.stages.data.shard_files import ShardFiles, as_path
 from raypipe.stages.data.types import (
+    DEEPEST,
     MOMENTS,
     OF_TEXT,
     Inference,
@@ -35,6 +36,7 @@ from raypipe.stages.data.types import (
     cast,
     casts,
     decoded,
+    is_deep,
     named_type,
     plain,
     widest,
@@ -87,7 +89,15 @@ def convert(
     try:
         return _quickly(source, settings, known, folder / "quick", agreed=agreed)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, _NotAsExpected):
+        pass
+    try:
         return _with_care(source, settings, known, folder / "careful", agreed=agreed)
+    except pa.ArrowException as error:
+        said = str(error).split("\n", 1)[0]
+        raise UsageError(
+            f"{source.location} cannot become Parquet: {said}",
+            hint="--type COLUMN=TYPE says what a column is; or leave the column or the file out.",
+        ) from error
 
 
 def _with_named_types(known: pa.Schema, settings: ImportConfig) -> pa.Schema:
@@ -137,8 +147,9 @@ def _quickly(
 def _needs_care(batch: pa.RecordBatch, settings: ImportConfig, known: pa.Schema) -> bool:
     """Say whether a row has no key, or text is not written as is said: Arrow reads it as bytes."""
     names = batch.schema.names
+    told = [f for f in batch.schema if f.name not in known.names]
     return any(batch[name].null_count for name in settings.key if name in names) or any(
-        pa.types.is_binary(f.type) for f in batch.schema if f.name not in known.names
+        pa.types.is_binary(f.type) for f in told
     )
 
 
@@ -343,6 +354,10 @@ class _Writing:
 
     def close(self, *, inferred: set[str], rejects: _Rejects) -> Converted:
         """Return what was written; UsageError where there was no row."""
+        if self._files is not None and not self.names:
+            raise UsageError(
+                f"{self._source.location} has no columns", hint="Leave it out, or write it again."
+            )
         if self._files is None or not self.rows:
             raise UsageError(
                 f"{self._source.location} has no rows", hint="Leave it out, or write it again."
@@ -368,10 +383,22 @@ class _Writing:
                     f"{self._source.location} has no column {name!r} {what}"
                     + did_you_mean(name, types)
                 )
+        for name in self._settings.types if self._source.kind != "jsonl" else ():
+            if name not in types:
+                raise UsageError(
+                    f"{self._source.location} has no column {name!r} to be of a type"
+                    + did_you_mean(name, types)
+                )
         before = [f.name for f in self._known if self._agreed or f.name in types]
         self.names = [*before, *(name for name in types if name not in before)]
         known = {f.name: f.type for f in self._known}
         self._schema = pa.schema([(n, _kept(types.get(n, known.get(n)))) for n in self.names])
+        if deep := [field.name for field in self._schema if is_deep(field.type)]:
+            raise UsageError(
+                f"{self._source.location}: column {deep[0]!r} is nested more than {DEEPEST} levels "
+                "deep",
+                hint="Leave the column out, or write it as text.",
+            )
         for field in self._schema:
             if not _can_be_kept(field):
                 raise UsageError(

@@ -11,7 +11,7 @@ from raypipe.config.importing import ImportConfig
 from raypipe.errors import UsageError
 from raypipe.stages.data.inputs import kind_of
 from raypipe.stages.data.reading import faults, open_at
-from raypipe.stages.data.rows import Lines, Reject, arrow_rows, parquet_rows, quick_csv
+from raypipe.stages.data.rows import Lines, Reject, arrow_rows, parquet_rows, quick_csv, short
 from raypipe.values.imported import Input, Rejected
 
 _BATCH = 64
@@ -50,9 +50,9 @@ class _Labels:
 
 def _wrong(content: bytes, path: str, labels: _Labels | None) -> str | None:
     if not _is_image(content):
-        return "no image, though it is named as one"
+        return f"{short(path)} is no image, though it is named as one"
     if labels is not None and path not in labels.rows:
-        return "the table of labels has no row for it"
+        return f"the table of labels has no row for {short(path)}"
     return None
 
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from raypipe.config.importing import ImportConfig
 from raypipe.errors import UsageError
 from raypipe.stages.data.reading import faults, open_at, open_bytes
-from raypipe.stages.data.types import NULLS, loses_digits, widest
+from raypipe.stages.data.types import DEEPEST, NULLS, is_deep, loses_digits, widest
 from raypipe.values.imported import Input, Rejected
 
 BATCH = 65_536
@@ -29,12 +29,11 @@ BATCH = 65_536
 _PIECE = 64 * 2**20
 _LONG = 200
 _LONG_NUMBER = re.compile(rb"[:,\[]\s*-?\d{16,}\s*[,\]}]")
-_NULL_FIRST, _NULL_ROW = re.compile(rb"\s*null"), re.compile(rb"[\n}][ \t\r]*null")
-"""A row that is `null`: Arrow takes it for an object without values, or crashes with the process
-where it comes first.
-"""
-_DEEPEST = 50
-"""Levels of lists and objects in one value of JSON."""
+_NULL_FIRST, _NULL_LATER = re.compile(rb"\s*null"), re.compile(rb"[\n}][ \t\r]*null")
+"""A line of JSON that is null: Arrow dies of it where it is the first, else makes a row of it."""
+_WINDOW = 4_096
+_DEEP = 1_000
+_BRACKETS = ((b"{", 1), (b"[", 1), (b"}", -1), (b"]", -1))
 Reject = Callable[[Rejected], None]
 
 
@@ -64,8 +63,9 @@ def quick_csv(
     ArrowInvalid.
     """
     with open_bytes(source.location) as stream:
+        counted = _Quotes(stream)
         reader = pa.csv.open_csv(
-            stream,
+            counted,
             read_options=pa.csv.ReadOptions(encoding=settings.encoding),
             parse_options=pa.csv.ParseOptions(
                 delimiter=delimiter_of(source, settings), newlines_in_values=True
@@ -77,6 +77,23 @@ def quick_csv(
             ),
         )
         yield from reader
+    if counted.count % 2:  # one may never end, and Arrow takes all that follows it for its value
+        raise pa.ArrowInvalid("quotes that do not end")
+
+
+class _Quotes:
+    """A stream whose quotes are counted as it is read."""
+
+    closed = False
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        block: bytes = self._stream.read(size)
+        self.count += block.count(b'"')
+        return block
 
 
 def quick_jsonl(source: Input, types: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -109,16 +126,42 @@ def loses_digits_in(source: Input, settings: ImportConfig, columns: Sequence[str
 
 
 def _json_table(piece: bytes, schema: pa.Schema) -> pa.Table:
-    if _NULL_FIRST.match(piece):
-        raise pa.ArrowInvalid("a row is null")
+    if _NULL_FIRST.match(piece) or _is_deep(piece) or not _is_utf8(piece):
+        raise pa.ArrowInvalid("Arrow would take it, or end this process over it")
     table = pa.json.read_json(
         pa.BufferReader(piece),
         read_options=pa.json.ReadOptions(block_size=len(piece) + 1),
         parse_options=pa.json.ParseOptions(explicit_schema=schema),
     )
-    if all(column.null_count for column in table.columns) and _NULL_ROW.search(piece):
+    if any(map(is_deep, table.schema.types)):
+        raise pa.ArrowInvalid("a value is nested too deeply")
+    if all(column.null_count for column in table.columns) and _NULL_LATER.search(piece):
         raise pa.ArrowInvalid("a row is null")
     return table
+
+
+def _is_deep(piece: bytes) -> bool:
+    """Say whether values lie so deep in one another that Arrow's recursion might not end well."""
+    depth = 0
+    for start in range(0, len(piece), _WINDOW):
+        window = piece[start : start + _WINDOW]
+        end = window.rfind(b"\n") + 1
+        depth = (0 if end else depth) + sum(
+            sign * window.count(bracket, end) for bracket, sign in _BRACKETS
+        )
+        if depth > _DEEP:
+            return True
+    return False
+
+
+def _is_utf8(piece: bytes) -> bool:
+    if piece.isascii():
+        return True
+    try:
+        piece.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _pieces(source: Input) -> Iterator[bytes]:
@@ -166,6 +209,7 @@ def arrow_rows(source: Input) -> Iterator[Lines]:
 def _counted(batches: Any) -> Iterator[Lines]:
     first = 1
     for batch in batches:
+        batch.validate(full=True)  # not every writer sees to it that text is UTF-8
         yield Lines(batch=batch, lines=range(first, first + batch.num_rows))
         first += batch.num_rows
 
@@ -213,7 +257,7 @@ def _csv_rows(
                 line = reader.line_num + 1
         except csv.Error as error:
             raise UsageError(
-                f"{source.location}:{reader.line_num} cannot be read: {error}",
+                f"{source.location}:{line} cannot be read: {error}",
                 hint="Mend its quotes, or leave the file out.",
             ) from error
 
@@ -352,14 +396,14 @@ def _json_row(raw: str) -> dict[str, Any] | str:
         return f"no JSON: {error}"
     if not isinstance(row, dict):
         return "no JSON object"
-    return _unfit(row) if "\\" in raw or raw.count("{") + raw.count("[") > _DEEPEST else row
+    return _unfit(row) if "\\" in raw or raw.count("{") + raw.count("[") > DEEPEST else row
 
 
 def _unfit(row: dict[str, Any]) -> dict[str, Any] | str:
     """Return a row, or why Arrow and Parquet cannot keep it."""
     for place, _ in _told_of(row):
-        if len(place) > _DEEPEST:
-            return f"column {place[0]!r}: it is nested more than {_DEEPEST} levels deep"
+        if len(place) > DEEPEST:
+            return f"column {place[0]!r}: it is nested more than {DEEPEST} levels deep"
     try:
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -15,6 +15,8 @@ NULLS = frozenset(
 MOMENTS = tuple(pa.timestamp(unit, zone) for unit in ("s", "ns") for zone in (None, "UTC"))
 OF_TEXT = (pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), *MOMENTS, pa.float64())
 """Types that text is tried for, in this order; what fits none of them is a string."""
+DEEPEST = 50
+"""Levels of lists and objects in one value; more than some hundreds end a process in Arrow."""
 _STEP = 4_096
 _LONGEST_EXACT = 300
 """Digits of whole numbers that a float can hold at all."""
@@ -25,8 +27,11 @@ _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?tz=(.+))?\]")
 def named_type(name: str) -> pa.DataType | None:
     """Return the type of a name as Arrow prints it; None if there is no such one."""
     if found := _DECIMAL.fullmatch(name):
-        make = getattr(pa, found[1])
-        return make(int(found[2]), int(found[3]))
+        try:
+            made: pa.DataType = getattr(pa, found[1])(int(found[2]), int(found[3]))
+        except ValueError:  # more digits than it has
+            return None
+        return made
     if found := _TIMESTAMP.fullmatch(name):
         return pa.timestamp(found[1], found[2])
     if (found := re.fullmatch(r"list<(?:item: )?(.+)>", name)) and (inner := named_type(found[1])):
@@ -111,6 +116,17 @@ class Inference:
                 for name in self._names
             ]
         )
+
+
+def is_deep(kind: pa.DataType) -> bool:
+    """Say whether lists and objects lie more than DEEPEST levels in one another."""
+    left = [(kind, 0)]
+    while left:
+        outer, level = left.pop()
+        if level > DEEPEST:
+            return True
+        left += [(outer.field(n).type, level + 1) for n in range(outer.num_fields)]
+    return False
 
 
 def _holds(kind: pa.DataType, column: pa.Array) -> bool:
