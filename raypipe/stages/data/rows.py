@@ -29,8 +29,8 @@ BATCH = 65_536
 _PIECE = 64 * 2**20
 _LONG = 200
 _LONG_NUMBER = re.compile(rb"[:,\[]\s*-?\d{16,}\s*[,\]}]")
-_NO_OBJECT = re.compile(rb"(?:\A|[\n}])[ \t\r]*null")
-"""A line of JSON that is null: Arrow makes a row of it, or dies where it is the first."""
+_NULL_FIRST, _NULL_LATER = re.compile(rb"\s*null"), re.compile(rb"[\n}][ \t\r]*null")
+"""A line of JSON that is null: Arrow dies of it where it is the first, else makes a row of it."""
 _WINDOW = 4_096
 _DEEP = 1_000
 _BRACKETS = ((b"{", 1), (b"[", 1), (b"}", -1), (b"]", -1))
@@ -126,7 +126,7 @@ def loses_digits_in(source: Input, settings: ImportConfig, columns: Sequence[str
 
 
 def _json_table(piece: bytes, schema: pa.Schema) -> pa.Table:
-    if _NO_OBJECT.search(piece) or _is_deep(piece) or not _is_utf8(piece):
+    if _NULL_FIRST.match(piece) or _is_deep(piece) or not _is_utf8(piece):
         raise pa.ArrowInvalid("Arrow would take it, or end this process over it")
     table = pa.json.read_json(
         pa.BufferReader(piece),
@@ -135,6 +135,8 @@ def _json_table(piece: bytes, schema: pa.Schema) -> pa.Table:
     )
     if any(map(is_deep, table.schema.types)):
         raise pa.ArrowInvalid("a value is nested too deeply")
+    if all(column.null_count for column in table.columns) and _NULL_LATER.search(piece):
+        raise pa.ArrowInvalid("a row is null")
     return table
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raypipe.config.data import SplitRule
 from raypipe.config.importing import ImportConfig
@@ -47,27 +47,3 @@ def profile_rows(shard: Shard, key: tuple[str, ...]) -> Profile:
 
     tables = read_tables(shard.location)
     return Profile.merge_all(profile_table(table, known(table.column_names)) for table in tables)
-
-
-@step(driver=True)
-def merge_profiles(profiles: list[SplitProfiles]) -> SplitProfiles:
-    """Merge the profiles of shards into those of the dataset."""
-    from raypipe.values.profile import SplitProfiles
-
-    return SplitProfiles.merge_all(profiles)
-
-
-TOGETHER = 8
-"""Profiles that are merged by one step."""
-
-
-def merged_profiles(profiles: list[Any]) -> Any:
-    """Connect merges by eights, so that of many shards only those beside a new one merge again.
-
-    The result is the same to the bit in whatever groups it is merged.
-    """
-    while len(profiles) > TOGETHER:
-        starts = range(0, len(profiles), TOGETHER)
-        groups = [profiles[start : start + TOGETHER] for start in starts]
-        profiles = [merge_profiles(group) if len(group) > 1 else group[0] for group in groups]
-    return merge_profiles(profiles)
