@@ -1,7 +1,7 @@
 """Records as text for people: pure, and plain enough to be piped."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -473,6 +473,8 @@ def commits(data: Json) -> str:
 def dataset(data: Json) -> str:
     """Return a dataset: its commit, a row for each shard, and its columns."""
     about = {"commit": data["commit"], "rows": f"{data['rows']:,}", **guarded(data)}
+    if data["schemas"]:
+        about["schema"] = f"of {', '.join(data['schemas'])}: `raypipe data schema` shows it"
     shards = [(one["path"], f"{one['rows']:,}", size(one["bytes"])) for one in data["shards"]]
     columns = data["columns"].items()
     parts = (
@@ -481,6 +483,29 @@ def dataset(data: Json) -> str:
         table(("column", "type"), columns),
     )
     return "\n\n".join(parts)
+
+
+def schemas(data: Json) -> str:
+    """Return the schemas of a commit as files are, with what else is known as their comments."""
+    return "\n".join(
+        [f"# commit {data['commit']}", *_about_schemas(data), *data["schemas"].values()]
+    )
+
+
+def _about_schemas(data: Json) -> Iterator[str]:
+    if (let_in := data.get("accepted")) is not None:
+        yield f"# run {let_in['run']} let it in by {_compared(let_in)}"
+    if (file := data.get("file")) is not None:
+        said = _compared(file) if file["exists"] else "not there: a run writes it"
+        yield f"# {file['path']} is {said}"
+
+
+def _compared(one: Json) -> str:
+    if "differs" not in one:
+        return "a schema that does not go with the data"
+    if not one["differs"]:
+        return "this schema"
+    return "another schema:\n" + "\n".join(f"#   {said}" for said in one["differs"])
 
 
 def guarded(data: Json) -> Json:
@@ -534,6 +559,8 @@ def changes(data: Json) -> str:
         for name, kind in columns["types"].items()
     ]
     count = f"{rows['before']:,} → {rows['after']:,} rows ({rows['after'] - rows['before']:+,})"
+    schemas = [f"~ schema of {of}, {one}" for of, said in data["schemas"].items() for one in said]
+    named += schemas
     parts = ["\n".join(files), count, "\n".join(named), _statistics(data["statistics"])]
     return "\n\n".join(part for part in parts if part)
 
