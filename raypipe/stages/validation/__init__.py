@@ -7,7 +7,14 @@ from raypipe.stages.validation.schema_text import (
     schema_from_yaml,
     schema_to_yaml,
 )
-from raypipe.stages.validation.stage import admit, infer, search_rows, trace_shard, validate
+from raypipe.stages.validation.stage import (
+    admit,
+    infer,
+    search_rows,
+    trace_shard,
+    validate,
+    validate_asked,
+)
 
 __all__ = [
     "admit",
@@ -22,4 +29,5 @@ __all__ = [
     "search_rows",
     "trace_shard",
     "validate",
+    "validate_asked",
 ]
