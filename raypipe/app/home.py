@@ -6,6 +6,7 @@ from pathlib import Path
 
 from raypipe.app.job import in_job
 from raypipe.errors import StoreError, UsageError
+from raypipe.store.identity import identify
 from raypipe.store.paths import HomePaths
 
 NAME = ".raypipe"
@@ -51,7 +52,10 @@ def check_home(home: Path) -> None:
 
 
 def make_home(home: Path) -> None:
-    """Make the home's folder, readable by its owner alone; StoreError if that cannot be."""
+    """Make the home's folder, readable by its owner alone; StoreError if that cannot be.
+
+    It gets its identity before all else, by which another process that makes it too knows it.
+    """
     check_home(home)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,6 +64,18 @@ def make_home(home: Path) -> None:
             f"the home {str(home)!r} cannot be made: {error.strerror}",
             hint="choose another with --home or RAYPIPE_HOME",
         ) from error
+    identify(HomePaths(home))
+
+
+def is_home(home: Path) -> bool:
+    """Say whether a folder is a home: one that is being made is none yet."""
+    return any(file.exists() for file in _first(home))
+
+
+def _first(home: Path) -> tuple[Path, ...]:
+    """Return files of which a home has one at least from the start."""
+    paths = HomePaths(home)
+    return (paths.ledger, paths.bound_ledger, paths.bound_artifacts, paths.identity)
 
 
 def _require_writable(folder: Path, home: Path) -> None:
@@ -74,9 +90,7 @@ def _require_own(home: Path) -> None:
     with suppress(OSError):
         there = {entry.name for entry in home.iterdir() if not entry.name.startswith(".")}
         others = sorted(there - {"lost+found"})
-        paths = HomePaths(home)  # a home has one of these at least from the start
-        first = (paths.ledger, paths.bound_ledger, paths.bound_artifacts, paths.identity)
-        if others and there.isdisjoint(file.name for file in first):
+        if others and there.isdisjoint(file.name for file in _first(home)):
             raise StoreError(
                 f"{str(home)!r} is no home, and is not empty: {others[0]!r} is in it",
                 hint=f"give a folder that is raypipe's alone: --home {str(home / NAME)!r}",

@@ -41,7 +41,8 @@ class KeepConfig(BaseConfig):
 
     What a model version, a review, a run under way or a result in use needs is never removed; and
     what people decided is kept for ever: reviews, versions, aliases, routes, accepted captures.
-    A review is withdrawn when newer evidence opens another of its name, or its run is cancelled.
+    A review is withdrawn when newer evidence opens another of its name and parameters, or its run
+    is cancelled.
     """
 
     runs: float | None = Field(365, gt=0)

@@ -3,15 +3,15 @@
 import json
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raypipe.errors import StoreError, UsageError
-from raypipe.store.content import replace_file, sync_folder, write_file
+from raypipe.store.content import replace_file
 from raypipe.store.faults import disk_faults
 from raypipe.store.folder import FolderArtifacts
+from raypipe.store.identity import identify
 from raypipe.store.paths import HomePaths
 from raypipe.store.uses import Uses
 
@@ -97,7 +97,7 @@ def bind(paths: HomePaths, place: ArtifactsPlace | None) -> None:
         raise _bound_elsewhere(paths, before.artifacts, place.artifacts)
     if before is None and paths.artifacts.is_dir() and any(paths.artifacts.iterdir()):
         raise _bound_elsewhere(paths, str(paths.artifacts), place.artifacts)
-    _own(place, _identity(paths))
+    _own(place, identify(paths))
     if place != before:
         with disk_faults(f"{str(paths.bound_artifacts)!r} cannot be written"):
             replace_file(paths.bound_artifacts, json.dumps(asdict(place), indent=1))
@@ -106,19 +106,6 @@ def bind(paths: HomePaths, place: ArtifactsPlace | None) -> None:
 def _from_environment(before: ArtifactsPlace | None) -> ArtifactsPlace | None:
     named = os.environ.get(VARIABLE)
     return ArtifactsPlace(artifacts=named) if named and before is None else None
-
-
-def _identity(paths: HomePaths) -> str:
-    """Return what tells a home from others, wherever it lies; the first of several makers wins."""
-    with disk_faults(f"{str(paths.identity)!r} cannot be written"):
-        if not paths.identity.exists():
-            aside = paths.identity.with_name(f".{paths.identity.name}-{os.urandom(6).hex()}")
-            write_file(aside, os.urandom(16).hex().encode())
-            with suppress(FileExistsError):
-                paths.identity.hardlink_to(aside)
-            aside.unlink()
-            sync_folder(paths.home)
-        return paths.identity.read_text()
 
 
 def _own(place: ArtifactsPlace, owner: str) -> None:

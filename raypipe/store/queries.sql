@@ -69,6 +69,9 @@ WHERE excluded.at >= uses.at;
 -- forget_renamed_uses: uses that were given to another project
 DELETE FROM uses WHERE project = :old AND run IN (SELECT id FROM runs WHERE project = :new);
 
+-- run: one run
+SELECT * FROM runs WHERE id = :id;
+
 -- find_runs: runs whose id is, starts or ends so, the first of these first
 SELECT * FROM (
     SELECT * FROM (SELECT * FROM runs WHERE id >= :id AND id < :after ORDER BY id LIMIT 2) AS a

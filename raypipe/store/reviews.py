@@ -28,8 +28,9 @@ def find(database: Database, review: Review) -> Review | None:
 def open_(database: Database, review: Review, now: float) -> Review:
     """Enter a review that is open, and withdraw those that it is newer than.
 
-    One of the same evidence that was withdrawn is opened again under its id. An id that another
-    review has is changed.
+    A run with other parameters asks something else, so that its review stays. One of the same
+    evidence that was withdrawn is opened again under its id. An id that another review has is
+    changed.
     """
     before = find(database, review)
     if before is None:
@@ -41,7 +42,7 @@ def open_(database: Database, review: Review, now: float) -> Review:
     of = {"project": review.project, "pipeline": review.pipeline, "step": review.step}
     for row in database.all("open_reviews_of", **of):
         other = rows.read_review(row)
-        if other.id != review.id:
+        if other.id != review.id and _parameters(database, other) == _parameters(database, review):
             why = f"newer evidence opened review {review.id}"
             withdraw(database, other.id, why, now, newer=review.id)
     return review
@@ -94,6 +95,13 @@ def told_of_no_more(database: Database) -> list[str]:
     keys = sorted({evidence for _, evidence in gone.values()})
     told = {(row["name"], row["key"]) for row in database.all("steps_with_keys", keys=keys)}
     return [name for name, of in gone.items() if of not in told]
+
+
+def _parameters(database: Database, review: Review) -> object:
+    """Return what the run that asks was started with; None where it was not recorded."""
+    row = database.one("run", id=review.run)
+    asked = None if row is None else rows.read_run(row).parameters
+    return None if asked is None else asked.get("parameters")
 
 
 def _with_free_id(database: Database, review: Review) -> Review:

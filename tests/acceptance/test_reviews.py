@@ -35,7 +35,8 @@ def asked(project: Project) -> tuple[Project, str, str]:
 
 def test_a_review_is_withdrawn_for_newer_evidence_and_says_so_everywhere(asked) -> None:
     project, run, first = asked
-    second = project.run("flow.py", "--set", "n=2").result["reviews"][0]["id"]
+    project.write("flow.py", FLOW.replace("return n\n", "return n + 1\n"))
+    second = project.run("flow.py").result["reviews"][0]["id"]
 
     listed = project.raypipe("review", "list", "--json").result["reviews"]
     assert {one["id"]: one["status"] for one in listed} == {first: "withdrawn", second: "open"}
@@ -54,10 +55,20 @@ def test_a_review_is_withdrawn_for_newer_evidence_and_says_so_everywhere(asked) 
     assert f"withdrawn: newer evidence opened review {second}" in waits
     assert "withdrawn: nobody is asked" in project.raypipe("runs", "list").out
 
+    project.write("flow.py", FLOW)
     again = project.run("flow.py").result["reviews"]
     assert [(one["id"], one["status"]) for one in again] == [(first, "open")]
     assert project.raypipe("review", "approve", first, "--by", "ada").code == 0
     assert project.run("flow.py").result["outputs"] == {"used": 1}
+
+
+def test_runs_with_other_parameters_keep_each_others_review(asked) -> None:
+    project, _, first = asked
+    second = project.run("flow.py", "--set", "n=2").result["reviews"][0]["id"]
+    for one in (first, second):
+        assert project.raypipe("review", "approve", one, "--by", "ada").code == 0
+    assert project.run("flow.py").result["outputs"] == {"used": 1}
+    assert project.run("flow.py", "--set", "n=2").result["outputs"] == {"used": 2}
 
 
 def test_a_review_is_withdrawn_with_its_run_which_can_go_then(asked) -> None:

@@ -701,6 +701,15 @@ def test_a_review_of_something_else_withdraws_none(ledger, change):
     assert ledger.get_review("abc123").status == "open"
 
 
+@pytest.mark.parametrize(("region", "before"), [("eu", "open"), ("us", "withdrawn")])
+def test_a_review_is_withdrawn_only_by_a_run_with_the_same_parameters(ledger, region, before):
+    for name, asked in ((SECOND, "us"), ("20260101-000003-cccccc", region)):
+        ledger.start_run(run(name, parameters={"command": name, "parameters": {"region": asked}}))
+    ledger.open_review(review(run=SECOND))
+    ledger.open_review(review("def456", evidence="e2", run="20260101-000003-cccccc"))
+    assert ledger.get_review("abc123").status == before
+
+
 def test_the_same_evidence_again_withdraws_nothing_and_tells_nobody_twice(ledger):
     told = []
     for run in (FIRST, SECOND):
