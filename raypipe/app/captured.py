@@ -164,6 +164,7 @@ def _commit(
 
     from raypipe.app.data import merging, validate_branch
     from raypipe.app.prepare import shown
+    from raypipe.app.schema_file import schema_beside
     from raypipe.stages.data import dataset_at, importing
 
     uri = parse_uri(captured.into)
@@ -177,7 +178,13 @@ def _commit(
             shard = Path(folder, f"captured-{evidence[:12]}.parquet")
             parquet.write_table(captured.rows, shard)
             imported = importing.import_files(
-                [shard], uri, versions, workshop.actor, meta={EFFECT: row.key}, begin=begin
+                [shard],
+                uri,
+                versions,
+                workshop.actor,
+                meta={EFFECT: row.key},
+                beside=schema_beside(workshop, config, file),
+                begin=begin,
             )
         if imported.unchanged:
             return imported.commit

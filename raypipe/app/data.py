@@ -22,7 +22,13 @@ from raypipe.app.protect import standing
 from raypipe.app.publishing import is_protected, publish
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
-from raypipe.app.schema_file import read_schema, schema_path
+from raypipe.app.schema_file import read_schema, schema_beside, schema_path
+from raypipe.app.schema_object import (
+    changed_schemas,
+    keep_inferred,
+    keep_text,
+    schema_texts,
+)
 from raypipe.app.validating import connect_validation
 from raypipe.app.verdicts import record_run
 from raypipe.config.cycle import CycleConfig
@@ -96,6 +102,7 @@ def import_files(
             versions,
             workshop.actor,
             settings=how,
+            beside=schema_beside(workshop, cycle, config),
             begin=begin,
             convert_all=_converting(workshop, uri, run or RunRequest(), listen),
         )
@@ -212,9 +219,11 @@ def validate_branch(
     listen: Listener,
 ) -> Json:
     """Run validation on a branch; its results are those that the cycle finds again."""
+    schema_file = schema_path(config, file.absolute(), workshop)
+    if (schema := read_schema(schema_file)) is not None:
+        keep_text(versions, branch, config.name, schema_file.read_text(), workshop.actor)
     dataset = dataset_at(str(replace(uri, ref=branch)), versions)
     before = _shards_at(uri, versions)
-    schema = read_schema(schema_path(config, file.absolute(), workshop))
     checking = checking_for(config.validation.deepchecks)
     graph = build(
         lambda: audit(config, dataset, before, schema, checking), f"{config.name}.import", {}
@@ -234,6 +243,9 @@ def validate_branch(
         stays = f" The branch {branch} stays;" if not isinstance(outcome.error, Interrupted) else ""
         outcome.error.hint = f"{outcome.error.hint or ''}{stays} {uri} never saw it."
         raise outcome.error
+    if schema is None:
+        used = outcome.values["admitted"]
+        keep_inferred(versions, branch, config.name, used, workshop.actor)
     found = outcome.values["validation"]
     said = {
         "verdict": found.verdict,
@@ -325,7 +337,7 @@ def log(dataset: str, *, home: Path | None = None) -> Json:
 
 
 def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | None = None) -> Json:
-    """Say how `other`, a ref or a reference, differs: in files, rows, columns and statistics."""
+    """Say how `other`, a ref or a reference, differs: in files, schema, rows and columns."""
     from raypipe.app.profiles import compared
 
     cycle = load(config) if config is not None else None
@@ -340,7 +352,8 @@ def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | N
     workshop = workshop_of(home, near=config, store=cycle.store if cycle else None)
     key = cycle.data.key if cycle else ()
     before, after = (_dataset_or_none(one, versions) for one in (uri, at))
-    return {**asdict(files), **compared(workshop, before, after, key)}
+    schemas = changed_schemas(versions, uri.ref, at.ref)
+    return {**asdict(files), "schemas": schemas, **compared(workshop, before, after, key)}
 
 
 def _dataset_or_none(uri: DatasetUri, versions: VersionStore) -> Dataset | None:
@@ -366,6 +379,7 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
             for shard, count in zip(found.shards, rows, strict=True)
         ],
         "columns": {field.name: str(field.type) for field in columns},
+        "schemas": list(schema_texts(versions, found.commit)),
         **standing(workshop, uri, found),
     }
 

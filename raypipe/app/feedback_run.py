@@ -18,6 +18,7 @@ from raypipe.app.outcome import Outcome
 from raypipe.app.prepare import Prepared, shown
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
+from raypipe.app.schema_file import read_schema, schema_path
 from raypipe.app.targets import parse_target
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load, to_json
@@ -35,6 +36,7 @@ from raypipe.values.feedback import LAST_ROW, Findings, LogPart, Registered
 from raypipe.values.label import label_text, told_text
 from raypipe.values.signature import Label
 from raypipe.values.uri import parse_uri
+from raypipe.values.validation import Anomaly
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -223,6 +225,8 @@ class JoinOutcome:
     published: tuple[Json, ...] = ()
     joined: Json = None
     found: Findings | None = None
+    asked: tuple[Anomaly, ...] = ()
+    """What of the rows that were asked breaks the schema as it is in serving."""
 
     def to_json(self) -> Json:
         """The run's record, with what was found."""
@@ -232,6 +236,10 @@ class JoinOutcome:
             "outputs": {},
             "published": list(self.published),
             "labels": self.joined,
+            "asked": [
+                {"name": one.name, "severity": one.severity, "message": one.message}
+                for one in self.asked
+            ],
             "quality": [] if found is None else [_quality(one) for one in found.quality],
             "drift": [] if found is None else [_drift(one) for one in found.drift],
             "captured": None
@@ -333,6 +341,7 @@ def _prepare(
     )
     columns = _columns(dataset.shards[-1].location)
     earlier = _earlier(workshop, pipeline_of(config))
+    schema = read_schema(schema_path(config, file, workshop))
     known = tuple(
         Asked(
             registered=Registered(version=row.version, metrics=_metrics(workshop, row)),
@@ -344,7 +353,7 @@ def _prepare(
     where = [] if home is None else ["--home", shown(home)]
     return Prepared(
         graph=build(
-            lambda: feedback(config, model, label, columns, dataset, parts, known, earlier),
+            lambda: feedback(config, model, label, columns, dataset, parts, known, earlier, schema),
             pipeline_of(config),
             {},
         ),
@@ -432,7 +441,10 @@ def _outcome(
     if digest := digests.get("join"):
         counts = _value(workshop, digest).counts
         joined = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
-    return JoinOutcome(outcome=outcome, published=published, joined=joined, found=found)
+    broken = _value(workshop, digest) if (digest := digests.get("validate_asked")) else ()
+    return JoinOutcome(
+        outcome=outcome, published=published, joined=joined, found=found, asked=broken
+    )
 
 
 # --- what was accepted becomes data -------------------------------------------------------------

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop
+from raypipe.app.schema_object import object_path
 from raypipe.config.cycle import CycleConfig
 from raypipe.errors import StoreError, UsageError
 from raypipe.stages.validation import schema_from_yaml, schema_to_yaml
@@ -38,3 +39,14 @@ def write_schema(schema: Schema, file: Path) -> None:
     with disk_faults(f"the schema {file} cannot be written"):
         file.parent.mkdir(parents=True, exist_ok=True)
         add_file(file, schema_to_yaml(schema).encode())
+
+
+def schema_beside(
+    workshop: Workshop, config: CycleConfig | None, file: Path | None
+) -> dict[str, Path]:
+    """Return the schema file by where it goes with the data that is held to it; none, if none."""
+    if config is None or file is None:
+        return {}
+    schema_file = schema_path(config, file.absolute(), workshop)
+    known = read_schema(schema_file) is not None
+    return {object_path(config.name): schema_file} if known else {}

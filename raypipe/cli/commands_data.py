@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     of_data.command()(unprotect)
     of_data.command()(accept)
     of_data.command("show")(show_data)
+    of_data.command("schema")(schema_of)
     app.add_typer(of_data, name="data")
 
 
@@ -175,6 +176,36 @@ def show_data(dataset: Dataset, home: options.Home = None, as_json: options.AsJs
     from raypipe.cli import render_data
 
     show("dataset", data.show(dataset, home=home), as_json=as_json, text=render_data.dataset)
+
+
+def schema_of(
+    dataset: Dataset,
+    config: Settings = None,
+    commit: Annotated[
+        bool,
+        typer.Option(
+            "--commit", help="Hold the branch to the schema file of --config; it goes with it then."
+        ),
+    ] = False,
+    home: options.Home = None,
+    by: options.By = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show the schema that goes with DATASET. With --config, how the file of now differs."""
+    from raypipe.app import data_schema
+    from raypipe.cli import render, render_data
+    from raypipe.cli.live import listening
+    from raypipe.errors import UsageError
+
+    if not commit:
+        found = data_schema.show_schema(dataset, config=config, home=home)
+        show("schema", found, as_json=as_json, text=render_data.schemas)
+        return
+    if config is None:
+        raise UsageError("--commit needs --config", hint="its settings name the schema file")
+    with listening(as_json=as_json) as listen:
+        done = data_schema.commit_schema(dataset, config=config, home=home, by=by, listen=listen)
+    show("schema", done, as_json=as_json, text=render.lines)
 
 
 def profile(

@@ -1,6 +1,6 @@
 """Versioned data as text for people: commits, datasets, statistics, and what differs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from raypipe.cli.render import cell, lines, moment, size, table, who
@@ -17,6 +17,8 @@ def commits(data: Json) -> str:
 def dataset(data: Json) -> str:
     """Return a dataset: its commit, a row for each shard, and its columns."""
     about = {"commit": data["commit"], "rows": f"{data['rows']:,}", **guarded(data)}
+    if data["schemas"]:
+        about["schema"] = f"of {', '.join(data['schemas'])}: `raypipe data schema` shows it"
     shards = [(one["path"], f"{one['rows']:,}", size(one["bytes"])) for one in data["shards"]]
     columns = data["columns"].items()
     parts = (
@@ -25,6 +27,28 @@ def dataset(data: Json) -> str:
         table(("column", "type"), columns),
     )
     return "\n\n".join(parts)
+
+
+def schemas(data: Json) -> str:
+    """Return the schemas of a commit as files are, with what else is known as their comments."""
+    about = [f"# commit {data['commit']}", *_about_schemas(data)]
+    return "\n".join([*about, *data["schemas"].values()])
+
+
+def _about_schemas(data: Json) -> Iterator[str]:
+    if (let_in := data.get("accepted")) is not None:
+        yield f"# run {let_in['run']} let it in by {_compared(let_in)}"
+    if (file := data.get("file")) is not None:
+        said = _compared(file) if file["exists"] else "not there: a run writes it"
+        yield f"# {file['path']} is {said}"
+
+
+def _compared(one: Json) -> str:
+    if "differs" not in one:
+        return "a schema that does not go with the data"
+    if not one["differs"]:
+        return "this schema"
+    return "another schema:\n" + "\n".join(f"#   {said}" for said in one["differs"])
 
 
 def guarded(data: Json) -> Json:
@@ -78,6 +102,7 @@ def changes(data: Json) -> str:
         for name, kind in columns["types"].items()
     ]
     count = f"{rows['before']:,} → {rows['after']:,} rows ({rows['after'] - rows['before']:+,})"
+    named += [f"~ schema of {of}, {one}" for of, said in data["schemas"].items() for one in said]
     parts = ["\n".join(files), count, "\n".join(named), _statistics(data["statistics"])]
     return "\n\n".join(part for part in parts if part)
 

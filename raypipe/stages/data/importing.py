@@ -99,6 +99,7 @@ def import_files(
     *,
     settings: ImportConfig | None = None,
     meta: Mapping[str, str] | None = None,
+    beside: Mapping[str, Path] | None = None,
     now: datetime | None = None,
     begin: Callable[[str], None] = lambda branch: None,
     convert_all: Converting = convert_here,
@@ -106,7 +107,8 @@ def import_files(
     """Write files as shards onto a fresh branch of the reference's branch.
 
     A file of the same name as one before replaces its shards. `meta` is said of the commit;
-    `begin` is told the name of the branch before that is made.
+    `beside` are files that go with it under paths of the repository; `begin` is told the name of
+    the branch before that is made.
     """
     settings = settings or ImportConfig()
     inputs = find_inputs(paths, settings)
@@ -117,7 +119,9 @@ def import_files(
         shards = [shard for one in converted for shard in one.shards]
         branch = _fresh_name(shards, now or datetime.now(UTC))
         begin(branch)
-        commit = _write(branch, inputs, shards, uri, head, versions, actor, meta or {})
+        commit = _write(
+            branch, inputs, shards, uri, head, versions, actor, meta or {}, beside or {}
+        )
     named = list(zip(inputs, converted, strict=True))
     return ImportedShards(
         branch=uri.ref if commit == head else branch,
@@ -292,6 +296,7 @@ def _write(
     versions: VersionStore,
     actor: Actor,
     meta: Mapping[str, str],
+    beside: Mapping[str, Path],
 ) -> str:
     """Commit shards onto a fresh branch, which goes again where nothing differs."""
     versions.create_branch(branch, head)
@@ -302,6 +307,8 @@ def _write(
             fault_point("import.staged")
         for path in _replaced(inputs, shards, uri, head, versions):
             versions.remove(branch, path)
+        for path, file in beside.items():
+            versions.put(branch, path, file)
         rows = sum(shard.rows for shard in shards)
         said = f"Import {_few([PurePosixPath(one.location).name for one in inputs])} into {uri}"
         commit = versions.commit(branch, said, actor, {"raypipe.rows": str(rows), **meta})

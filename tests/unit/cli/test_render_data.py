@@ -26,6 +26,7 @@ def test_a_diff_says_what_was_added_removed_and_changed():
         "added": ["a"],
         "removed": ["b"],
         "changed": ["c"],
+        "schemas": {"tiny": ["v: nulls not said → 0.1"]},
         "rows": {"before": 1000, "after": 900},
         "columns": {"added": ["n"], "removed": ["o"], "types": types},
         "statistics": {"v": {"mean": {"before": 1.0, "after": 2.5}, "distance": 0.25}},
@@ -33,7 +34,8 @@ def test_a_diff_says_what_was_added_removed_and_changed():
     assert render_data.changes(found).split("\n\n") == [
         "+ a\n- b\n~ c",
         "1,000 → 900 rows (-100)",
-        "+ column n\n- column o\n~ column v: int64 → double",
+        "+ column n\n- column o\n~ column v: int64 → double\n"
+        "~ schema of tiny, v: nulls not said → 0.1",
         "column  mean     distance\nv       1 → 2.5  0.25",
     ]
     assert render_data.changes({"added": [], "removed": [], "changed": []}) == "Nothing differs."
