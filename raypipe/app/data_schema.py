@@ -103,7 +103,7 @@ def commit_schema(
     if uri.ref not in versions.branches():
         raise UsageError(f"{uri.ref!r} is no branch of {uri.repo}", hint="a commit never changes")
     before = versions.resolve(uri.ref)
-    remove_left(workshop, uri)
+    remove_left(workshop, uri, versions)
     with on_branch_of(workshop, uri, versions, "schema", keep=True) as branch:
         found = validate_branch(workshop, cycle, config, uri, branch, versions, listen)
         message = f"The schema of {cycle.name}"
