@@ -8,7 +8,7 @@ from raypipe.config.cycle import CycleConfig
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.tuning import ChoicesConfig, of_recipe, recipes, with_chosen
 from raypipe.engine.graph import lookup, review
-from raypipe.stages.analysis import bless, evaluate, judge, report
+from raypipe.stages.analysis import bless, evaluate, judge, report, report_look
 from raypipe.stages.data import profile_shard
 from raypipe.stages.preprocessing import fit, transform_shards
 from raypipe.stages.registry import register
@@ -87,7 +87,7 @@ def cycle(
         config.analysis.measuring,
     )
     judged = judge(evaluation, config.analysis)
-    page = report(judged, seen.validation, trained.history, config.name)
+    page = report(judged, seen.validation, trained.history, config.name, report_look())
     blessed = bless(judged, page)
 
     decision = review(blessed, name="review_model")

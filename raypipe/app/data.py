@@ -36,8 +36,8 @@ from raypipe.errors import Interrupted, NotFound, StoreError, UsageError
 from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
 from raypipe.store.faults import disk_faults
 from raypipe.store.lakefs_access import bind_lakefs
-from raypipe.store.locations import open_location
-from raypipe.store.versions import VersionStore, open_store
+from raypipe.store.locations import footer_of
+from raypipe.store.versions import MAIN, VersionStore, open_store
 from raypipe.values.dataset import Dataset
 from raypipe.values.imported import Converted, Input
 from raypipe.values.schema import Schema
@@ -357,16 +357,11 @@ def _dataset_or_none(uri: DatasetUri, versions: VersionStore) -> Dataset | None:
 
 def show(dataset: str, *, home: Path | None = None) -> Json:
     """Return commit, shards, rows and columns of a dataset."""
-    import pyarrow.parquet as pq
-
     uri, workshop = parse_uri(dataset), look(home)
     versions = open_store(uri, workshop.paths.home)
     found = dataset_at(dataset, versions)
-    rows, schemas = [], []
-    for shard in found.shards:
-        with open_location(shard.location) as file, pq.ParquetFile(file) as footer:
-            rows.append(footer.metadata.num_rows)
-            schemas.append(footer.schema_arrow)
+    columns = footer_of(found.shards[0].location).schema.to_arrow_schema()
+    rows = [footer_of(shard.location).num_rows for shard in found.shards]
     return {
         "commit": found.commit,
         "rows": sum(rows),
@@ -374,7 +369,7 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
             {"path": shard.path, "rows": count, "bytes": shard.size}
             for shard, count in zip(found.shards, rows, strict=True)
         ],
-        "columns": {field.name: str(field.type) for field in schemas[0]},
+        "columns": {field.name: str(field.type) for field in columns},
         **standing(workshop, uri, found),
     }
 
@@ -387,6 +382,27 @@ def profile(dataset: str, *, config: Path | None = None, home: Path | None = Non
     key = load(config).data.key if config is not None else ()
     found = profile_of(workshop_of(home, near=config), dataset_at(dataset, versions), key)
     return {name: facts_of(column) for name, column in found.columns.items()}
+
+
+def init(dataset: str, *, config: Path | None = None, home: Path | None = None) -> Json:
+    """Make the repository of a dataset, with an empty branch `main`; one that is there stays."""
+    uri = parse_uri(dataset)
+    if uri.ref != MAIN:
+        raise UsageError(
+            f"a new repository has the branch {MAIN!r}, not {uri.ref!r}",
+            hint=f"raypipe data init {uri.scheme}://{uri.repo}/{MAIN}; then `raypipe data branch`",
+        )
+    named = lakefs_named(load(config).store) if config is not None else None
+    workshop = workshop_of(home, near=config)
+    bind_lakefs(workshop.paths, named)
+    made = False
+    try:
+        versions = open_store(uri, workshop.paths.home, lakefs=named)
+    except NotFound:
+        versions = open_store(uri, workshop.paths.home, create=True, lakefs=named)
+        made = True
+    said = {} if made else {"note": f"{uri.scheme}://{uri.repo} was there already"}
+    return {"dataset": str(uri), "commit": versions.resolve(MAIN), **said}
 
 
 def branch(dataset: str, name: str, *, home: Path | None = None) -> Json:

@@ -21,7 +21,7 @@ from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.errors import UsageError
 from raypipe.stages.data import dataset_at, merge_profiles, profile_rows, profile_shard
-from raypipe.stages.validation import report_rows
+from raypipe.stages.validation import report_look, report_rows
 from raypipe.store.faults import disk_faults
 from raypipe.store.versions import open_store
 from raypipe.values.dataset import Dataset, Shard
@@ -142,6 +142,7 @@ def reported(uri: DatasetUri, now: Dataset, before: Dataset | None) -> Any:
         [known[shard.object_id] for shard in new],
         None if before is None else [known[shard.object_id] for shard in earlier],
         new,
+        report_look(),
     )
 
 

@@ -28,7 +28,7 @@ from raypipe.errors import NotFound, UsageError
 from raypipe.fault_points import fault_point
 from raypipe.stages.data import dataset_at
 from raypipe.store.faults import disk_faults
-from raypipe.store.locations import open_location
+from raypipe.store.locations import footer_of
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.segments import SegmentWriter, being_read, read_records, read_segment, segments
 from raypipe.store.versions import open_store
@@ -376,10 +376,8 @@ def _asked_versions(workshop: Workshop, model: str) -> set[str]:
 
 def _columns(location: str) -> dict[str, str]:
     """Return the columns of the data with Arrow's names of their types."""
-    import pyarrow.parquet as pq
-
-    with open_location(location) as file:
-        return {field.name: str(field.type) for field in pq.read_schema(file)}
+    schema = footer_of(location).schema.to_arrow_schema()
+    return {field.name: str(field.type) for field in schema}
 
 
 def _metrics(workshop: Workshop, row: ModelVersionRow) -> dict[str, tuple[float, float, float]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.engine.ports import Claim
-from raypipe.errors import Interrupted, NotFound, RaypipeError
+from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
 from raypipe.fault_points import fault_point
 from raypipe.store.faults import disk_faults
 from raypipe.store.versions import open_store
@@ -74,7 +74,10 @@ def _left(workshop: Workshop, note: Path) -> Left | None:
         text = note.read_text()  # read after the claim: an import that just ended has none
     except FileNotFoundError:
         return None
-    return Left(branch=note.name, uri=parse_uri(text) if text else None, note=note)
+    uri = None
+    with suppress(UsageError):  # it was not written out
+        uri = parse_uri(text)
+    return Left(branch=note.name, uri=uri, note=note)
 
 
 def remove(workshop: Workshop, left: Left) -> None:

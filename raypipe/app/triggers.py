@@ -148,9 +148,10 @@ class Eye:
         if claim is None:  # another watch is at it
             return
         try:
-            if not self._began(one, head):
+            began = self._began(one, head)
+            self._seen[seen] = head  # whatever comes of it: a ledger that is full begins it once
+            if not began:
                 self._begin(one, head)
-            self._seen[seen] = head
         finally:
             claim.release()
 
@@ -183,13 +184,13 @@ class Eye:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        self._workshop.ledger.gate.add_triggered(one.config.name, dataset, commit)
         begun = {"config": str(one.file), "dataset": dataset, "commit": commit}
-        self._say({"event": "run_begun", **begun})
         self._processes.add(process)
+        self._say({"event": "run_begun", **begun})
         waiting = threading.Thread(target=self._wait_for, args=(process, begun), daemon=True)
         waiting.start()
-        self._running.append(waiting)
+        self._running = [*filter(threading.Thread.is_alive, self._running), waiting]
+        self._workshop.ledger.gate.add_triggered(one.config.name, dataset, commit)
 
     def _wait_for(self, process: "subprocess.Popen[bytes]", begun: Json) -> None:
         assert process.stderr is not None

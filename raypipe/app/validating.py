@@ -10,6 +10,7 @@ from raypipe.stages.validation import (
     admit,
     infer,
     report_data,
+    report_look,
     search_rows,
     trace_shard,
     validate,
@@ -85,6 +86,7 @@ def connect_validation(
         baseline=baseline,
         new=new,
         checked=checked,
+        look=report_look(),
     )
     return Validated(
         profile=profile, schema=known, validation=validation, page=page, dataset=dataset

@@ -26,6 +26,7 @@ Settings = Annotated[
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     of_data = typer.Typer(help="Versioned data.", no_args_is_help=True, rich_markup_mode=None)
+    of_data.command()(init)
     of_data.command("import")(import_files)
     for command in (log, diff, profile, report, branch, merge, tag, revert):
         of_data.command()(command)
@@ -34,6 +35,24 @@ def register(app: typer.Typer) -> None:
     of_data.command()(accept)
     of_data.command("show")(show_data)
     app.add_typer(of_data, name="data")
+
+
+def init(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="local://REPO/main or lakefs://REPO/main.")
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Settings that say how lakeFS is reached."),
+    ] = None,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make DATASET's repository, empty."""
+    from raypipe.app import data
+    from raypipe.cli import render
+
+    show("init", data.init(dataset, config=config, home=home), as_json=as_json, text=render.lines)
 
 
 def import_files(
@@ -130,9 +149,9 @@ def import_files(
 def log(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """List the commits of a branch, newest first."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
-    show("commits", data.log(dataset, home=home), as_json=as_json, text=render.commits)
+    show("commits", data.log(dataset, home=home), as_json=as_json, text=render_data.commits)
 
 
 def diff(
@@ -144,18 +163,18 @@ def diff(
 ) -> None:
     """Say how OTHER differs. Files, rows, columns, and statistics of columns."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
     found = data.diff(dataset, other, config=config, home=home)
-    show("diff", found, as_json=as_json, text=render.changes)
+    show("diff", found, as_json=as_json, text=render_data.changes)
 
 
 def show_data(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Show a dataset at a ref. Commit, shards, rows, columns."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
-    show("dataset", data.show(dataset, home=home), as_json=as_json, text=render.dataset)
+    show("dataset", data.show(dataset, home=home), as_json=as_json, text=render_data.dataset)
 
 
 def profile(
@@ -166,10 +185,10 @@ def profile(
 ) -> None:
     """Show statistics of each column."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
     found = data.profile(dataset, config=config, home=home)
-    show("profile", found, as_json=as_json, text=render.profile)
+    show("profile", found, as_json=as_json, text=render_data.profile)
 
 
 def report(

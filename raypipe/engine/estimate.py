@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from statistics import median
 
 from raypipe.engine.plan import IN_ANY_CASE, Planned
 from raypipe.engine.records import Json
+from raypipe.engine.schedule import scope_of
 
 LAST = 5
 """Results of a step that are looked back on."""
@@ -15,7 +17,7 @@ FELLOWS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Seconds that a run will take: all of it inline, the longest way where steps run beside."""
+    """Seconds that a run will take: one after the other inline, the longest way on Ray."""
 
     seconds: float
     """Of what is executed for sure."""
@@ -84,7 +86,11 @@ def _sum(planned: Sequence[Planned], seconds: Mapping[str, float]) -> float:
 
 
 def _longest(planned: Sequence[Planned], seconds: Mapping[str, float]) -> float:
-    """Return the seconds of the longest way through the graph; a batch is one call."""
+    """Return the seconds of the longest way through the graph; a batch is one call.
+
+    Of steps with `at_once` no more go on beside one another, each as soon as one before it ends.
+    What else there is room for is not known before there is a Ray.
+    """
     call = {item.node.name: item.node.group or item.node.name for item in planned}
     lengths: dict[str, float] = {}
     for item in planned:
@@ -92,9 +98,17 @@ def _longest(planned: Sequence[Planned], seconds: Mapping[str, float]) -> float:
         lengths[name] = lengths.get(name, 0.0) + seconds.get(item.node.name, 0.0)
     begins: dict[str, float] = {}
     ends: dict[str, float] = {}
+    free: dict[str, list[float]] = {}
     for item in planned:  # upstream comes first
         name = call[item.node.name]
         after = max((ends.get(call.get(one, one), 0.0) for one in item.node.upstream), default=0.0)
+        step = item.node.step
+        if lengths[name] and step is not None and step.options.at_once and not item.node.group:
+            slots = free.setdefault(scope_of(item.node), [0.0] * step.options.at_once)
+            after = max(after, heappop(slots))
+            heappush(slots, after + lengths[name])
         begins[name] = max(begins.get(name, 0.0), after)
-        ends[name] = begins[name] + lengths[name]
+        ends[name] = max(ends.get(name, 0.0), begins[name] + lengths[name])
+        if of := item.node.mapped:  # the map ends with the last of its items
+            ends[of] = max(ends.get(of, 0.0), ends[name])
     return max(ends.values(), default=0.0)

@@ -69,7 +69,7 @@ class Schedule:
         if node.kind != "step" or node.group:
             return None
         assert node.step is not None
-        limit, scope = node.step.options.at_once, _scope_of(node)
+        limit, scope = node.step.options.at_once, scope_of(node)
         if limit is not None and self._at_work[scope] >= limit:
             return scope
         return EVERYTHING if self._at_work[EVERYTHING] >= room else None
@@ -129,14 +129,14 @@ class Schedule:
 
     def begun(self, node: Node) -> None:
         """Take note that a call for a node is at work."""
-        self._at_work.update((EVERYTHING, _scope_of(node)))
+        self._at_work.update((EVERYTHING, scope_of(node)))
 
     def ended(self, node: Node) -> None:
         """Take note that a call for a node is at work no more."""
-        self._at_work.subtract((EVERYTHING, _scope_of(node)))
+        self._at_work.subtract((EVERYTHING, scope_of(node)))
 
 
-def _scope_of(node: Node) -> str:
+def scope_of(node: Node) -> str:
     """Return what bounds how many calls like this one are at work at once."""
     assert node.step is not None
     return node.mapped or node.step.target

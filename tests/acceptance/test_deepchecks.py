@@ -92,6 +92,7 @@ def test_rows_that_checks_stumble_over_crash_none_and_what_fails_by_itself_is_to
     assert sorted(crashed) == ["MixedNulls", "OutlierSampleDetection"]
     assert "it has no condition 'no_such'; it has ['different_nulls" in crashed["MixedNulls"]
     assert set(checked.left_out) == {"of_list", "of_struct", "of_time", "of_bytes", "empty"}
+    assert "\n" not in "".join(one.details for one in by_name["FeatureDrift"].conditions)
     drifts = json.loads(by_name["FeatureDrift"].value)
     assert "infinite" in drifts
     assert "empty_there" not in drifts

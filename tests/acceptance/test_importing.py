@@ -142,6 +142,18 @@ def test_a_diff_with_a_branch_that_has_no_data_yet(project: Project) -> None:
     assert (slip.code, "'main'" in slip.err) == (9, True)
 
 
+def test_a_repository_is_made_once_and_empty(project: Project) -> None:
+    made, again = (project.raypipe("data", "init", DATASET, "--json").result for _ in range(2))
+    assert "note" not in made["init"]
+    assert again["init"] == {**made["init"], "note": "local://things was there already"}
+    assert project.raypipe("data", "show", DATASET).code == 9
+    assert imported(project, csv(project, "a.csv", range(3))).code == 0
+    assert ids(project) == [0, 1, 2]
+
+    other = project.raypipe("data", "init", "local://things/dev")
+    assert (other.code, "raypipe data branch" in other.err) == (2, True)
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_many_files_are_converted_on_ray(project: Project) -> None:

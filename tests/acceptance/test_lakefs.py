@@ -120,3 +120,17 @@ def test_a_repository_on_a_server_is_made_only_when_asked_for(project, lakefs_se
     assert said.code == 9
     assert "no repository 'nowhere'" in said.err
     assert "--create" in said.err
+
+
+def test_a_repository_is_made_on_the_server_that_settings_name(
+    project: Project, lakefs_server: LakeFS, monkeypatch
+) -> None:
+    for name, text in lakefs_server.lakectl.items():
+        monkeypatch.setenv(name, text)
+    dataset = f"lakefs://tiny-{os.urandom(4).hex()}/main"
+    missing = project.raypipe("data", "log", dataset)
+    assert (missing.code, "has no repository" in missing.err) == (9, True)
+    made, again = (project.raypipe("data", "init", dataset, "--json").result for _ in range(2))
+    assert made["init"]["commit"] == again["init"]["commit"]
+    assert ("note" in made["init"], "note" in again["init"]) == (False, True)
+    assert project.raypipe("data", "log", dataset).code == 0

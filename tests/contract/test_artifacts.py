@@ -307,6 +307,7 @@ def start_writer(shelf: Shelf, path: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_processes_that_publish_the_same_at_once_all_succeed(shelf, store, model):
     writers = [start_writer(shelf, model) for _ in range(3)]
     said = {writer.communicate()[0].strip() for writer in writers}
@@ -316,6 +317,7 @@ def test_processes_that_publish_the_same_at_once_all_succeed(shelf, store, model
     assert len(list(store.list())) == 1
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_publishes_nothing_and_the_next_one_succeeds(
     shelf, store, open_store, tmp_path, wait_until
 ):
@@ -359,6 +361,7 @@ def test_looking_at_a_store_that_is_not_there_makes_nothing(shelf, store):
 # --- large and small files together -------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_folder_of_large_and_small_files_comes_back_as_it_was(shelf, store, tmp_path):
     """Large files are cut and small ones put together, where they are kept as objects."""
     folder = tmp_path / "mixed"

@@ -241,6 +241,7 @@ migrate._take = take
 """
 
 
+@pytest.mark.slow
 def test_processes_that_open_an_older_ledger_at_once_all_find_it_migrated_once(place, fresh):
     place.fill(1)
     command = [sys.executable, "-c", OPENER, str(place.where)]
@@ -250,6 +251,7 @@ def test_processes_that_open_an_older_ledger_at_once_all_find_it_migrated_once(p
     assert place.shape() == fresh
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [script.revision for script in scripts()])
 def test_a_migration_that_was_killed_goes_on(place, fresh, at):
     """Killed inside the transaction of each number: that one never was, those before were."""

@@ -211,6 +211,7 @@ for n in range(200):
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_crashes_and_comes_back_costs_no_record_and_doubles_none():
     with a_postgres() as server:
         url = parse(server.url())
@@ -239,6 +240,7 @@ def test_a_server_that_crashes_and_comes_back_costs_no_record_and_doubles_none()
         assert server.ask(f"SELECT count(*) FROM {schema}.results") == [(200,)]
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_away_is_an_error_with_a_next_step():
     with a_postgres() as server:
         with closing(SqlLedger.open(parse(server.url()), busy=0.5)) as ledger:

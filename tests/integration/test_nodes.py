@@ -60,6 +60,7 @@ tuning:
 """
 
 
+@pytest.mark.long
 def test_a_sweep_and_training_wait_for_a_node_that_the_cluster_starts_for_them(
     project: Project,
 ) -> None:

@@ -67,6 +67,7 @@ def build(signature, dies="never"):
 """
 
 
+@pytest.mark.long
 def test_a_trial_that_loses_its_process_is_made_once_more_and_then_it_failed(
     project: Project,
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_killed_sweep_goes_on_with_the_trials_that_are_missing(
     assert not set(there) & set(trials_run(said))
 
 
+@pytest.mark.long
 @pytest.mark.long
 def test_a_trial_of_two_workers_finds_room(project: Project) -> None:
     """Nested in a sweep of two at once it hangs by Ray's defaults: no CPU is left for workers."""

@@ -19,6 +19,7 @@ from raypipe.stages.data.rows import (
     arrow_rows,
     careful_csv,
     careful_jsonl,
+    loses_digits_in,
     parquet_rows,
     quick_csv,
     quick_jsonl,
@@ -27,6 +28,7 @@ from raypipe.stages.data.rows import (
 )
 from raypipe.stages.data.shard_files import ShardFiles, as_path
 from raypipe.stages.data.types import (
+    DEEPEST,
     MOMENTS,
     OF_TEXT,
     Inference,
@@ -35,6 +37,7 @@ from raypipe.stages.data.types import (
     casts,
     decoded,
     is_beyond_calendars,
+    is_deep,
     named_type,
     plain,
     widest,
@@ -45,6 +48,8 @@ from raypipe.values.imported import Converted, Input, Rejected
 EXAMPLES = 5
 """Rejected rows that are shown."""
 TEXT = ("csv", "jsonl")
+_WHOLE_TO = 2.0**53
+"""Up to this a float holds every whole number."""
 
 
 class _NotAsExpected(Exception):
@@ -123,31 +128,49 @@ def _quickly(
         if source.kind == "csv"
         else quick_jsonl(source, known)
     )  # fmt: skip
+    doubtful: set[str] = set()
     with faults_but_of_rows(source):
         for batch in read:
             if _needs_care(batch, settings, known):
                 raise _NotAsExpected
             writing.add(batch)
+            doubtful.update(
+                field.name
+                for column, field in zip(batch.columns, batch.schema, strict=True)
+                if _is_doubtful(column, field, known)
+            )
+        if doubtful and loses_digits_in(source, settings, sorted(doubtful)):
+            raise _NotAsExpected
     return writing.close(inferred=set(writing.names) - set(known.names), rejects=_Rejects())
 
 
 def _needs_care(batch: pa.RecordBatch, settings: ImportConfig, known: pa.Schema) -> bool:
-    """Say whether a row has no key, text is not written as is said, or a number may lose digits.
-
-    Arrow reads such text as bytes, and whole numbers that no integer holds as the nearest float.
-    """
+    """Say whether a row has no key, or text is not written as is said: Arrow reads it as bytes."""
     names = batch.schema.names
     told = [f for f in batch.schema if f.name not in known.names]
-    return (
-        any(batch[name].null_count for name in settings.key if name in names)
-        or any(pa.types.is_binary(f.type) for f in told)
-        or any(_is_beyond_integers(batch[f.name]) for f in told if pa.types.is_floating(f.type))
+    return any(batch[name].null_count for name in settings.key if name in names) or any(
+        pa.types.is_binary(f.type) for f in told
     )
 
 
-def _is_beyond_integers(column: pa.Array) -> bool:
-    both = pc.min_max(column).as_py()
-    return both["max"] is not None and not -(2.0**63) < both["min"] <= both["max"] < 2.0**63
+def _is_doubtful(column: pa.Array, field: pa.Field, known: pa.Schema) -> bool:
+    """Say whether Arrow may have taken whole numbers for floats that do not hold all their digits.
+
+    That is known of small ones; what is in lists and objects is not looked at.
+    """
+    if field.name in known.names:
+        return False
+    if pa.types.is_nested(field.type):
+        return _has_floats(field.type)
+    if not pa.types.is_floating(field.type):
+        return False
+    ends = pc.min_max(column).as_py()
+    return any(end is not None and abs(end) >= _WHOLE_TO for end in ends.values())
+
+
+def _has_floats(kind: pa.DataType) -> bool:
+    inner = [kind.field(n).type for n in range(kind.num_fields)]
+    return pa.types.is_floating(kind) or any(map(_has_floats, inner))
 
 
 def faults_but_of_rows(source: Input) -> "_Faults":
@@ -380,6 +403,18 @@ class _Writing:
         self.names = [*before, *(name for name in types if name not in before)]
         known = {f.name: f.type for f in self._known}
         self._schema = pa.schema([(n, _kept(types.get(n, known.get(n)))) for n in self.names])
+        if deep := [field.name for field in self._schema if is_deep(field.type)]:
+            raise UsageError(
+                f"{self._source.location}: column {deep[0]!r} is nested more than {DEEPEST} levels "
+                "deep",
+                hint="Leave the column out, or write it as text.",
+            )
+        if empty := [field.name for field in self._schema if _has_no_fields(field.type)]:
+            raise UsageError(
+                f"{self._source.location}: column {empty[0]!r} holds objects without any field, "
+                "which Parquet cannot keep",
+                hint="Leave the column out.",
+            )
         self._files = ShardFiles(
             self._folder, as_path(self._source.name), self._rows_each(), self._settings.partition
         )
@@ -397,6 +432,11 @@ class _Writing:
 def _kept(kind: pa.DataType | None) -> pa.DataType:
     """Return the type that a shard's column has; one without a value is of text."""
     return pa.string() if kind is None or pa.types.is_null(kind) else plain(kind)
+
+
+def _has_no_fields(kind: pa.DataType) -> bool:
+    inner = [kind.field(n).type for n in range(kind.num_fields)]
+    return (pa.types.is_struct(kind) and not inner) or any(map(_has_no_fields, inner))
 
 
 def _size_and_rows(source: Input, target: int) -> tuple[int, int]:

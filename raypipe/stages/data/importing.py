@@ -11,7 +11,6 @@ from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.fs
-import pyarrow.parquet as pq
 
 from raypipe.config.importing import ImportConfig
 from raypipe.engine.records import Actor
@@ -21,7 +20,7 @@ from raypipe.stages.data.converting import convert
 from raypipe.stages.data.inputs import find_inputs
 from raypipe.stages.data.shard_files import as_path
 from raypipe.stages.data.types import plain, widest
-from raypipe.store.locations import open_location
+from raypipe.store.locations import footer_of
 from raypipe.store.versions import StoredObject, VersionStore, did_you_mean
 from raypipe.values.imported import Converted, Input, Rejected, ShardFile
 from raypipe.values.uri import DatasetUri
@@ -190,8 +189,8 @@ def _schema_at(uri: DatasetUri, commit: str, versions: VersionStore) -> pa.Schem
 
 
 def _schema_of(stored: StoredObject, versions: VersionStore) -> pa.Schema:
-    with open_location(versions.location(stored)) as file:
-        return pq.read_schema(file).remove_metadata()
+    footer = footer_of(versions.location(stored))
+    return footer.schema.to_arrow_schema().remove_metadata()
 
 
 # --- the columns that all inputs have -------------------------------------------------------------

@@ -15,8 +15,11 @@ NULLS = frozenset(
 MOMENTS = tuple(pa.timestamp(unit, zone) for unit in ("s", "ns") for zone in (None, "UTC"))
 OF_TEXT = (pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), *MOMENTS, pa.float64())
 """Types that text is tried for, in this order; what fits none of them is a string."""
+DEEPEST = 50
+"""Levels of lists and objects in one value; more than some hundreds end a process in Arrow."""
 _STEP = 4_096
-_WHOLE = r"^\s*[+-]?\d+\s*$"
+_LONGEST_EXACT = 300
+"""Digits of whole numbers that a float can hold at all."""
 _DECIMAL = re.compile(r"(decimal(?:128|256))\((\d+), ?(-?\d+)\)")
 _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?tz=(.+))?\]")
 
@@ -112,27 +115,56 @@ class Inference:
         self._names = tuple(names)
         self._left = {name: list(among) for name in names}
         self._seen = dict.fromkeys(names, False)
-        self._whole = dict.fromkeys(names, True)
 
     def see(self, columns: Sequence[pa.Array]) -> None:
         """Take further values into account."""
         for name, column in zip(self._names, columns, strict=True):
             if column.null_count < len(column):
                 self._seen[name] = True
-                self._left[name] = [kind for kind in self._left[name] if casts(column, kind)]
-                if self._left[name][:1] == [pa.float64()] and self._whole[name]:
-                    self._whole[name] = pc.all(pc.match_substring_regex(column, _WHOLE)).as_py()
+                self._left[name] = [kind for kind in self._left[name] if _holds(kind, column)]
 
     def schema(self) -> pa.Schema:
         """Return the types; null for a column without a value."""
-        return pa.schema([(name, self._type_of(name)) for name in self._names])
+        return pa.schema(
+            [
+                (name, (self._left[name] or [pa.string()])[0] if self._seen[name] else pa.null())
+                for name in self._names
+            ]
+        )
 
-    def _type_of(self, name: str) -> pa.DataType:
-        if not self._seen[name]:
-            return pa.null()
-        kind = (self._left[name] or [pa.string()])[0]
-        # whole numbers that no integer holds are names, and two of them may be one float
-        return pa.string() if kind == pa.float64() and self._whole[name] else kind
+
+def is_deep(kind: pa.DataType) -> bool:
+    """Say whether lists and objects lie more than DEEPEST levels in one another."""
+    left = [(kind, 0)]
+    while left:
+        outer, level = left.pop()
+        if level > DEEPEST:
+            return True
+        left += [(outer.field(n).type, level + 1) for n in range(outer.num_fields)]
+    return False
+
+
+def _holds(kind: pa.DataType, column: pa.Array) -> bool:
+    if pa.types.is_floating(kind) and loses_digits(column):
+        return False
+    return casts(column, kind)
+
+
+def loses_digits(column: pa.Array) -> bool:
+    """Say whether texts are whole numbers of which a float would keep the first digits alone.
+
+    Two long ids that differ in the last digit would be one number.
+    """
+    long = pc.fill_null(pc.match_substring_regex(column, r"^\s*[+-]?\d{16,}\s*$"), False)
+    if not pc.any(long).as_py():
+        return False
+    return any(not _is_exact(text) for text in column.filter(long).unique().to_pylist())
+
+
+def _is_exact(text: str) -> bool:
+    if len(text) > _LONGEST_EXACT:
+        return False
+    return int(float(text)) == int(text)
 
 
 def plain(kind: pa.DataType) -> pa.DataType:

@@ -22,6 +22,7 @@ workshop_of(home)
 """
 
 
+@pytest.mark.slow
 def test_processes_that_make_a_home_at_the_same_moment_all_have_it(tmp_path):
     start = time.time() + 2
     makers = [

@@ -81,10 +81,27 @@ def test_clean_says_which_branches_it_removes(workshop, versions):
     assert clean(workshop.paths.home, dry_run=True)["count"] == 0
 
 
-def test_a_note_that_was_not_written_out_is_of_no_branch(workshop, versions):
+def test_a_server_that_does_not_answer_keeps_nothing_else_from_going(workshop, monkeypatch):
+    """The branch of an import that was killed is on it, and stays noted for the next time."""
+    monkeypatch.setenv("LAKECTL_SERVER_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("LAKECTL_CREDENTIALS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("LAKECTL_CREDENTIALS_SECRET_ACCESS_KEY", "secret")
     workshop.paths.imports.mkdir()
     note = workshop.paths.imports / BRANCH
-    note.write_text("")
+    note.write_text("lakefs://tiny/main")
+    run = workshop.paths.runs / "20260101-000000-abcdef"
+    run.mkdir(parents=True)
+    said = clean(workshop.paths.home, dry_run=False)
+    assert said["shown"] == [f"run {run.name}"]
+    assert said["left"][0].startswith(f"branch {BRANCH} of lakefs://tiny/main: ")
+    assert (run.exists(), note.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("text", ["", "local://ti"])
+def test_a_note_that_was_not_written_out_is_of_no_branch(workshop, versions, text):
+    workshop.paths.imports.mkdir()
+    note = workshop.paths.imports / BRANCH
+    note.write_text(text)
     remove_left(workshop, URI)
     assert not note.exists()
 

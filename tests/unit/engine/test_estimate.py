@@ -84,6 +84,30 @@ def test_an_item_that_is_new_takes_as_long_as_its_fellows_and_a_batch_is_one_cal
     assert found.most == 2.0 + 4.0 + 3.0 + 1.0
 
 
+@pytest.mark.parametrize(("at_once", "seconds"), [(None, 5.0), (1, 13.0), (2, 8.0), (9, 5.0)])
+def test_no_more_than_at_once_go_on_beside_one_another(world, at_once, seconds):
+    @step
+    def items():
+        return [1, 2, 3, 4]
+
+    @step(at_once=at_once)
+    def each(item):
+        return item
+
+    @step
+    def after(parts):
+        return parts
+
+    def pipeline():
+        return after(each.map(items()))
+
+    took = {"each[0]": [2.0], "each[1]": [3.0], "each[2]": [3.0], "each[3]": [4.0]}
+    world.run(pipeline)
+    forced = [*took, "after"]
+    found = of(world, pipeline, took={**took, "after": [1.0]}, parallel=True, force=forced)
+    assert found.most == seconds
+
+
 def test_the_ledger_gives_the_last_seconds_of_a_step(world, flow):
     world.run(flow, n=1)
     world.run(flow, n=2)

@@ -74,6 +74,7 @@ def test_a_copy_is_made_once(writes):
     assert writes.count == 1
 
 
+@pytest.mark.slow
 def test_those_used_longest_ago_go_first(writes, fill, tmp_path):
     fill(1)
     fill(2)

@@ -43,11 +43,10 @@ def run_checks(
 ) -> Checked:
     """Run all checks that apply; `folder` is where the page and what passes between lie."""
     folder.mkdir(parents=True, exist_ok=True)
-    asked = [known for known in CATALOGUE if known.suite in suites]
-    asked = [known for known in asked if severity_of(known.name, settings) != "off"]
+    asked = _asked(settings, suites)
     rows = {"train": sample.train.num_rows, "validation": sample.validation.num_rows}
     if why := _unfit(sample, roles):
-        return Checked(checks=_not_run(asked, why), rows=rows, unfinished=why)
+        return run_nothing(settings, suites, why, rows)
     reasons = {known.name: _inapplicable(known, roles) for known in asked}
     going = [known for known in asked if not reasons[known.name]]
     job = _job(sample, roles, settings, going, folder)
@@ -64,6 +63,29 @@ def run_checks(
     return write_page(checked, folder)
 
 
+def run_nothing(
+    settings: DeepchecksConfig,
+    suites: Sequence[str],
+    why: str,
+    rows: Mapping[str, int] | None = None,
+) -> Checked:
+    """Return what is told of rows that cannot be checked: of each check that it did not run."""
+    checks = (
+        Check(name=known.name, suite=known.suite, status="not_run", reason=why)
+        for known in _asked(settings, suites)
+    )
+    none = {"train": 0, "validation": 0}
+    return Checked(checks=tuple(checks), rows=dict(rows or none), unfinished=why)
+
+
+def _asked(settings: DeepchecksConfig, suites: Sequence[str]) -> list[Known]:
+    return [
+        known
+        for known in CATALOGUE
+        if known.suite in suites and severity_of(known.name, settings) != "off"
+    ]
+
+
 def _unfit(sample: Sample, roles: Roles) -> str:
     """Return why rows cannot be checked at all; validation says more of it."""
     columns = sample.train.column_names
@@ -71,12 +93,6 @@ def _unfit(sample: Sample, roles: Roles) -> str:
     if missing := [name for name in named if name not in columns]:
         return f"the rows have no column {missing[0]!r}"
     return "" if sample.train.num_rows else "there are no train rows"
-
-
-def _not_run(asked: Sequence[Known], why: str) -> tuple[Check, ...]:
-    return tuple(
-        Check(name=known.name, suite=known.suite, status="not_run", reason=why) for known in asked
-    )
 
 
 def _inapplicable(known: Known, roles: Roles) -> str:

@@ -210,7 +210,11 @@ def conditions_of(check: Any) -> list[str]:
 def said(result: Any) -> dict[str, Any]:
     """Return what a check that ran came to."""
     conditions = [
-        {"name": one.name, "status": one.category.value.lower(), "details": one.details}
+        {
+            "name": one.name,
+            "status": one.category.value.lower(),
+            "details": " ".join(one.details.split()),
+        }
         for one in result.conditions_results
     ]
     found = {one["status"] for one in conditions}

@@ -153,6 +153,7 @@ json = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(rows=json | st.lists(st.fixed_dictionaries(dict.fromkeys(TYPES, json)), max_size=3))
 def test_whatever_json_it_is_there_are_rows_or_a_sentence(rows):
     try:

@@ -77,6 +77,7 @@ json = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     body=json
     | st.fixed_dictionaries(

@@ -114,6 +114,7 @@ def test_a_sealer_that_ends_at_any_act_loses_and_repeats_nothing(tmp_path, monke
     assert len(list((tmp_path / "sealed").glob("*.parquet"))) == 1
 
 
+@pytest.mark.slow
 def test_sealers_at_once_seal_each_segment_once(tmp_path):
     for _ in range(12):
         fill(tmp_path)

@@ -144,6 +144,7 @@ def _start(folder: Path, out: Path, level: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen([sys.executable, "-c", LOAD, folder, out.name, level], stdout=said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["process", "disk"])
 def test_kill_9_of_writers_under_load_loses_nothing_that_was_acknowledged(
     tmp_path, level, wait_until

@@ -8,10 +8,11 @@ import pytest
 
 from raypipe.config.deepchecks import DeepchecksConfig
 from raypipe.runtime.processes import start_time
-from raypipe.stages.validation.deepchecks.catalogue import CATALOGUE
+from raypipe.stages.validation.deepchecks.catalogue import CATALOGUE, SUITES
 from raypipe.stages.validation.deepchecks.driving import run_checks
 from raypipe.stages.validation.deepchecks.environment import Environment
 from raypipe.stages.validation.deepchecks.sampling import HASH, Sample
+from raypipe.stages.validation.deepchecks.steps import check_data
 from raypipe.values.checked import Roles
 
 ROWS = pa.table({"a": [1.0, 2.0], "late": [True, False], HASH: pa.array([1, 2], pa.uint64())})
@@ -42,6 +43,16 @@ def process(tmp_path):
 
 def statuses(checked):
     return {check.name: check.status for check in checked.checks}
+
+
+def test_of_shards_that_do_not_go_together_each_check_did_not_run():
+    other = ROWS.set_column(0, "a", pa.array([{"x": 1}, {"x": 2}]))
+    samples = [SAMPLE, Sample(train=other, validation=other)]
+    nowhere = Environment(packages="", runner="", folder="/nowhere")
+    checked = check_data(samples, ROLES, DeepchecksConfig(), nowhere, SUITES)
+    assert set(statuses(checked).values()) == {"not_run"}
+    assert len(checked.checks) == len(CATALOGUE)
+    assert checked.unfinished.startswith("the shards' columns do not go together")
 
 
 def test_what_hangs_is_killed_with_what_it_started_and_named(process, tmp_path):

@@ -223,6 +223,7 @@ def test_two_columns_that_changed_places_both_say_so():
     assert of_columns.count("<code>swapped_columns</code>") == 2
 
 
+@pytest.mark.slow
 def test_five_hundred_columns_make_a_page_of_bounded_size_and_more_are_left_to_the_list(
     evil, monkeypatch
 ):
@@ -242,6 +243,7 @@ def test_five_hundred_columns_make_a_page_of_bounded_size_and_more_are_left_to_t
     assert "100 columns are shown below" in fewer
 
 
+@pytest.mark.slow
 def test_a_page_of_more_rows_is_no_longer_than_one_of_fewer():
     few, many = (render(hostile.report(None, hostile.rows(count))) for count in (500, 2_000))
     assert len(many) < 1.15 * len(few)
