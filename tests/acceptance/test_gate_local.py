@@ -145,6 +145,7 @@ def test_a_slip_is_told(tiny_project):
         (("--listen", "127.0.0.1:99999"), 2),
         (("--listen", "192.0.2.1:1"), 8),
         (("--config", "nowhere.yaml"), 9),
+        (("--every", "nan"), 2),
     ],
 )
 def test_a_watch_that_cannot_be_is_told(project, arguments, code):
