@@ -266,10 +266,13 @@ def merging(
     versions: VersionStore,
     listen: Listener,
 ) -> Callable[[str], str] | None:
-    """Return what brings a branch to a protected one; None where it is not."""
-    if not is_protected(workshop, uri):
-        return None
+    """Return what brings a branch to another; None where nothing holds it to anything.
+
+    Others may come in meanwhile, and what passes by itself may not pass beside them.
+    """
     validate = validating(workshop, config, file, uri, versions, listen)
+    if validate is None and not is_protected(workshop, uri):
+        return None
 
     def bring(message: str) -> str:
         try:

@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import json
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -50,6 +51,8 @@ def watch(request: WatchRequest, say: Callable[[Json], None]) -> None:
     `say` is told when it is ready, and of each run that begins or ends.
     """
     host, port = read_address(request.listen)
+    if math.isnan(request.every):  # waiting so long is not waiting at all
+        raise UsageError("--every nan is no number of seconds", hint="write it so: --every 10")
     watched = [watched_of(file) for file in request.configs]
     workshop = workshop_of(
         request.home,
