@@ -273,15 +273,18 @@ def revert(
     commit: Annotated[
         str, typer.Argument(metavar="COMMIT", help="The commit that is undone by a new one.")
     ],
+    config: Settings = None,
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Undo a commit by another one."""
+    """Undo a commit by another one. With --config what comes of it is validated first."""
     from raypipe.app import merges
     from raypipe.cli import render
+    from raypipe.cli.live import listening
 
-    done = merges.revert(dataset, commit, home=home, by=by)
+    with listening(as_json=as_json) as listen:
+        done = merges.revert(dataset, commit, config=config, home=home, by=by, listen=listen)
     show("revert", done, as_json=as_json, text=render.lines)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -206,6 +207,61 @@ def test_what_others_wrote_comes_in_once_raypipe_validated_it(guarded: Guarded) 
     undone = guarded.data("revert", guarded.dataset, said.result["merge"]["commit"])
     assert undone.code == 0, undone.err
     assert len(guarded.shown()["shards"]) == 2
+
+
+@pytest.mark.long
+def test_a_revert_is_one_command_whatever_comes_of_it(guarded: Guarded) -> None:
+    """Reverted to what nobody saw yet: it says what to type, and that does it; so does --config."""
+    commits = []
+    for number in (2, 3):
+        file = tiny.write_shard(guarded.project, f"part{number}", tiny.rows(number * 20))
+        done = guarded.data("import", file, "--to", guarded.dataset, "--config", "tiny.yaml")
+        assert done.code == 0, done.err
+        commits.append(done.result["import"]["commit"])
+    head = guarded.head
+
+    unseen = guarded.data("revert", guarded.dataset, commits[0])
+    assert (unseen.code, "was never validated" in unseen.err) == (4, True), unseen.err
+    assert guarded.head == head
+    typed = re.search(r"raypipe data (merge \S+ revert-\w+ --config) FILE", unseen.err)
+    assert typed, unseen.err
+    merged = guarded.data(*typed[1].split(), "tiny.yaml")
+    assert merged.code == 0, merged.err
+    left = ["part-part0.parquet", "part-part1.parquet", "part-part3.parquet"]
+    assert [one["path"] for one in guarded.shown()["shards"]] == left
+
+    undone = guarded.data("revert", guarded.dataset, commits[1], "--config", "tiny.yaml")
+    assert undone.code == 0, undone.err
+    assert undone.result["revert"]["validation"]["verdict"] in {"pass", "warn"}
+    assert [one["path"] for one in guarded.shown()["shards"]] == left[:2]
+    assert [*guarded.shown(commits[1])["shards"]] != []
+
+
+def test_a_commit_that_another_client_picks_comes_in_once_it_is_let_in(guarded: Guarded) -> None:
+    """lakeFS says which commit is picked, so that what comes of it is known beforehand."""
+    repository, main, head = guarded.repository, guarded.repository.branch("main"), guarded.head
+    theirs = repository.branch("theirs").create("main")
+    guarded.write("theirs", "theirs", 40)
+    one = theirs.commit("Rows of ours").get_commit().id
+    assert "status code: 412" in refused(lambda: main.cherry_pick(one))
+    said = guarded.data("accept", f"lakefs://{guarded.repo}/theirs", "--reason", "ours")
+    assert said.code == 0, said.err
+    guarded.write("theirs", "more", 60)
+    more = theirs.commit("More of ours").get_commit().id
+    assert "status code: 412" in refused(lambda: main.cherry_pick(more))
+    assert guarded.head == head
+    main.cherry_pick(one)
+    assert len(guarded.shown()["shards"]) == 3
+
+    guarded.write("theirs", "told", 80)
+    told = theirs.commit("Ours", metadata={"cherry-pick-origin": one}).get_commit().id
+    assert "status code: 412" in refused(lambda: main.cherry_pick(told))
+    joined = repository.branch("joined").create("main")
+    theirs.merge_into(joined)
+    merge = joined.get_commit().id
+    assert "status code: 412" in refused(lambda: main.cherry_pick(merge, parent_number=1))
+    whys = [one["why"] for one in guarded.shown()["refused"][:2]]
+    assert all("raypipe data merge" in why for why in whys)
 
 
 @pytest.mark.long
