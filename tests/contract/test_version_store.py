@@ -15,7 +15,6 @@ from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.store import lakefs_repository
 from raypipe.store.lakefs_access import LakeFSPlace
 from raypipe.store.locations import open_location
-from raypipe.store.publish import own_branch
 from raypipe.store.versions import MAIN, Diff, VersionStore
 from raypipe.store.versions_lakefs import LakeFSVersions
 from raypipe.store.versions_local import LocalVersions
@@ -402,26 +401,6 @@ def test_another_opening_sees_the_same(store, kind, commit, tmp_path):
     head = commit(MAIN, a="1")
 
     assert contents(STORES[kind](tmp_path), head) == {"a": "1"}
-
-
-def test_a_run_publishes_from_a_branch_of_its_own_by_one_act(store, commit, tmp_path):
-    commit(MAIN, a="1")
-    run = "20261126-120000-abcdef"
-    (tmp_path / "x").write_text("2")
-    (tmp_path / "y").write_text("half")
-    own_branch(store, MAIN, run, ANN).write({"left/of/a/kill": tmp_path / "y"}, "Killed")
-
-    branch = own_branch(store, MAIN, run, ANN)
-    made = branch.write({"out/x": tmp_path / "x", "out/y": tmp_path / "x"}, "Write")
-    assert contents(store, MAIN) == {"a": "1"}
-
-    head = branch.publish("Publish")
-    assert store.resolve(MAIN) == head
-    assert contents(store, MAIN) == {"a": "1", "out/x": "2", "out/y": "2"}
-    assert set(store.branches()) == {MAIN}
-    said = next(one for one in store.log(MAIN) if one.id == made)
-    assert said.meta["raypipe.run"] == run
-    assert said.meta["raypipe.object.out/x"] == store.list(MAIN, "out/x")[0].object_id
 
 
 def _write_many(kind: str, folder: Path, worker: int) -> None:
