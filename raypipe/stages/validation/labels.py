@@ -176,8 +176,9 @@ def _ranked(numbers: npt.NDArray[np.float64]) -> Codes:
 def _codes(rows: object, name: str) -> Codes | None:
     """Number the values of a sample's column; a null is a value."""
     column = rows[name]  # type: ignore[index]
-    texts = np.array([text if text is not None else "\0" for text in canonical_text(column)])
-    return np.unique(texts, return_inverse=True)[1].astype(np.int64) if len(texts) else None
+    texts = [text if text is not None else "\0" for text in canonical_text(column)]
+    numbers = {text: number for number, text in enumerate(sorted(set(texts)))}  # numpy pads texts
+    return np.array([numbers[text] for text in texts], np.int64) if texts else None
 
 
 def _numbers(rows: object, name: str) -> npt.NDArray[np.float64] | None:
