@@ -1,8 +1,12 @@
 """Which anomalies rows have: each way to break a schema, one at a time."""
 
+import tracemalloc
+
+import pyarrow as pa
 import pytest
 
 from raypipe.config.validation import DriftConfig, ValidationConfig
+from raypipe.stages.validation import labels
 from raypipe.stages.validation.checks import check
 from raypipe.values import keys
 from raypipe.values.profile import SplitProfiles
@@ -256,3 +260,15 @@ def test_a_split_of_few_groups_may_differ_as_groups_do(schema):
     by_day = GroupSplit(columns="day_no", salt="2")
     assert skewed(by_day, by_day) == []
     assert skewed(by_day, HashSplit(columns=("n",)))[-1:] == ["mood"]
+
+
+def test_one_long_text_costs_its_own_length_not_that_of_every_row():
+    """numpy would give each row the room of the longest: a document of a megabyte, and all is."""
+    rows = pa.table({"text": ["x" * 50_000, *map(str, range(999))]})
+    tracemalloc.start()
+    codes = labels._codes(rows, "text")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert codes is not None
+    assert len(set(codes)) == 1000
+    assert most < 10 * 2**20
