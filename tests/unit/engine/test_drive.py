@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from raypipe import review, step
-from raypipe.engine.context import append_event
+from raypipe.engine.context import StepContext, append_event
 from raypipe.engine.events import (
     MetricLogged,
     StepEnded,
@@ -2009,3 +2009,34 @@ def test_a_clock_that_jumps_by_days_in_mid_run_changes_nothing_of_it(world, days
     driven = world.run(pipeline)
     assert driven.status == "succeeded"
     assert (world.ran, world.value(driven, "two")) == ([], 2)
+
+
+def test_a_step_says_for_how_long_what_it_gave_is_kept(world):
+    asked = []
+
+    @step(expires=3600.0)
+    def ask(place: str) -> int:
+        asked.append(place)
+        if place == "away":
+            here = StepContext(
+                run=world.runs[-1],
+                step="ask",
+                runtime="inline",
+                home=None,
+                root=None,
+                paths=(),
+                scratch=world.running.scratch,
+                events=world.running.events,
+            )
+            here.expire(60)
+        return len(asked)
+
+    def pipeline(place="there"):
+        return ask(place)
+
+    for place, later, times in (("there", 61, 1), ("away", 50, 1), ("away", 61, 2)):
+        asked.clear()
+        assert world.run(pipeline, place=place, force=["ask"]).status == "succeeded"
+        world.time += later
+        world.run(pipeline, place=place)
+        assert len(asked) == times

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raypipe.config.deepchecks import DeepchecksConfig
+from raypipe.engine.context import current
 from raypipe.runtime.processes import MARK, end, marked
 from raypipe.stages.validation.deepchecks.catalogue import CATALOGUE, SUITES, Known, severity_of
 from raypipe.stages.validation.deepchecks.environment import (
@@ -51,6 +52,8 @@ def run_checks(
     going = [known for known in asked if not reasons[known.name]]
     job = _job(sample, roles, settings, going, folder)
     why = _run(environment, job, folder, settings) if going else ""
+    if why:  # another time it may finish; until then each run would wait for it as long
+        current().expire(settings.seconds)
     told = _read(folder / "results.jsonl")
     checked = Checked(
         checks=tuple(_check(known, reasons[known.name], told, why) for known in asked),

@@ -1,12 +1,15 @@
 """The process of the checks: bounded, ended with all that it started, and never silently short."""
 
+import json
 import os
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
 from raypipe.config.deepchecks import DeepchecksConfig
+from raypipe.engine.context import current, within
 from raypipe.runtime.processes import start_time
 from raypipe.stages.validation.deepchecks.catalogue import CATALOGUE, SUITES
 from raypipe.stages.validation.deepchecks.driving import run_checks
@@ -77,6 +80,18 @@ def test_what_hangs_is_killed_with_what_it_started_and_named(process, tmp_path):
     started = [int(line) for line in children.read_text().split()]
     assert len(started) == 2
     assert [pid for pid in started if _lives(pid)] == []
+
+
+@pytest.mark.parametrize(("ends", "kept_for"), [("sleep 600", [2.0]), ("exit 3", [2.0]), ("", [])])
+def test_checks_that_did_not_finish_are_tried_again_after_as_long_as_they_may_take(
+    process, tmp_path, ends, kept_for
+):
+    here = replace(current(), run="r", step="check_data", events=tmp_path / "events.jsonl")
+    environment = process(f"{BEGINS}\n{ends}")
+    with within(here):
+        run_checks(SAMPLE, ROLES, DeepchecksConfig(seconds=2), environment, tmp_path / "checks")
+    said = here.events.read_text().splitlines() if here.events.exists() else []
+    assert [json.loads(line)["after"] for line in said] == kept_for
 
 
 def _lives(pid):
