@@ -7,9 +7,11 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import lakefs
@@ -317,6 +319,60 @@ def test_no_answer_is_a_no_and_says_so(guarded: Guarded) -> None:
     assert [file for file in kept if right.encode() in file.read_bytes()] == []
 
 
+def commands_now() -> str:
+    """Return the command lines of all processes, as `ps` shows them to everybody."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(file.read_bytes().decode("utf-8", "replace"))
+    return "\n".join(lines)
+
+
+def test_no_secret_is_kept_or_shown_by_who_guards(guarded: Guarded) -> None:
+    """Neither the gate's token nor lakeFS's credentials, in whatever came of merges."""
+    repository, seen = guarded.repository, [commands_now()]
+    theirs = repository.branch("theirs").create("main")
+    guarded.write("theirs", "theirs", 40)
+    theirs.commit("Rows of ours")
+    seen.append(refused(lambda: theirs.merge_into(repository.branch("main"))))
+    with ThreadPoolExecutor(1) as pool:
+        done = threading.Event()
+
+        def look() -> list[str]:
+            looked = []
+            while not done.wait(0.05):
+                looked.append(commands_now())
+            return looked
+
+        looking = pool.submit(look)
+        reason = ("--reason", "ours")
+        said = [
+            guarded.data("merge", guarded.dataset, "theirs"),
+            guarded.data("revert", guarded.dataset, "nothing"),
+            guarded.data("accept", f"lakefs://{guarded.repo}/theirs", *reason),
+            guarded.data("merge", guarded.dataset, "theirs"),
+            guarded.data("show", guarded.dataset),
+            guarded.data("protect", guarded.dataset),
+            guarded.project.raypipe("doctor"),
+        ]
+        done.set()
+        seen += looking.result()
+    assert [one.code for one in said[:5]] == [4, 9, 0, 0, 0]
+    seen += [text for one in said for text in (one.out, one.err)]
+    seen += guarded.end(guarded.watches[0])
+    seen.append(action_logs(guarded))
+    assert "is refused: " in seen[-2]
+    assert "is let in: " in seen[-2]
+    assert any("raypipe\0watch" in text for text in seen)  # what was looked at was there
+
+    token = guarded.project.folder / ".raypipe" / "gate_token"
+    kept = [file for file in guarded.project.folder.rglob("*") if file.is_file() and file != token]
+    assert {"ledger.db", "watch.json"} & {file.name for file in kept}
+    for secret in (token.read_text(), guarded.server.access_key, guarded.server.secret_key):
+        assert [text for text in seen if secret in text] == []
+        assert [file for file in kept if secret.encode() in file.read_bytes()] == []
+
+
 def test_what_came_in_unseen_is_undone(unguarded: Guarded, wait_until) -> None:
     """lakeFS reads what it is to ask from what is merged: that may know nothing of the gate."""
     repository = unguarded.repository
@@ -341,6 +397,9 @@ def test_what_came_in_unseen_is_undone(unguarded: Guarded, wait_until) -> None:
     wait_until(lambda: unguarded.head != cut)
     assert repository.branch("main").object("_lakefs_actions/raypipe.yaml").exists()
     assert "makes lakeFS ask" in unguarded.shown()["refused"][0]["why"]
+    told = "".join(unguarded.end(unguarded.watches[0]))
+    assert told.count("held what nobody let in") >= 2
+    assert told.count('"event":"undone"') == 2
 
 
 @pytest.mark.long
