@@ -19,7 +19,7 @@ from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.prepare import Prepared
 from raypipe.app.protect import standing
-from raypipe.app.publishing import is_protected, publish
+from raypipe.app.publishing import RUN, is_protected, publish
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import read_schema, schema_beside, schema_path
@@ -95,6 +95,7 @@ def import_files(
         )
     versions = workshop.versions(uri, create=create or uri.scheme == "local")
     remove_left(workshop, uri, versions)
+    told: dict[str, str] = {}
     with under_way(workshop, uri) as begin:
         imported = importing.import_files(
             files,
@@ -102,9 +103,10 @@ def import_files(
             versions,
             workshop.actor,
             settings=how,
+            meta=told,
             beside=schema_beside(workshop, cycle, config),
             begin=begin,
-            convert_all=_converting(workshop, uri, run or RunRequest(), listen),
+            convert_all=_converting(workshop, uri, run or RunRequest(), listen, told),
         )
         said = _said(imported, how)
         if imported.unchanged:
@@ -173,9 +175,12 @@ def _list_rejects(imported: "ImportedShards", out: Path) -> None:
 
 
 def _converting(
-    workshop: Workshop, uri: DatasetUri, run: RunRequest, listen: Listener
+    workshop: Workshop, uri: DatasetUri, run: RunRequest, listen: Listener, told: dict[str, str]
 ) -> "Converting":
-    """Return what converts inputs as a run of its own, so that each is kept once it is done."""
+    """Return what converts inputs as a run of its own, so that each is kept once it is done.
+
+    Which run it was is added to what is `told` of the commit.
+    """
 
     def convert_all(
         inputs: Sequence[Input],
@@ -204,6 +209,7 @@ def _converting(
         outcome = run_prepared(prepared, RunRequest(), listen)
         if outcome.error is not None:
             raise outcome.error
+        told[RUN] = outcome.run or ""
         return [outcome.values[one.name] for one in inputs]
 
     return convert_all

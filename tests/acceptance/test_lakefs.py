@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from raypipe.store.versions import open_store
+from raypipe.values.uri import parse_uri
 from tests.acceptance import tiny
 from tests.conftest import Project
 from tests.lakefs import LakeFS
@@ -60,6 +62,20 @@ def test_a_cycle_on_lakefs_gives_what_one_on_local_data_gives(on_lakefs, tmp_pat
     assert metrics(on_lakefs) == on_local
     again = tiny.run(on_lakefs)
     assert again.executed == []
+
+
+def test_commits_say_which_runs_wrote_and_validated_them(on_lakefs) -> None:
+    dataset = on_lakefs.folder.joinpath("tiny.yaml").read_text().split("dataset: ")[1].split()[0]
+    uri = parse_uri(dataset)
+    runs = on_lakefs.raypipe("runs", "list", "--json").result["runs"]
+    by_pipeline = {one["pipeline"]: one["id"] for one in runs}
+    newest = open_store(uri, on_lakefs.folder / ".raypipe").log(uri.ref)
+    said = [one.meta for one in newest]
+    assert by_pipeline["tiny.import"] in [one.get("raypipe.run") for one in said]
+    assert by_pipeline[f"{uri.repo}.import"] in [one.get("raypipe.run") for one in said]
+    assert {"raypipe.rows", "raypipe.run", "raypipe.data", "raypipe.evidence"} <= {
+        name for one in said for name in one
+    }
 
 
 def test_no_credentials_are_written_or_printed(on_lakefs, lakefs_server):

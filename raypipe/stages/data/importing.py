@@ -106,7 +106,8 @@ def import_files(
 ) -> ImportedShards:
     """Write files as shards onto a fresh branch of the reference's branch.
 
-    A file of the same name as one before replaces its shards. `meta` is said of the commit;
+    A file of the same name as one before replaces its shards. `meta` is said of the commit, as it
+    is once inputs are converted;
     `beside` are files that go with it under paths of the repository; `begin` is told the name of
     the branch before that is made.
     """
@@ -120,7 +121,15 @@ def import_files(
         branch = _fresh_name(shards, now or datetime.now(UTC))
         begin(branch)
         commit = _write(
-            branch, inputs, shards, uri, head, versions, actor, meta or {}, beside or {}
+            branch,
+            inputs,
+            shards,
+            uri,
+            head,
+            versions,
+            actor,
+            {} if meta is None else meta,
+            beside or {},
         )
     named = list(zip(inputs, converted, strict=True))
     return ImportedShards(
