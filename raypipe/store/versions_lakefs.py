@@ -27,10 +27,12 @@ from raypipe.store.versions import (
 )
 from raypipe.store.versions_lakefs_marks import (
     ACT,
+    CHECKSUM,
     DIGEST,
     as_commit,
     as_stored,
     both_changed,
+    object_id,
     said_by,
 )
 
@@ -277,17 +279,16 @@ class LakeFSVersions:
 
     def _put(self, branch: str, path: str, file: Path) -> StoredObject:
         try:
-            with file.open("rb") as reader:
-                digest = hashlib.file_digest(reader, _blake2b).hexdigest()
-                size = reader.tell()
-            meta = {DIGEST: digest}
+            meta, size = _known_by(file)
             told = self._server.ask(self._server.upload(self._repo, branch, path, file, meta))
         except OSError as error:
             raise StoreError(f"{file} cannot be read: {error.strerror or error}") from error
         if told["size_bytes"] != size:
             raise StoreError(f"{file} changed while it was put under {path}", hint="Try again.")
         fault_point("import.object")
-        return StoredObject(path=path, object_id=f"blake2b:{digest}", size=size, at=branch)
+        return StoredObject(
+            path=path, object_id=object_id(meta, told["checksum"]), size=size, at=branch
+        )
 
     def remove(self, branch: str, path: str) -> None:
         self._head(branch)
@@ -452,6 +453,17 @@ def _given_twice(name: str, kind: str) -> StoreError:
     return StoreError(
         f"{name!r} was given to a {kind} meanwhile; it was taken back", hint="Try again."
     )
+
+
+def _known_by(file: Path) -> tuple[dict[str, str], int]:
+    """Return what the metadata of a file's object says of its bytes, and how many these are."""
+    digest, checksum, size = _blake2b(), hashlib.md5(usedforsecurity=False), 0
+    with file.open("rb") as reader:
+        while block := reader.read(_BLOCK):
+            digest.update(block)
+            checksum.update(block)
+            size += len(block)
+    return {DIGEST: digest.hexdigest(), CHECKSUM: checksum.hexdigest()}, size
 
 
 def _blake2b() -> Any:

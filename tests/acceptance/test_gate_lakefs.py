@@ -266,6 +266,23 @@ def test_a_commit_that_another_client_picks_comes_in_once_it_is_let_in(guarded: 
     assert all("raypipe data merge" in why for why in whys)
 
 
+def test_other_bytes_under_the_metadata_of_validated_ones_are_not_let_in(guarded: Guarded) -> None:
+    """A forger can write all that raypipe says of an object, but not what lakeFS finds it is."""
+    main, head = guarded.repository.branch("main"), guarded.head
+    theirs = guarded.repository.branch("theirs").create("main")
+    path = guarded.shown()["shards"][0]["path"]
+    validated = main.object(path)
+    content = bytearray(validated.reader(mode="rb").read())
+    content[100:104] = bytes(4)
+    told = validated.stat().metadata
+    assert {"raypipe-blake2b", "raypipe-md5"} <= told.keys()
+    theirs.object(path).upload(bytes(content), metadata=told)
+    theirs.commit("As before, believe me")
+    assert "status code: 412" in refused(lambda: theirs.merge_into(main))
+    assert guarded.head == head
+    assert "never validated" in guarded.shown()["refused"][0]["why"]
+
+
 @pytest.mark.long
 def test_a_rejected_import_stays_until_a_person_lets_it_in(guarded: Guarded) -> None:
     bad = tiny.rows(40)
