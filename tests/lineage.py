@@ -54,7 +54,8 @@ def unsealed(home: Path, pipeline: str) -> tuple[list[str], int]:
     for step, result in results.values():
         if step not in LEARN:
             continue
-        given = {**result.explanation.inputs, **result.explanation.parameters}
+        told = result.explanation
+        given = {**told.inputs, **told.parameters, **told.beside}
         for name, digest in given.items():
             looked += 1
             if digest in closed:

@@ -684,7 +684,7 @@ class Drive:
                 step=planned.node.name,
                 root=published.root,
                 artifacts=published.artifacts,
-                explanation=planned.explanation,
+                explanation=replace(planned.explanation, beside=self.planner.beside(planned.node)),
                 run=self.run,
                 seconds=seconds,
                 created=now,

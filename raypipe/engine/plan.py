@@ -613,6 +613,17 @@ class Planner:
             shown=shown,
         )
 
+    def beside(self, node: Node) -> dict[str, str]:
+        """Return the digests of artifacts that a step is given and that do not count."""
+        assert node.step is not None
+        return {
+            at: self.known.digest_of(part, place_in(node, name))[0]
+            for name in node.step.options.uncounted
+            if name in node.arguments
+            for at, part in leaves(name, node.arguments[name])
+            if not isinstance(part, Literal_) and node_of(part) in self.known.manifests
+        }
+
 
 def expiry(node: Node, result: Result) -> float | None:
     """Return when a result goes out of use, seconds since the epoch; None: never.

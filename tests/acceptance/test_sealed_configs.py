@@ -58,5 +58,8 @@ def test_no_recorded_learning_step_was_given_analysis_rows(
     found, looked = lineage.unsealed(home, config.name)
     assert found == []
     assert looked > 10
-    monkeypatch.setitem(lineage.OPEN, "transform_shards", ("validation",))
-    assert any("transform_shards.train" in one for one in lineage.unsealed(home, config.name)[0])
+    for step in ("transform_shards", "merge_profiles"):
+        monkeypatch.setitem(lineage.OPEN, step, ("validation",))
+    closed = lineage.unsealed(home, config.name)[0]
+    assert any("transform_shards.train" in one for one in closed)
+    assert "fit.train: merge_profiles.train" in closed

@@ -775,7 +775,10 @@ def test_what_is_uncounted_is_handed_over_and_does_not_count(world):
     def pipeline(n, note):
         show(1, load(n), note)
 
-    assert world.value(world.run(pipeline, n=5, note="a"), "show") == [1, 5, "a"]
+    first = world.run(pipeline, n=5, note="a")
+    assert world.value(first, "show") == [1, 5, "a"]
+    recorded = world.ledger.result_of(planned(first, "show").key).explanation
+    assert recorded.beside == {"hint": planned(first, "load").digest}  # for lineage
     driven = world.run(pipeline, n=6, note="b")
     assert world.ran == ["load"]
     assert world.value(driven, "show") == [1, 5, "a"]
