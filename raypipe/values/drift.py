@@ -13,6 +13,7 @@ handful of new rows raises no alarm. `Distance.by_chance` is what one measure ra
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -53,14 +54,23 @@ class Gap:
         return self.distance > self.by_chance
 
 
-def drift_by_column(new: Profile, accepted: Profile) -> dict[str, float]:
-    """Return the distance of each column that both have, where it can be said."""
-    distances = {
-        name: column_distance(column, accepted.columns[name])
+def gap_by_column(new: Profile, accepted: Profile) -> dict[str, Gap | None]:
+    """Return how far each column that both have lies, by Jensen-Shannon; see `column_gap`."""
+    return {
+        name: column_gap(column, accepted.columns[name], "js")
         for name, column in new.columns.items()
         if name in accepted.columns
     }
-    return {name: found for name, found in distances.items() if found is not None}
+
+
+def drift_by_column(new: Profile, accepted: Profile) -> dict[str, float]:
+    """Return the distance of each column that both have, where it can be said."""
+    return distances(gap_by_column(new, accepted))
+
+
+def distances(gaps: Mapping[str, Gap | None]) -> dict[str, float]:
+    """Return the distances of gaps, where there are any."""
+    return {name: gap.distance for name, gap in gaps.items() if gap is not None}
 
 
 def column_distance(new: ColumnProfile, accepted: ColumnProfile) -> float | None:
