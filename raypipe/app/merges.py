@@ -68,12 +68,9 @@ def _merge_validated(
             said["validation"] = validate_branch(
                 workshop, cycle, config, uri, branch, versions, listen
             )
-        if is_protected(workshop, uri):
-            require_let_in(workshop, uri, branch, versions, called=source)
-            validate = validating(workshop, cycle, config, uri, versions, listen)
-            said["commit"] = publish(workshop, uri, branch, versions, message, validate)
-        else:
-            said["commit"] = versions.merge(branch, uri.ref, workshop.actor, message)
+        require_let_in(workshop, uri, branch, versions, called=source)
+        validate = validating(workshop, cycle, config, uri, versions, listen)
+        said["commit"] = publish(workshop, uri, branch, versions, message, validate)
     return said
 
 

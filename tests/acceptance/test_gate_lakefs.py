@@ -206,6 +206,10 @@ def test_what_others_wrote_comes_in_once_raypipe_validated_it(guarded: Guarded) 
     assert said.code == 0, said.err
     assert said.result["merge"]["validation"]["verdict"] in {"pass", "warn"}
     assert len(guarded.shown()["shards"]) == 3
+    (newest, *_) = guarded.data("log", guarded.dataset).result["commits"]
+    runs = guarded.project.raypipe("runs", "list", "--json").result["runs"]
+    assert newest["meta"]["raypipe.run"] in {run["id"] for run in runs}
+    assert {"raypipe.data", "raypipe.evidence"} <= newest["meta"].keys()
     undone = guarded.data("revert", guarded.dataset, said.result["merge"]["commit"])
     assert undone.code == 0, undone.err
     assert len(guarded.shown()["shards"]) == 2

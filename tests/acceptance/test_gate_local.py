@@ -119,6 +119,26 @@ def test_imports_at_once_that_pass_only_without_one_another_do_not_both_come_in(
     assert there["validation"].startswith("validated by run ")
 
 
+@pytest.mark.parametrize("protected", [True, False])
+def test_merges_at_once_that_pass_only_without_one_another_do_not_both_come_in(
+    tiny_project, protected
+):
+    """What settings hold a merge to holds also where nobody protects the branch."""
+    if not protected:
+        assert data(tiny_project, "unprotect", DATASET).code == 0
+    for name in ("mine", "yours"):
+        rows_on(tiny_project, name, name, 60)
+
+    def bring(branch: str) -> Said:
+        return data(tiny_project, "merge", DATASET, branch, "--config", "tiny.yaml")
+
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(bring, ("mine", "yours")))
+    assert sorted(one.code for one in said) == [0, 4], [one.err for one in said]
+    assert any("duplicate_key" in one.err for one in said)
+    assert len(shown(tiny_project)["shards"]) == 4
+
+
 def test_unprotecting_lets_everything_in_again(tiny_project):
     rows_on(tiny_project, "mine", "mine", 60)
     assert data(tiny_project, "unprotect", DATASET).code == 0
