@@ -75,18 +75,22 @@ class LakeFS:
 
 
 @contextlib.contextmanager
-def lakefs() -> Iterator[LakeFS]:
-    """Start a server; at the end nothing of it is left. Unavailable where there is no binary."""
+def lakefs(trusts: Path | None = None) -> Iterator[LakeFS]:
+    """Start a server; at the end nothing of it is left. Unavailable where there is no binary.
+
+    `trusts` is a file of certificates that it takes for signed by whom it knows.
+    """
     found = subprocess.run([SCRIPT, "--find"], capture_output=True, text=True, check=False)
     if found.returncode:
         raise Unavailable(found.stderr.strip())
     place = Path(tempfile.mkdtemp(prefix="raypipe-lakefs-"))
     token = secrets.token_hex(32)
+    environment = {VARIABLE: token, **({"SSL_CERT_FILE": str(trusts)} if trusts else {})}
     process = None
     try:
         for last in [False] * (TRIES - 1) + [True]:
             port = _free_port()
-            process = _start(Path(found.stdout.strip()), place, port, token)
+            process = _start(Path(found.stdout.strip()), place, port, environment)
             if _is_up(process, port):
                 break
             process.wait()
@@ -98,7 +102,7 @@ def lakefs() -> Iterator[LakeFS]:
             process.kill()
             process.wait()
             yield
-            process = _start(Path(found.stdout.strip()), place, port, token)
+            process = _start(Path(found.stdout.strip()), place, port, environment)
             assert _is_up(process, port), (place / "log").read_text()
             yield
 
@@ -110,7 +114,9 @@ def lakefs() -> Iterator[LakeFS]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _start(binary: Path, place: Path, port: int, token: str) -> "subprocess.Popen[bytes]":
+def _start(
+    binary: Path, place: Path, port: int, environment: dict[str, str]
+) -> "subprocess.Popen[bytes]":
     secret = place / "secret"
     if not secret.exists():  # else it is started again, and must read what it encrypted
         secret.write_text(secrets.token_hex(16))
@@ -129,7 +135,7 @@ def _start(binary: Path, place: Path, port: int, token: str) -> "subprocess.Pope
         return subprocess.Popen(
             [binary, "--config", place / "config.yaml", "run"],
             cwd=place,
-            env={"PATH": os.environ["PATH"], "HOME": str(place), VARIABLE: token},
+            env={"PATH": os.environ["PATH"], "HOME": str(place), **environment},
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -17,6 +17,7 @@ from raypipe.app.gate_place import gate_token, read_watch
 from raypipe.app.look import workshop_of
 from raypipe.app.triggers import Eye, Watched
 from raypipe.app.watch_http import GateServer
+from raypipe.app.watch_tls import certificate
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
 from raypipe.config.store import StoreConfig
@@ -42,6 +43,9 @@ class WatchRequest:
     """Settings files that a commit of their dataset's branch begins a run of."""
     listen: str = f"{HOST}:{PORT}"
     every: float = EVERY
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    """Left out where the certificate's file has it."""
     home: Path | None = None
 
 
@@ -53,6 +57,7 @@ def watch(request: WatchRequest, say: Callable[[Json], None]) -> None:
     host, port = read_address(request.listen)
     if math.isnan(request.every):  # waiting so long is not waiting at all
         raise UsageError("--every nan is no number of seconds", hint="write it so: --every 10")
+    tls = certificate(request.tls_cert, request.tls_key)
     watched = [watched_of(file) for file in request.configs]
     workshop = workshop_of(
         request.home,
@@ -61,9 +66,9 @@ def watch(request: WatchRequest, say: Callable[[Json], None]) -> None:
     )
     eye = Eye(workshop, watched, say)
     token = gate_token(workshop.paths)
-    server = GateServer(host, port, token, lambda asked: answer(workshop, asked), eye.wake)
-    if not _is_of_this_machine(host):
-        log.warning("%s is reached from elsewhere, unencrypted: put TLS before it", server.url)
+    server = GateServer(host, port, token, lambda asked: answer(workshop, asked), eye.wake, tls)
+    if tls is None and not _is_of_this_machine(host):
+        log.warning("%s is reached from elsewhere, unencrypted: give it --tls-cert", server.url)
     with _listening(server), _told(workshop.paths, server.url):
         say({"event": "ready", "gate": server.url, "watches": eye.named()})
         with contextlib.suppress(KeyboardInterrupt):  # how it is ended

@@ -4,6 +4,7 @@ import hmac
 import json
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from threading import BoundedSemaphore, Timer
 from typing import Any
 
 from raypipe.app.gate import Answer, Asked, read_asked
+from raypipe.app.watch_tls import Certificate
 from raypipe.errors import ClusterError, RaypipeError, UsageError
 
 LARGEST = 1 << 20
@@ -38,8 +40,10 @@ class GateServer(ThreadingHTTPServer):
         token: str,
         decide: Callable[[Asked], Answer],
         news: Callable[[Asked], None],
+        tls: Certificate | None = None,
     ) -> None:
         self.token = token
+        self.tls = tls
         self.decide = decide
         self.news = news
         self.room = BoundedSemaphore(AT_ONCE)
@@ -59,7 +63,8 @@ class GateServer(ThreadingHTTPServer):
         """Where it is asked from this machine."""
         host, port = self.server_address[:2]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(str(host), str(host))
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self.room.acquire(blocking=False):
@@ -94,14 +99,34 @@ class _Handler(BaseHTTPRequestHandler):
         self._say(200 if self.path == "/health" else 404, {"name": NAME})
 
     def setup(self) -> None:
+        if self.server.tls is not None:
+            self.request = self._encrypted(self.server.tls)
         super().setup()
         self.hang_up = Timer(PATIENCE, _end, [self.connection])
         self.hang_up.daemon = True
         self.hang_up.start()
 
+    def _encrypted(self, tls: Certificate) -> ssl.SSLSocket:
+        try:
+            return tls.wrapped(self.request)
+        except OSError as error:
+            log.error("the certificate cannot be used, so that nobody can ask: %s", error)
+            raise
+
+    def handle(self) -> None:
+        if isinstance(self.request, ssl.SSLSocket):
+            try:
+                self.request.do_handshake()
+            except OSError as error:
+                log.warning("a caller of %s is not understood: %s", self.client_address[0], error)
+                return
+        super().handle()
+
     def finish(self) -> None:
         self.hang_up.cancel()
         super().finish()
+        if self.server.tls is not None:  # what the server knows is not connected any more
+            self.server.shutdown_request(self.request)
 
     def do_POST(self) -> None:
         given = self.headers.get("Authorization", "")

@@ -33,6 +33,16 @@ def watch(
         float,
         typer.Option("--every", min=0.1, max=3600, help="Seconds between two looks at branches."),
     ] = 10.0,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-cert", metavar="FILE", help="Answer by TLS, with this certificate (PEM)."
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option("--tls-key", metavar="FILE", help="Its key, where that is in another file."),
+    ] = None,
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -51,7 +61,14 @@ def watch(
         else:
             note(_in_words(told))
 
-    request = WatchRequest(configs=tuple(configs or ()), listen=listen, every=every, home=home)
+    request = WatchRequest(
+        configs=tuple(configs or ()),
+        listen=listen,
+        every=every,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        home=home,
+    )
     watch_on(request, say)
     show("watch", {"stopped": True}, as_json=as_json, text=lambda _: "The watch has ended.")
 

@@ -56,6 +56,13 @@ def stopped_by_hook(said: str, what: str) -> RaypipeError:
             hint=f"start lakeFS with {VARIABLE} set to what the home's file gate_token holds",
         )
     status = re.search(r"status code: (\d+)", said)
+    if status is None and "x509:" in said:
+        return StoreError(
+            f"lakeFS does not trust the gate's certificate, so that nothing is let in ({what}): "
+            + said[said.index("x509:") :].splitlines()[0][:200],
+            hint="name the gate as its certificate does, raypipe data protect DATASET --url "
+            "https://NAME:PORT, and let lakeFS's machine trust who signed it (SSL_CERT_FILE)",
+        )
     if status is None:
         slow = "deadline exceeded" in said or "Timeout" in said
         does = "does not answer in time" if slow else "does not answer"

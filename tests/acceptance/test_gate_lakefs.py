@@ -22,8 +22,10 @@ from lakefs_sdk.exceptions import ApiException
 from pyarrow.fs import S3FileSystem
 
 from tests.acceptance import tiny
+from tests.certificates import write_certificate
 from tests.conftest import Project, Said
-from tests.lakefs import LakeFS
+from tests.lakefs import LakeFS, Unavailable
+from tests.lakefs import lakefs as a_server
 
 
 @dataclass
@@ -99,7 +101,14 @@ class Guarded:
 @pytest.fixture
 def unguarded(project: Project, lakefs_server: LakeFS, monkeypatch) -> Iterator[Guarded]:
     """The tiny dataset in a repository of its own; its home has the token that lakeFS has."""
-    for name, text in lakefs_server.lakectl.items():
+    with tiny_on(project, lakefs_server, monkeypatch) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def tiny_on(project: Project, server: LakeFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded]:
+    """Import the tiny dataset into a server; at the end no watch of it is left."""
+    for name, text in server.lakectl.items():
         monkeypatch.setenv(name, text)
     repo = f"tiny-{os.urandom(4).hex()}"
     project.write("tiny.yaml", tiny.SETTINGS.replace("local://tiny/main", f"lakefs://{repo}/main"))
@@ -107,9 +116,9 @@ def unguarded(project: Project, lakefs_server: LakeFS, monkeypatch) -> Iterator[
     project.write("my_helpers.py", tiny.HELPERS)
     project.write("my_model.py", tiny.MODEL)
     (project.folder / ".raypipe").mkdir(mode=0o700)
-    token = project.write(".raypipe/gate_token", lakefs_server.gate_token)
+    token = project.write(".raypipe/gate_token", server.gate_token)
     token.chmod(0o600)
-    made = Guarded(project, lakefs_server, repo, _free_port())
+    made = Guarded(project, server, repo, _free_port())
     files = [tiny.write_shard(project, f"part{n}", tiny.rows(n * 20)) for n in range(2)]
     said = made.data("import", *files, "--to", made.dataset, "--config", "tiny.yaml", "--create")
     assert said.code == 0, said.err
@@ -521,3 +530,53 @@ def test_protecting_that_is_killed_is_done_again(unguarded: Guarded) -> None:
     assert [one.id for one in unguarded.repository.branches()] == ["main"]
     assert unguarded.head != head
     assert unguarded.shown()["refused"] == []
+
+
+@pytest.fixture
+def trusting(tmp_path: Path) -> Iterator[tuple[LakeFS, Path, Path]]:
+    """A server that trusts one certificate, with that and its key."""
+    cert, key = write_certificate(tmp_path)
+    try:
+        with a_server(trusts=cert) as server:
+            yield server, cert, key
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.slow
+def test_lakefs_asks_a_gate_by_tls(
+    project: Project, trusting: tuple[LakeFS, Path, Path], tmp_path: Path, monkeypatch
+) -> None:
+    """It asks one whose certificate it trusts; another, and one without, let nothing in."""
+    server, *files = trusting
+    with tiny_on(project, server, monkeypatch) as made:
+        named = ("--tls-cert", str(files[0]), "--tls-key", str(files[1]))
+        made.watch("--listen", f"127.0.0.1:{made.port}", *named)
+        said = made.data("protect", made.dataset)
+        assert said.code == 0, said.err
+        assert said.result["protect"]["gate"] == f"https://127.0.0.1:{made.port}"
+        theirs = made.repository.branch("theirs").create("main")
+        made.write("theirs", "theirs", 40)
+        theirs.commit("Rows of ours")
+        main, head = made.repository.branch("main"), made.head
+        assert "status code: 412" in refused(lambda: theirs.merge_into(main))
+
+        (tmp_path / "other").mkdir()
+        kept = [file.read_bytes() for file in files]
+        for file, other in zip(files, write_certificate(tmp_path / "other"), strict=True):
+            file.write_bytes(other.read_bytes())
+        stranger = made.data("merge", made.dataset, "theirs", "--config", "tiny.yaml")
+        assert (stranger.code, "does not trust the gate" in stranger.err) == (7, True), stranger.err
+        assert "SSL_CERT_FILE" in stranger.err
+        assert made.head == head
+        for file, content in zip(files, kept, strict=True):
+            file.write_bytes(content)
+        merged = made.data("merge", made.dataset, "theirs", "--config", "tiny.yaml")
+        assert merged.code == 0, merged.err
+        assert len(made.shown()["shards"]) == 3
+
+        made.end(made.watches[0])
+        made.watch("--listen", f"127.0.0.1:{made.port}")  # and speaks no TLS now
+        made.write("theirs", "more", 60)
+        theirs.commit("More of ours")
+        assert "does not look like a TLS handshake" in refused(lambda: theirs.merge_into(main))

@@ -57,6 +57,13 @@ def test_an_action_holds_no_secret_unless_it_is_given_one():
             "is `raypipe watch` running",
         ),
         (
+            HOOK + 'Post "https://h:9/ask": tls: failed to verify certificate: x509: certificate '
+            "signed by unknown authority\n\n",
+            StoreError,
+            "certificate signed by unknown authority",
+            "SSL_CERT_FILE",
+        ),
+        (
             HOOK + "webhook request failed (status code: 401)",
             StoreError,
             "does not take lakeFS's token",
