@@ -2,7 +2,10 @@
 
 import os
 import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +17,12 @@ import pytest
 from raypipe.app import request_retention
 from raypipe.app.ask import as_json
 from raypipe.app.look import look, workshop_of
+from raypipe.store.content import replace_file
 from raypipe.store.segments import SegmentWriter
 from tests.acceptance import tiny
 from tests.conftest import Project, Said
 from tests.gateway import gateway_of
+from tests.lakefs import LakeFS
 
 FEEDBACK = """
 feedback:
@@ -112,6 +117,55 @@ def test_what_was_asked_and_told_becomes_the_next_data(served: Project) -> None:
     assert plan.executed == ["transform_shards[0]"]  # the new shard, the first by its path
     shard = project.raypipe("data", "show", "local://tiny/main", "--json").result["dataset"]
     assert shard["rows"] == 1600
+
+
+@contextmanager
+def told_otherwise(file: Path) -> Iterator[None]:
+    """Tell a home of another lakeFS again and again, as commands with other settings do."""
+    elsewhere = '{"endpoint": "http://127.0.0.1:9", "access_key": "A", "secret_key": "B"}'
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(0.01):
+            replace_file(file, elsewhere)
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
+def test_captured_rows_come_to_the_server_that_settings_name(
+    served: Project, lakefs_server: LakeFS, monkeypatch
+) -> None:
+    """Whatever other settings tell the home meanwhile."""
+    project, dataset = served, f"lakefs://tiny-{os.urandom(4).hex()}/main"
+    monkeypatch.setenv("MY_KEY", lakefs_server.access_key)
+    monkeypatch.setenv("MY_SECRET", lakefs_server.secret_key)
+    place = f"{{endpoint: '{lakefs_server.url}', access_key: {{env: MY_KEY}}"
+    settings = (tiny.SETTINGS + FEEDBACK).replace("local://tiny/main", dataset)
+    place = f"store: {{lakefs: {place}, secret_key: {{env: MY_SECRET}}}}}}\n"
+    project.write("tiny.yaml", settings + place)
+    files = [tiny.write_shard(project, f"part{n}", tiny.rows(n * 20)) for n in range(3)]
+    to = ("--to", dataset, "--config", "tiny.yaml", "--create")
+    said = project.raypipe("data", "import", *files, *to)
+    assert said.code == 0, said.err
+    tell(project, ask(project, tiny.rows(60)))
+
+    with told_otherwise(project.folder / ".raypipe" / "lakefs.json"):
+        waiting = join(project)
+        assert waiting.code == 0, waiting.err
+        project.raypipe("review", "approve", waiting.result["reviews"][0]["id"], "--by", "ada")
+        done = join(project)
+        assert [one["rows"] for one in done.result["published"]] == [400], done.err
+        again = join(project)
+        assert (again.code, again.result["published"]) == (0, []), again.err
+    assert join(project).code == 0
+    shown = project.raypipe("data", "show", dataset, "--json").result["dataset"]
+    assert (shown["rows"], len(shown["shards"])) == (1600, 4)
 
 
 def test_what_was_asked_is_held_to_the_schema_as_it_is_in_serving(served: Project) -> None:
