@@ -670,6 +670,7 @@ class Drive:
         assert planned.explanation is not None
         assert planned.fingerprint is not None
         options = _step_of(planned.node).options
+        aside = self.planner.given_aside(planned.node)
         now = self.ports.now()
         return self.ports.ledger.record(
             Result(
@@ -677,7 +678,7 @@ class Drive:
                 step=planned.node.name,
                 root=published.root,
                 artifacts=published.artifacts,
-                explanation=planned.explanation,
+                explanation=replace(planned.explanation, aside=aside),
                 run=self.run,
                 seconds=seconds,
                 created=now,

@@ -587,6 +587,16 @@ class Planner:
         uncounted = {*options.uncounted, options.kept}
         return {name: value for name, value in node.arguments.items() if name not in uncounted}
 
+    def given_aside(self, node: Node) -> dict[str, str]:
+        """Return the digests of the artifacts that a step is given and that do not count."""
+        counted = self._counted(node)
+        return {
+            at: self.known.digest_of(part, place_in(node, name))[0]
+            for name, value in node.arguments.items()
+            if name not in counted and not isinstance(value, Literal_)
+            for at, part in leaves(name, value)
+        }
+
     def _explain(self, node: Node, fingerprint: Fingerprint) -> Explanation:
         assert node.step is not None
         parameters: dict[str, str] = {}

@@ -97,6 +97,8 @@ class Explanation:
     """Declared file or variable to the digest of its content."""
     shown: Mapping[str, str] = field(default_factory=dict)
     """Parameter to a short text of its value, for people."""
+    aside: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Parameter that does not count to the digest of the artifact it was given: for lineage."""
 
 
 @dataclass(frozen=True, kw_only=True)
