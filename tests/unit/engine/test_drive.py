@@ -2063,7 +2063,9 @@ def test_a_step_says_for_how_long_what_it_gave_is_kept(world):
 
     for place, later, times in (("there", 61, 1), ("away", 50, 1), ("away", 61, 2)):
         asked.clear()
-        assert world.run(pipeline, place=place, force=["ask"]).status == "succeeded"
+        driven = world.run(pipeline, place=place, force=["ask"])
+        result = planned(driven, "ask").result
+        assert result.expires == result.created + (60 if place == "away" else 3600)
         world.time += later
         world.run(pipeline, place=place)
         assert len(asked) == times
