@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from raypipe.app.accepting import accepting
+from raypipe.app.accepting import accepting, as_recorded, not_found
 from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.checking import NO_CHECKS, Checking, checking_for
 from raypipe.app.imports import remove_left, under_way
@@ -97,6 +97,7 @@ def import_files(
             versions,
             workshop.actor,
             settings=how,
+            meta=as_recorded(cycle, accept) if cycle is not None else None,
             begin=begin,
             convert_all=_converting(workshop, uri, run or RunRequest(), listen),
         )
@@ -105,7 +106,7 @@ def import_files(
             return {**said, "note": f"{to} holds all of this already; there is no new commit"}
         if cycle is not None and config is not None:
             said["validation"] = validate_branch(
-                workshop, cycle, config, uri, imported.branch, versions, listen
+                workshop, cycle, config, uri, imported.branch, versions, listen, accept
             )
         else:
             said["validation"] = "no schema to hold the rows to: give --config"
@@ -212,8 +213,12 @@ def validate_branch(
     branch: str,
     versions: VersionStore,
     listen: Listener,
+    accept: Sequence[str] = (),
 ) -> Json:
-    """Run validation on a branch; its results are those that the cycle finds again."""
+    """Run validation on a branch; its results are those that the cycle finds again.
+
+    `accept` are the changes that the settings expect because a person named them now.
+    """
     dataset = dataset_at(str(replace(uri, ref=branch)), versions)
     before = _shards_at(uri, versions)
     schema = read_schema(schema_path(config, file.absolute(), workshop))
@@ -225,8 +230,10 @@ def validate_branch(
         Prepared(
             graph=graph,
             workshop=workshop,
+            parameters=as_recorded(config, accept) or None,
             commits={str(uri): dataset.commit},
             target=str(file.absolute()),
+            warn=lambda planner: not_found(workshop, planner, accept),
         ),
         RunRequest(),
         listen,

@@ -466,8 +466,14 @@ def lineage(data: Json) -> str:
 
 def commits(data: Json) -> str:
     """Return commits as a table, as they come."""
-    rows = [(one["id"][:12], moment(one["time"]), _who(one), one["message"]) for one in data]
+    rows = [(one["id"][:12], moment(one["time"]), _who(one), _told(one)) for one in data]
     return table(("commit", "time", "by", "message"), rows)
+
+
+def _told(commit: Json) -> str:
+    """Return what a commit says, and which changes a person expected of it."""
+    expected = [f"{key} ({said})" for key, said in commit["meta"].items() if key[:7] == "accept "]
+    return "; ".join([commit["message"], *expected])
 
 
 def dataset(data: Json) -> str:
