@@ -47,7 +47,6 @@ FAULT_POINTS = {
     "artifact.removed": "an artifact that nobody needs is removed, and others are not",
     "commit.recorded": "a commit of data is written, and its branch does not name it",
     "branch.moved": "a branch of data names its new commit, and that is not durable",
-    "branch.published": "what a run wrote is merged, and its branch is there still",
     "object.removed": "bytes of data that nothing holds are removed, and others are not",
     "gateway.entered": "a gateway told of itself, and has no Ray yet",
     "schema.brought up": "a ledger is brought up by one number of the schema, and not by the next",

@@ -82,19 +82,19 @@ def bare(shards: Sequence[Path]) -> None:
         pq.read_table(shard, use_threads=False, partitioning=None)
 
 
-def work(shards: Sequence[Path]) -> tuple[list[SplitProfiles], SplitProfiles, Schema]:
+def work(shards: Sequence[Path]) -> tuple[SplitProfiles, Schema]:
     """Profile every shard, infer the schema, validate all rows and fit a recipe to them."""
     profiles = [profile_file(str(shard), DATA.split, DATA.key) for shard in shards]
     merged = SplitProfiles.merge_all(profiles)
     schema = infer_schema("bench", merged.all, DATA, SETTINGS)
     judge(merged, schema, None, None)
-    return profiles, merged, schema
+    return merged, schema
 
 
-def again(known: list[SplitProfiles], baseline: SplitProfiles, schema: Schema, new: Path) -> None:
-    """Do the same as one shard came: the others' profiles, alone and merged, are kept."""
+def again(baseline: SplitProfiles, schema: Schema, new: Path) -> None:
+    """Do the same as one shard came: the merged profile of the eight others is kept."""
     fresh = profile_file(str(new), DATA.split, DATA.key)
-    judge(SplitProfiles.merge_all([*known, fresh]), schema, fresh, baseline)
+    judge(SplitProfiles.merge_all([baseline, fresh]), schema, fresh, baseline)
 
 
 def judge(

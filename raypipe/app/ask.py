@@ -215,11 +215,13 @@ class Connection:
         try:
             answer = orjson.loads(data)
         except orjson.JSONDecodeError:
+            answer = None
+        if not isinstance(answer, dict) or (status >= 300 and "error" not in answer):
             answer = {"error": f"what answers there is no gateway (status {status})"}
             status = max(status, 500)
         if status < 300:
             return answer
-        raise _refusal(status, str(answer.get("error", f"status {status}")), what, self.url)
+        raise _refusal(status, str(answer["error"]), what, self.url)
 
     def _not_there(self, error: Exception) -> ClusterError:
         return ClusterError(

@@ -32,6 +32,7 @@ from raypipe.store.postgres_url import PostgresUrl
 from raypipe.store.scratch import FolderScratch
 from raypipe.store.sources import FileSources, code_folders, project_name
 from raypipe.store.uses import Noting
+from raypipe.store.versions import RepositoryName, VersionStore, open_store
 from raypipe.values.codec import TreeCodec
 
 if TYPE_CHECKING:
@@ -64,6 +65,15 @@ class Workshop:
     """One object, so that what it saw of holders who do not move counts for all who ask it."""
     beside: Path | None = None
     """The project's own root, where `root` is a copy of its code that a run goes on with."""
+    lakefs: LakeFSPlace | None = None
+    """What the settings that it was opened with say of lakeFS; None: what the home was told."""
+
+    def versions(
+        self, uri: RepositoryName, *, create: bool = False, store: "StoreConfig | None" = None
+    ) -> VersionStore:
+        """Open a repository of data; `store` is what other settings say of where it is."""
+        place = lakefs_named(store) or self.lakefs
+        return open_store(uri, self.paths.home, create=create, lakefs=place)
 
     def save_code(self) -> None:
         """Let the next process know what was found of the code."""
@@ -127,10 +137,11 @@ def open_workshop(
     paths = HomePaths(home)
     place = None if store is None else ledger_named(store)
     artifacts_place = None if store is None else artifacts_named(store)
+    lakefs = lakefs_named(store)
     if write:
         make_home(home)
         bind(paths, artifacts_place)
-        bind_lakefs(paths, lakefs_named(store))
+        bind_lakefs(paths, lakefs)
     noting = Noting()
     index = paths.index if home.is_dir() and os.access(home, os.W_OK) else None
     where = ledger_of(paths, place, write=write)
@@ -149,6 +160,7 @@ def open_workshop(
         actor=who(by),
         claims=_claims(paths, where, (store and store.lapse) or _lapse()),
         beside=beside,
+        lakefs=lakefs,
     )
 
 

@@ -13,7 +13,7 @@ from raypipe.engine.records import Actor, Effect, Review
 from raypipe.errors import EffectRefused, ValidationStopped
 from raypipe.fault_points import fault_point
 from raypipe.store.rows import CaptureRow
-from raypipe.store.versions import VersionStore, open_store
+from raypipe.store.versions import VersionStore
 from raypipe.values.feedback import Captured
 from raypipe.values.uri import DatasetUri, parse_uri
 
@@ -43,16 +43,27 @@ def handler(config: "CycleConfig", file: Path, listen: Listener) -> Handler:
     def do(workshop: "Workshop", row: "OutboxRow") -> None:
         _publish(workshop, row, config, file, listen)
 
-    return Handler(do=do, already_done=_is_published, at_rest=False)
+    def already_done(workshop: "Workshop", row: "OutboxRow") -> bool:
+        return _is_published(workshop, row, config)
+
+    return Handler(do=do, already_done=already_done, at_rest=False)
 
 
 def _by_settings_of_then(workshop: "Workshop", row: "OutboxRow") -> None:
     """Publish by the settings of the run that offered the rows."""
+    config, file = _settings_of_then(workshop, row)
+    _publish(workshop, row, config, file, lambda event: None)
+
+
+def _is_published_by_settings_of_then(workshop: "Workshop", row: "OutboxRow") -> bool:
+    return _is_published(workshop, row, _settings_of_then(workshop, row)[0])
+
+
+def _settings_of_then(workshop: "Workshop", row: "OutboxRow") -> tuple["CycleConfig", Path]:
     from raypipe.config.load import from_json
 
     run = workshop.ledger.get_run(workshop.ledger.get_review(row.payload["review"]).run)
-    file = Path(run.parameters["target"])
-    _publish(workshop, row, from_json(run.settings), file, lambda event: None)
+    return from_json(run.settings), Path(run.parameters["target"])
 
 
 def _publish(
@@ -69,7 +80,7 @@ def _publish(
     _record(workshop, review, commit, captured.count)
 
 
-def _is_published(workshop: "Workshop", row: "OutboxRow") -> bool:
+def _is_published(workshop: "Workshop", row: "OutboxRow", config: "CycleConfig") -> bool:
     """Ask the ledger, then the version store, which may know more than it."""
     review = workshop.ledger.get_review(row.payload["review"])
     known = workshop.ledger.captures(review.project, review.pipeline)
@@ -77,7 +88,7 @@ def _is_published(workshop: "Workshop", row: "OutboxRow") -> bool:
         return True
     captured = captured_of(workshop, review.evidence)
     uri = parse_uri(captured.into)
-    found = _made_for(row.key, uri, open_store(uri, workshop.paths.home))
+    found = _made_for(row.key, uri, workshop.versions(uri, store=config.store))
     if found is None:
         return False
     commit, rows = found
@@ -153,20 +164,27 @@ def _commit(
 
     from raypipe.app.data import merging, validate_branch
     from raypipe.app.prepare import shown
+    from raypipe.app.schema_file import schema_beside
     from raypipe.stages.data import dataset_at, importing
 
     uri = parse_uri(captured.into)
-    versions = open_store(uri, workshop.paths.home)
+    versions = workshop.versions(uri, store=config.store)
     if not captured.count:
         return dataset_at(captured.into, versions).commit
     evidence = workshop.ledger.get_review(row.payload["review"]).evidence
-    remove_left(workshop, uri)
+    remove_left(workshop, uri, versions)
     with under_way(workshop, uri) as begin:
         with tempfile.TemporaryDirectory(prefix="raypipe-captured-") as folder:
             shard = Path(folder, f"captured-{evidence[:12]}.parquet")
             parquet.write_table(captured.rows, shard)
             imported = importing.import_files(
-                [shard], uri, versions, workshop.actor, meta={EFFECT: row.key}, begin=begin
+                [shard],
+                uri,
+                versions,
+                workshop.actor,
+                meta={EFFECT: row.key},
+                beside=schema_beside(workshop, config, file),
+                begin=begin,
             )
         if imported.unchanged:
             return imported.commit
@@ -184,4 +202,6 @@ def _commit(
         )
 
 
-CAPTURED = Handler(do=_by_settings_of_then, already_done=_is_published, at_rest=False)
+CAPTURED = Handler(
+    do=_by_settings_of_then, already_done=_is_published_by_settings_of_then, at_rest=False
+)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from raypipe.app.assemble import lakefs_named
 from raypipe.app.checking import roles_of, sample_and_check
 from raypipe.app.look import workshop_of
 from raypipe.app.prepare import Prepared
@@ -22,7 +21,6 @@ from raypipe.stages.data import dataset_at
 from raypipe.stages.validation.deepchecks import environment
 from raypipe.stages.validation.deepchecks.catalogue import CATALOGUE, SUITES, severity_of
 from raypipe.store.faults import disk_faults
-from raypipe.store.versions import open_store
 from raypipe.values.checked import Checked, Roles
 from raypipe.values.uri import parse_uri
 
@@ -99,10 +97,9 @@ def run(
     found = environment.find_environment(settings.environment)
     if isinstance(found, str):
         raise NotFound(f"{found[:1].upper()}{found[1:]}".rstrip("."), hint=environment.HINT)
-    workshop = workshop_of(home, by=by, near=config)
+    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
     uri = parse_uri(dataset)
-    named = lakefs_named(cycle.store) if cycle is not None else None
-    rows = dataset_at(dataset, open_store(uri, workshop.paths.home, lakefs=named))
+    rows = dataset_at(dataset, workshop.versions(uri))
     data = cycle.data if cycle else None
     roles = roles_of(cycle.data, cycle.training.task) if cycle else Roles()
     graph = build(

@@ -30,6 +30,8 @@ SHOWN = 20
 """Most things that are listed by name."""
 KEYED, RUN = re.compile(r"[0-9a-f]{32}"), re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 """How raypipe names folders: what has another name is a person's, and stays."""
+ASIDE = f".*-{'[0-9a-f]' * 12}"
+"""How a file is named that is written whole before it is moved to its place."""
 ASIDE_LIFETIME = 86_400.0
 """Seconds after which nobody is writing a file any more that is in its place in a moment."""
 AT_ONCE = 50
@@ -48,6 +50,8 @@ class Thing:
     remove: Callable[[], object]
     written: bool = False
     """A writer left it, or writes it still: it stays while any run is under way."""
+    elsewhere: bool = False
+    """A server has it, which may not answer: then it stays, and all else goes."""
 
 
 def clean(home: Path | None, *, dry_run: bool = True, runs: int | None = None) -> Json:
@@ -74,13 +78,14 @@ def clean(home: Path | None, *, dry_run: bool = True, runs: int | None = None) -
     with uses.cleaning():
         rows = retire(home, dry_run=False)
         gone = uses.gone()  # before the ledger is read: what they recorded is in it by now
-        removed = _remove(_unneeded(workshop, uses, gone, newest), uses, gone)
+        removed, left = _remove(_unneeded(workshop, uses, gone, newest), uses, gone)
         uses.forget(gone)
         asked = _requests(workshop, dry_run=False)
     modules = 0
     with suppress(StoreError):  # the disk may be full: what was removed is told all the same
         modules = drop_gone(workshop.paths.index)
-    return {**_told(removed, rows, modules, dry_run=False), "requests": asked}
+    told = _told(removed, rows, modules, dry_run=False)
+    return {**told, "requests": asked, **({"left": left} if left else {})}
 
 
 def _requests(workshop: Workshop, *, dry_run: bool) -> Json:
@@ -98,17 +103,29 @@ def _unneeded(workshop: Workshop, uses: Uses, gone: frozenset[str], runs: int) -
         return [one for one in things if not now.needs(one.noted, written=one.written)]
 
 
-def _remove(things: Sequence[Thing], uses: Uses, gone: frozenset[str]) -> list[Thing]:
-    """Remove things, a few at a time, but those that are noted by then; return what was removed."""
-    removed = []
+def _remove(
+    things: Sequence[Thing], uses: Uses, gone: frozenset[str]
+) -> tuple[list[Thing], list[str]]:
+    """Remove things, a few at a time, but those that are noted by then.
+
+    Return what was removed, and in words what a server did not let go.
+    """
+    removed, left = [], []
     for start in range(0, len(things), AT_ONCE):
         with uses.removing(gone) as now:
             for one in things[start : start + AT_ONCE]:
-                if not now.needs(one.noted, written=one.written):
+                if now.needs(one.noted, written=one.written):
+                    continue
+                try:
                     one.remove()
-                    fault_point("artifact.removed")
-                    removed.append(one)
-    return removed
+                except StoreError as error:
+                    if not one.elsewhere:
+                        raise
+                    left.append(f"{one.name}: {error}")
+                    continue
+                fault_point("artifact.removed")
+                removed.append(one)
+    return removed, left
 
 
 def _told(things: Sequence[Thing], rows: Json, modules: int, *, dry_run: bool) -> Json:
@@ -155,6 +172,7 @@ def _things(workshop: Workshop, needed: set[str]) -> Iterator[Thing]:
             noted=import_.branch,
             size=0,
             remove=partial(remove, workshop, import_),
+            elsewhere=True,
         )
     yield from _left_aside(workshop.paths)
     yield from _unheld(workshop)
@@ -168,6 +186,9 @@ def _left_aside(paths: HomePaths) -> Iterator[Thing]:
     """Yield files that a writer who was killed left beside the one that he was to replace."""
     young = time.time() - ASIDE_LIFETIME
     for folder, pattern in (
+        (paths.home, ASIDE),
+        (paths.home, f"{paths.gate_token.name}.*"),
+        (paths.schemas, ASIDE),
         (paths.index, "tmp*"),
         (paths.requests, "*.new"),
         (paths.requests / SEALED, "*.tmp"),

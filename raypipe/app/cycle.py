@@ -8,13 +8,13 @@ from raypipe.config.cycle import CycleConfig
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.tuning import ChoicesConfig, of_recipe, recipes, with_chosen
 from raypipe.engine.graph import lookup, review
-from raypipe.stages.analysis import bless, evaluate, judge, report
-from raypipe.stages.data import profile_shard
+from raypipe.stages.analysis import bless, evaluate, judge, report, report_look
+from raypipe.stages.data import merged_profiles, profile_shard
 from raypipe.stages.preprocessing import fit, transform_shards
 from raypipe.stages.registry import register
 from raypipe.stages.training import train
 from raypipe.stages.tuning import choose, recall, trial
-from raypipe.values.dataset import Dataset
+from raypipe.values.dataset import Dataset, Shard
 from raypipe.values.schema import Schema
 from raypipe.values.tuning import Search
 from raypipe.values.uri import parse_uri
@@ -23,7 +23,7 @@ from raypipe.values.uri import parse_uri
 def cycle(
     config: CycleConfig,
     dataset: Dataset,
-    known: frozenset[str] = frozenset(),
+    accepted: tuple[Shard, ...] = (),
     schema: Schema | None = None,
     recipe: dict[str, Any] | None = None,
     taken: tuple[str, ...] = (),
@@ -31,22 +31,27 @@ def cycle(
 ) -> dict[str, Any]:
     """Connect the stages.
 
-    `known` holds the object ids of the shards that were accepted before: drift is looked for in the
-    others. `schema` is what a person keeps in the schema file; without one it is inferred. `recipe`
+    `accepted` are the shards that were accepted before: drift is looked for in the others. Their
+    profiles are at hand, or made anew where another version of raypipe made them. `schema` is what
+    a person keeps in the schema file; without one it is inferred. `recipe`
     is the settings that make a model, for its lineage, and `taken` are the versions that exist.
     `checking` is what deepchecks runs in.
     """
     data, rule = config.data, config.data.split
 
-    profiles = [profile_shard(shard, rule, data.key) for shard in dataset.shards]
-    new = tuple(s for s in dataset.shards if s.object_id not in known) if known else ()
+    profiles = {
+        shard.object_id: profile_shard(shard, rule, data.key)
+        for shard in (*dataset.shards, *accepted)
+    }
+    before = {shard.object_id for shard in accepted}
+    new = tuple(s for s in dataset.shards if s.object_id not in before) if before else ()
     seen = connect_validation(
         config,
         dataset,
-        profiles,
+        [profiles[shard.object_id] for shard in dataset.shards],
         schema,
         new=new,
-        baseline=lookup("accepted_profile") if new else None,
+        baseline=merged_profiles([profiles[s.object_id] for s in accepted]) if new else None,
         checking=checking,
     )
     profile, admitted = seen.profile, seen.admitted()
@@ -87,7 +92,7 @@ def cycle(
         config.analysis.measuring,
     )
     judged = judge(evaluation, config.analysis)
-    page = report(judged, seen.validation, trained.history, config.name)
+    page = report(judged, seen.validation, trained.history, config.name, report_look())
     blessed = bless(judged, page)
 
     decision = review(blessed, name="review_model")

@@ -4,7 +4,7 @@ The dataset resolved, the schema file read, the ledger's facts at hand.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from raypipe.app.accepting import accepting, as_recorded, not_found
@@ -54,14 +54,14 @@ def prepare_cycle(
         schema_file = schema_path(config, own, workshop)
     schema = read_schema(schema_file)
     accepted = last_accepted(workshop, config.name, dataset)
-    known = frozenset(shard.object_id for shard in accepted.dataset.shards) if accepted else None
+    before = accepted.shards if accepted else ()
     model = config.registry.model or config.name
     taken = tuple(sorted(row.version for row in workshop.ledger.versions(model)))
     settings = to_json(config)
     recipe = _recipe(settings)
     checking = checking_for(config.validation.deepchecks)
     graph = build(
-        lambda: cycle(config, dataset, known or frozenset(), schema, recipe, taken, checking),
+        lambda: cycle(config, dataset, before, schema, recipe, taken, checking),
         config.name,
         {},
     )
@@ -69,7 +69,7 @@ def prepare_cycle(
         graph=graph,
         workshop=workshop,
         lookups=lambda planner: {
-            **_lookups(workshop, model, accepted, planner, write=write),
+            **_lookups(workshop, model, planner, write=write),
             "last_sweep": lambda _: last_sweep(workshop, config.name),
         },
         compare=comparing(workshop, dataset),
@@ -118,25 +118,15 @@ def _recipe(settings: Json) -> dict[str, Json]:
 # --- what was accepted before -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class Accepted:
-    """The data that validation let in last, before the data of now."""
-
-    dataset: Dataset
-    profile: str
-    """Digest of its profiles."""
-
-
-def last_accepted(workshop: Workshop, pipeline: str, now: Dataset) -> Accepted | None:
-    """Return what was accepted last with other content than the dataset of now."""
+def last_accepted(workshop: Workshop, pipeline: str, now: Dataset) -> Dataset | None:
+    """Return what validation let in last with other content than the dataset of now."""
     ledger = workshop.ledger
     digest = workshop.codec.encode(now).digest
     for result, run in ledger.used_results(workshop.project, pipeline, "admit"):
         commit = ledger.get_run(run).commits.get(now.uri)
         if result.explanation.parameters.get("dataset") != digest and commit is not None:
             uri = replace(parse_uri(now.uri), ref=commit)
-            dataset = dataset_at(str(uri), open_store(uri, workshop.paths.home))
-            return Accepted(dataset=dataset, profile=result.explanation.inputs["profiles"])
+            return dataset_at(str(uri), workshop.versions(uri))
     return None
 
 
@@ -146,13 +136,11 @@ def last_accepted(workshop: Workshop, pipeline: str, now: Dataset) -> Accepted |
 def _lookups(
     workshop: Workshop,
     model: str,
-    accepted: Accepted | None,
     planner: Callable[[], Planner],
     *,
     write: bool,
 ) -> Mapping[str, Callable[[Mapping[str, str]], str | None]]:
     return {
-        "accepted_profile": lambda _: accepted.profile if accepted else None,
         "champion": lambda given: champion_for(workshop, model, given["candidate"]),
         "code": lambda _: _code_of(workshop, planner()) if write else None,
     }

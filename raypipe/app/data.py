@@ -4,6 +4,7 @@ Import, log, diff, show, profile, branch, tag.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,16 +13,22 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from raypipe.app.accepting import accepting, as_recorded, not_found
-from raypipe.app.assemble import Workshop, lakefs_named
+from raypipe.app.assemble import Workshop
 from raypipe.app.checking import NO_CHECKS, Checking, checking_for
 from raypipe.app.imports import remove_left, under_way
 from raypipe.app.look import look, workshop_of
 from raypipe.app.prepare import Prepared
 from raypipe.app.protect import standing
-from raypipe.app.publishing import is_protected, publish
+from raypipe.app.publishing import RUN, is_protected, publish
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
-from raypipe.app.schema_file import read_schema, schema_path
+from raypipe.app.schema_file import read_schema, schema_beside, schema_path
+from raypipe.app.schema_object import (
+    changed_schemas,
+    keep_inferred,
+    keep_text,
+    schema_texts,
+)
 from raypipe.app.validating import connect_validation
 from raypipe.app.verdicts import record_run
 from raypipe.config.cycle import CycleConfig
@@ -32,11 +39,10 @@ from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.errors import Interrupted, NotFound, StoreError, UsageError
-from raypipe.stages.data import convert_input, dataset_at, merge_profiles, profile_shard
+from raypipe.stages.data import convert_input, dataset_at, merged_profiles, profile_shard
 from raypipe.store.faults import disk_faults
-from raypipe.store.lakefs_access import bind_lakefs
-from raypipe.store.locations import open_location
-from raypipe.store.versions import MAIN, VersionStore, open_store
+from raypipe.store.locations import footer_of
+from raypipe.store.versions import MAIN, VersionStore
 from raypipe.values.dataset import Dataset
 from raypipe.values.imported import Converted, Input
 from raypipe.values.schema import Schema
@@ -46,6 +52,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from raypipe.stages.data.importing import Converting, ImportedShards
+
+_NAMED_TYPE = re.compile(r"(.+)=([^=\[\]]+(?:\[[^\[\]]*\])?)")
+"""A column and its type, which may have a zone: timestamp[us, tz=UTC]."""
 
 
 def import_files(
@@ -78,18 +87,15 @@ def import_files(
         cycle = accepting(cycle, accept, by=by, why=why)
     how = _how(cycle, given or {})
     inputs.find_inputs(files, how, read=False)
-    workshop = workshop_of(home, by=by, near=config)
+    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
     if cycle is None and is_protected(workshop, uri):
         raise UsageError(
             f"{uri} is protected: only validated data comes to it",
             hint="say with --config what it is held to",
         )
-    named = lakefs_named(cycle.store) if cycle is not None else None
-    bind_lakefs(workshop.paths, named)
-    versions = open_store(
-        uri, workshop.paths.home, create=create or uri.scheme == "local", lakefs=named
-    )
-    remove_left(workshop, uri)
+    versions = workshop.versions(uri, create=create or uri.scheme == "local")
+    remove_left(workshop, uri, versions)
+    told = {} if cycle is None else as_recorded(cycle, accept)
     with under_way(workshop, uri) as begin:
         imported = importing.import_files(
             files,
@@ -97,9 +103,10 @@ def import_files(
             versions,
             workshop.actor,
             settings=how,
-            meta=as_recorded(cycle, accept) if cycle is not None else None,
+            meta=told,
+            beside=schema_beside(workshop, cycle, config),
             begin=begin,
-            convert_all=_converting(workshop, uri, run or RunRequest(), listen),
+            convert_all=_converting(workshop, uri, run or RunRequest(), listen, told),
         )
         said = _said(imported, how)
         if imported.unchanged:
@@ -133,13 +140,12 @@ def _how(cycle: CycleConfig | None, given: Mapping[str, Any]) -> ImportConfig:
 
 def named_types(texts: Sequence[str]) -> dict[str, str]:
     """Return the types that `COLUMN=TYPE` say; UsageError names one that does not."""
-    parts = [text.rpartition("=") for text in texts]
-    for text, (column, _, kind) in zip(texts, parts, strict=True):
-        if not column or not kind:
-            raise UsageError(
-                f"--type {text!r} names no column and type", hint="Write it so: --type zip=string"
-            )
-    return {column: kind for column, _, kind in parts}
+    found = {text: _NAMED_TYPE.fullmatch(text) for text in texts}
+    if wrong := [text for text, parts in found.items() if parts is None]:
+        raise UsageError(
+            f"--type {wrong[0]!r} names no column and type", hint="Write it so: --type zip=string"
+        )
+    return {parts[1]: parts[2] for parts in found.values() if parts is not None}
 
 
 def _said(imported: "ImportedShards", settings: ImportConfig) -> dict[str, Any]:
@@ -169,9 +175,12 @@ def _list_rejects(imported: "ImportedShards", out: Path) -> None:
 
 
 def _converting(
-    workshop: Workshop, uri: DatasetUri, run: RunRequest, listen: Listener
+    workshop: Workshop, uri: DatasetUri, run: RunRequest, listen: Listener, told: dict[str, str]
 ) -> "Converting":
-    """Return what converts inputs as a run of its own, so that each is kept once it is done."""
+    """Return what converts inputs as a run of its own, so that each is kept once it is done.
+
+    Which run it was is added to what is `told` of the commit.
+    """
 
     def convert_all(
         inputs: Sequence[Input],
@@ -200,6 +209,7 @@ def _converting(
         outcome = run_prepared(prepared, RunRequest(), listen)
         if outcome.error is not None:
             raise outcome.error
+        told[RUN] = outcome.run or ""
         return [outcome.values[one.name] for one in inputs]
 
     return convert_all
@@ -219,9 +229,11 @@ def validate_branch(
 
     `accept` are the changes that the settings expect because a person named them now.
     """
+    schema_file = schema_path(config, file.absolute(), workshop)
+    if (schema := read_schema(schema_file)) is not None:
+        keep_text(versions, branch, config.name, schema_file.read_text(), workshop.actor)
     dataset = dataset_at(str(replace(uri, ref=branch)), versions)
     before = _shards_at(uri, versions)
-    schema = read_schema(schema_path(config, file.absolute(), workshop))
     checking = checking_for(config.validation.deepchecks)
     graph = build(
         lambda: audit(config, dataset, before, schema, checking), f"{config.name}.import", {}
@@ -243,6 +255,9 @@ def validate_branch(
         stays = f" The branch {branch} stays;" if not isinstance(outcome.error, Interrupted) else ""
         outcome.error.hint = f"{outcome.error.hint or ''}{stays} {uri} never saw it."
         raise outcome.error
+    if schema is None:
+        used = outcome.values["admitted"]
+        keep_inferred(versions, branch, config.name, used, workshop.actor)
     found = outcome.values["validation"]
     said = {
         "verdict": found.verdict,
@@ -263,10 +278,13 @@ def merging(
     versions: VersionStore,
     listen: Listener,
 ) -> Callable[[str], str] | None:
-    """Return what brings a branch to a protected one; None where it is not."""
-    if not is_protected(workshop, uri):
-        return None
+    """Return what brings a branch to another; None where nothing holds it to anything.
+
+    Others may come in meanwhile, and what passes by itself may not pass beside them.
+    """
     validate = validating(workshop, config, file, uri, versions, listen)
+    if validate is None and not is_protected(workshop, uri):
+        return None
 
     def bring(message: str) -> str:
         try:
@@ -309,7 +327,7 @@ def audit(
     both = list(zip(profiles, dataset.shards, strict=True))
     old = [p for p, shard in both if shard.object_id in before]
     new = tuple(shard for shard in dataset.shards if shard.object_id not in before)
-    accepted = merge_profiles(old) if old else None
+    accepted = merged_profiles(old) if old else None
     seen = connect_validation(
         config,
         dataset,
@@ -334,10 +352,11 @@ def log(dataset: str, *, home: Path | None = None) -> Json:
 
 
 def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | None = None) -> Json:
-    """Say how `other`, a ref or a reference, differs: in files, rows, columns and statistics."""
+    """Say how `other`, a ref or a reference, differs: in files, schema, rows and columns."""
     from raypipe.app.profiles import compared
 
-    uri, versions = open_data(dataset, home)
+    cycle = load(config) if config is not None else None
+    uri, versions = open_data(dataset, home, config, cycle)
     at = parse_uri(other) if "://" in other else replace(uri, ref=other)
     if at.repository != uri.repository:
         raise UsageError(
@@ -345,10 +364,11 @@ def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | N
             hint="Compare two refs of one: their files are told apart by path.",
         )
     files = versions.diff(uri.ref, at.ref)
-    workshop = workshop_of(home, near=config)
-    key = load(config).data.key if config is not None else ()
+    workshop = workshop_of(home, near=config, store=cycle.store if cycle else None)
+    key = cycle.data.key if cycle else ()
     before, after = (_dataset_or_none(one, versions) for one in (uri, at))
-    return {**asdict(files), **compared(workshop, before, after, key)}
+    schemas = changed_schemas(versions, uri.ref, at.ref)
+    return {**asdict(files), "schemas": schemas, **compared(workshop, before, after, key)}
 
 
 def _dataset_or_none(uri: DatasetUri, versions: VersionStore) -> Dataset | None:
@@ -361,16 +381,11 @@ def _dataset_or_none(uri: DatasetUri, versions: VersionStore) -> Dataset | None:
 
 def show(dataset: str, *, home: Path | None = None) -> Json:
     """Return commit, shards, rows and columns of a dataset."""
-    import pyarrow.parquet as pq
-
     uri, workshop = parse_uri(dataset), look(home)
-    versions = open_store(uri, workshop.paths.home)
+    versions = workshop.versions(uri)
     found = dataset_at(dataset, versions)
-    rows, schemas = [], []
-    for shard in found.shards:
-        with open_location(shard.location) as file, pq.ParquetFile(file) as footer:
-            rows.append(footer.metadata.num_rows)
-            schemas.append(footer.schema_arrow)
+    columns = footer_of(found.shards[0].location).schema.to_arrow_schema()
+    rows = [footer_of(shard.location).num_rows for shard in found.shards]
     return {
         "commit": found.commit,
         "rows": sum(rows),
@@ -378,7 +393,8 @@ def show(dataset: str, *, home: Path | None = None) -> Json:
             {"path": shard.path, "rows": count, "bytes": shard.size}
             for shard, count in zip(found.shards, rows, strict=True)
         ],
-        "columns": {field.name: str(field.type) for field in schemas[0]},
+        "columns": {field.name: str(field.type) for field in columns},
+        "schemas": list(schema_texts(versions, found.commit)),
         **standing(workshop, uri, found),
     }
 
@@ -387,9 +403,11 @@ def profile(dataset: str, *, config: Path | None = None, home: Path | None = Non
     """Return statistics of each column of a dataset; each shard is read once, whoever asks."""
     from raypipe.app.profiles import facts_of, profile_of
 
-    _, versions = open_data(dataset, home)
-    key = load(config).data.key if config is not None else ()
-    found = profile_of(workshop_of(home, near=config), dataset_at(dataset, versions), key)
+    cycle = load(config) if config is not None else None
+    _, versions = open_data(dataset, home, config, cycle)
+    workshop = workshop_of(home, near=config, store=cycle.store if cycle else None)
+    key = cycle.data.key if cycle else ()
+    found = profile_of(workshop, dataset_at(dataset, versions), key)
     return {name: facts_of(column) for name, column in found.columns.items()}
 
 
@@ -401,14 +419,12 @@ def init(dataset: str, *, config: Path | None = None, home: Path | None = None) 
             f"a new repository has the branch {MAIN!r}, not {uri.ref!r}",
             hint=f"raypipe data init {uri.scheme}://{uri.repo}/{MAIN}; then `raypipe data branch`",
         )
-    named = lakefs_named(load(config).store) if config is not None else None
-    workshop = workshop_of(home, near=config)
-    bind_lakefs(workshop.paths, named)
+    workshop = workshop_of(home, near=config, store=load(config).store if config else None)
     made = False
     try:
-        versions = open_store(uri, workshop.paths.home, lakefs=named)
+        versions = workshop.versions(uri)
     except NotFound:
-        versions = open_store(uri, workshop.paths.home, create=True, lakefs=named)
+        versions = workshop.versions(uri, create=True)
         made = True
     said = {} if made else {"note": f"{uri.scheme}://{uri.repo} was there already"}
     return {"dataset": str(uri), "commit": versions.resolve(MAIN), **said}
@@ -426,7 +442,10 @@ def tag(dataset: str, name: str, *, home: Path | None = None) -> Json:
     return {"tag": name, "commit": versions.tag(name, uri.ref)}
 
 
-def open_data(dataset: str, home: Path | None) -> tuple[DatasetUri, VersionStore]:
-    """Take a reference apart, and open its repository to look."""
+def open_data(
+    dataset: str, home: Path | None, file: Path | None = None, config: CycleConfig | None = None
+) -> tuple[DatasetUri, VersionStore]:
+    """Take a reference apart, and open its repository to look, as the settings in `file` say."""
     uri = parse_uri(dataset)
-    return uri, open_store(uri, look(home).paths.home)
+    store = config.store if config else None
+    return uri, workshop_of(home, write=False, near=file, store=store).versions(uri)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from raypipe.app.assemble import Workshop, lakefs_named
+from raypipe.app.assemble import Workshop
 from raypipe.app.checking import checking_for
 from raypipe.app.cycle_setup import last_accepted
 from raypipe.app.look import workshop_of
@@ -20,10 +20,9 @@ from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
 from raypipe.errors import UsageError
-from raypipe.stages.data import dataset_at, merge_profiles, profile_rows, profile_shard
-from raypipe.stages.validation import report_rows
+from raypipe.stages.data import dataset_at, merged_profiles, profile_rows, profile_shard
+from raypipe.stages.validation import report_look, report_rows
 from raypipe.store.faults import disk_faults
-from raypipe.store.versions import open_store
 from raypipe.values.dataset import Dataset, Shard
 from raypipe.values.schema import Schema
 from raypipe.values.uri import DatasetUri, parse_uri
@@ -46,15 +45,14 @@ def report(
     """
     uri = parse_uri(dataset)
     cycle = load(config) if config is not None else None
-    workshop = workshop_of(home, by=by, near=config)
-    named = lakefs_named(cycle.store) if cycle is not None else None
-    versions = open_store(uri, workshop.paths.home, lakefs=named)
+    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
+    versions = workshop.versions(uri)
     now = dataset_at(dataset, versions)
     before = None
     if against is not None:
         before = dataset_at(str(_other(uri, against)), versions)
     elif cycle is not None and (accepted := last_accepted(workshop, cycle.name, now)) is not None:
-        before = accepted.dataset
+        before = accepted
     if cycle is not None and config is not None:
         schema = read_schema(schema_path(cycle, config.absolute(), workshop))
         return _with_settings(workshop, cycle, now, before, schema, out, listen)
@@ -104,7 +102,7 @@ def validated_and_reported(
     profiles = [known[shard.object_id] for shard in now.shards]
     baseline = None
     if before is not None:
-        baseline = merge_profiles([known[shard.object_id] for shard in before.shards])
+        baseline = merged_profiles([known[shard.object_id] for shard in before.shards])
     seen = connect_validation(
         config,
         now,
@@ -142,6 +140,7 @@ def reported(uri: DatasetUri, now: Dataset, before: Dataset | None) -> Any:
         [known[shard.object_id] for shard in new],
         None if before is None else [known[shard.object_id] for shard in earlier],
         new,
+        report_look(),
     )
 
 

@@ -12,8 +12,10 @@ from raypipe.config.validation import DriftConfig
 from raypipe.engine.graph import lookup, review
 from raypipe.stages.data import merge_profiles, profile_shard
 from raypipe.stages.feedback import capture, compare, expect, join, measure, offer, read_log
+from raypipe.stages.validation import validate_asked
 from raypipe.values.dataset import Dataset
 from raypipe.values.feedback import LogPart, Registered
+from raypipe.values.schema import Schema
 from raypipe.values.signature import Label
 
 
@@ -34,17 +36,22 @@ def feedback(
     parts: Sequence[LogPart],
     versions: Sequence[Asked],
     earlier: dict[str, str],
+    schema: Schema | None = None,
 ) -> dict[str, Any]:
     """Connect the steps.
 
     `columns` are those of the data with their types, `parts` the segments of the request log,
     `versions` those that were asked, newest first, and `earlier` the rows of accepted captures.
+    What was asked is held to `schema`, which the first run wrote.
     """
     data = config.data
     drifting = config.feedback.drift or config.validation.drift or DriftConfig()
 
     logged = [read_log(part, model, label, columns) for part in parts]
     joined = join(logged, label, columns)
+
+    needed = tuple(dict.fromkeys(name for one in versions for name in one.features))
+    asked = None if schema is None else validate_asked(joined, schema, needed, config.validation)
 
     registered = tuple(one.registered for one in versions)
     quality = measure(joined, label, registered, data, config.feedback, config.analysis.measuring)
@@ -59,4 +66,4 @@ def feedback(
     present = merge_profiles([profile_shard(s, data.split, data.key) for s in dataset.shards])
     found = capture(joined, label, columns, data, present, earlier, config.feedback, quality, drift)
     decision = review(offer(found), name="review_captured", when=found.offered)
-    return {"joined": joined, "found": found, "decision": decision}
+    return {"joined": joined, "asked": asked, "found": found, "decision": decision}

@@ -18,6 +18,7 @@ from raypipe.app.outcome import Outcome
 from raypipe.app.prepare import Prepared, shown
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
+from raypipe.app.schema_file import read_schema, schema_path
 from raypipe.app.targets import parse_target
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load, to_json
@@ -28,14 +29,14 @@ from raypipe.errors import NotFound, UsageError
 from raypipe.fault_points import fault_point
 from raypipe.stages.data import dataset_at
 from raypipe.store.faults import disk_faults
-from raypipe.store.locations import open_location
+from raypipe.store.locations import footer_of
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.segments import SegmentWriter, being_read, read_records, read_segment, segments
-from raypipe.store.versions import open_store
 from raypipe.values.feedback import LAST_ROW, Findings, LogPart, Registered
 from raypipe.values.label import label_text, told_text
 from raypipe.values.signature import Label
 from raypipe.values.uri import parse_uri
+from raypipe.values.validation import Anomaly
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -224,6 +225,8 @@ class JoinOutcome:
     published: tuple[Json, ...] = ()
     joined: Json = None
     found: Findings | None = None
+    asked: tuple[Anomaly, ...] = ()
+    """What of the rows that were asked breaks the schema as it is in serving."""
 
     def to_json(self) -> Json:
         """The run's record, with what was found."""
@@ -233,6 +236,10 @@ class JoinOutcome:
             "outputs": {},
             "published": list(self.published),
             "labels": self.joined,
+            "asked": [
+                {"name": one.name, "severity": one.severity, "message": one.message}
+                for one in self.asked
+            ],
             "quality": [] if found is None else [_quality(one) for one in found.quality],
             "drift": [] if found is None else [_drift(one) for one in found.drift],
             "captured": None
@@ -313,7 +320,7 @@ def _prepare(
     workshop: Workshop, config: CycleConfig, file: Path, sets: tuple[str, ...], home: Path | None
 ) -> Prepared:
     uri = parse_uri(config.data.dataset)
-    dataset = dataset_at(config.data.dataset, open_store(uri, workshop.paths.home))
+    dataset = dataset_at(config.data.dataset, workshop.versions(uri))
     model = config.registry.model or config.name
     rows = {row.version: row for row in workshop.ledger.versions(model)}
     if not rows:
@@ -334,6 +341,7 @@ def _prepare(
     )
     columns = _columns(dataset.shards[-1].location)
     earlier = _earlier(workshop, pipeline_of(config))
+    schema = read_schema(schema_path(config, file, workshop))
     known = tuple(
         Asked(
             registered=Registered(version=row.version, metrics=_metrics(workshop, row)),
@@ -345,7 +353,7 @@ def _prepare(
     where = [] if home is None else ["--home", shown(home)]
     return Prepared(
         graph=build(
-            lambda: feedback(config, model, label, columns, dataset, parts, known, earlier),
+            lambda: feedback(config, model, label, columns, dataset, parts, known, earlier, schema),
             pipeline_of(config),
             {},
         ),
@@ -376,10 +384,8 @@ def _asked_versions(workshop: Workshop, model: str) -> set[str]:
 
 def _columns(location: str) -> dict[str, str]:
     """Return the columns of the data with Arrow's names of their types."""
-    import pyarrow.parquet as pq
-
-    with open_location(location) as file:
-        return {field.name: str(field.type) for field in pq.read_schema(file)}
+    schema = footer_of(location).schema.to_arrow_schema()
+    return {field.name: str(field.type) for field in schema}
 
 
 def _metrics(workshop: Workshop, row: ModelVersionRow) -> dict[str, tuple[float, float, float]]:
@@ -397,16 +403,18 @@ def _lookups(workshop: Workshop, versions: list[ModelVersionRow]) -> dict[str, A
 
 
 def _profiles_of(workshop: Workshop, row: ModelVersionRow) -> str | None:
-    """Return the digest of the profiles that a version was trained on, if they are still there."""
+    """Return the digest of the profiles that a version was trained on, if they are readable."""
     from raypipe.errors import StoreError
 
     for state in workshop.ledger.run_steps(row.run):
-        if state.name == "merge_profiles" and state.digest is not None:
+        admitted = workshop.ledger.result_of(state.key or "") if state.name == "admit" else None
+        if admitted is not None:
+            digest = admitted.explanation.inputs["profiles"]
             try:
-                workshop.artifacts.read(state.digest)
+                workshop.codec.decode(workshop.artifacts.read(digest), workshop.artifacts)
             except StoreError:
                 return None
-            return state.digest
+            return digest
     return None
 
 
@@ -433,7 +441,10 @@ def _outcome(
     if digest := digests.get("join"):
         counts = _value(workshop, digest).counts
         joined = {name: getattr(counts, name) for name in counts.__dataclass_fields__}
-    return JoinOutcome(outcome=outcome, published=published, joined=joined, found=found)
+    broken = _value(workshop, digest) if (digest := digests.get("validate_asked")) else ()
+    return JoinOutcome(
+        outcome=outcome, published=published, joined=joined, found=found, asked=broken
+    )
 
 
 # --- what was accepted becomes data -------------------------------------------------------------

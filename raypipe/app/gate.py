@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from raypipe.app.assemble import Workshop
+from raypipe.app.gate_pick import ORIGIN, picked
 from raypipe.app.verdicts import data_at, protections_of, said_of, verdicts_on, what_lets_in
 from raypipe.errors import RaypipeError, UsageError
 from raypipe.store.lakefs_actions import AFTER, FILE
 from raypipe.store.rows import ProtectionRow, RefusalRow, VerdictRow
-from raypipe.store.versions import VersionStore, open_store
+from raypipe.store.versions import StoredObject, VersionStore
+from raypipe.values.dataset import Dataset
 from raypipe.values.uri import DatasetUri, parse_uri
 
 LONGEST = 1000
@@ -32,6 +34,8 @@ class Asked:
     """What that is."""
     commit: str = ""
     """What the branch would be, where lakeFS says so."""
+    origin: str = ""
+    """What is picked, where lakeFS says so."""
 
     @property
     def is_news(self) -> bool:
@@ -61,23 +65,25 @@ class State:
 # --- the decision (pure) ------------------------------------------------------------------------
 
 UNKNOWN = {
-    "pre-commit": "lakeFS does not say what a commit to the branch would make of it",
+    "pre-commit": "lakeFS does not say what a commit or an import to the branch would make of it",
     "pre-revert": "lakeFS does not say what a revert would make of the branch",
-    "pre-cherry-pick": "lakeFS does not say what a cherry-pick would make of the branch",
+    "pre-cherry-pick": "lakeFS does not say what the picking of a merge, or of a commit that has "
+    "metadata, would make of the branch",
 }
 INSTEAD = {
-    "pre-commit": "commit to another branch, and merge that: raypipe data merge",
-    "pre-revert": "raypipe data revert does it on another branch, and merges that",
-    "pre-cherry-pick": "pick it to another branch, and merge that: raypipe data merge",
+    "pre-commit": "do it on another branch, then: raypipe data merge {} BRANCH --config FILE",
+    "pre-revert": "raypipe data revert {} COMMIT",
+    "pre-cherry-pick": "do it on another branch, then: raypipe data merge {} BRANCH --config FILE",
 }
+"""The command to type, of a protected dataset."""
 
 
 def decide(asked: Asked, protection: ProtectionRow, state: State | None) -> Answer:
     """Let in what was validated, or accepted by a person, exactly as it would be; nothing else."""
     if state is None:
         why = UNKNOWN.get(asked.event, f"{asked.event!r} is nothing that it knows")
-        instead = INSTEAD.get(asked.event, "protect the branch again, with this raypipe")
-        return Answer(allowed=False, reason=f"{why}: {instead}")
+        instead = INSTEAD.get(asked.event, "raypipe data protect {}, with the raypipe of now")
+        return Answer(allowed=False, reason=f"{why}: {instead.format(protection.dataset)}")
     if protection.action and state.action != protection.action:
         changed = "would be gone" if state.action is None else "would be another"
         return Answer(
@@ -108,7 +114,13 @@ def read_asked(body: Any) -> Asked:
         source=text("merge_source"),
         source_commit=text("source_ref"),
         commit=text("commit_id"),
+        origin=_origin(body.get("commit_metadata")),
     )
+
+
+def _origin(metadata: Any) -> str:
+    said = metadata.get(ORIGIN, "") if isinstance(metadata, Mapping) else ""
+    return said if isinstance(said, str) and len(said) <= LONGEST else ""
 
 
 # --- asking the world ---------------------------------------------------------------------------
@@ -132,21 +144,30 @@ def answer(workshop: Workshop, asked: Asked) -> Answer:
 
 
 def _answer(workshop: Workshop, asked: Asked, protection: ProtectionRow) -> Answer:
-    uri = parse_uri(protection.dataset)
-    if asked.event == "pre-merge" and asked.commit:
-        versions = open_store(uri, workshop.paths.home)
-        given = decide(asked, protection, state_at(workshop, uri, versions, asked.commit))
-    else:
-        given = decide(asked, protection, None)
+    given = decide(asked, protection, _state(workshop, asked, parse_uri(protection.dataset)))
     if not given.allowed:
         refuse(workshop, asked, protection, given.reason)
     return given
 
 
+def _state(workshop: Workshop, asked: Asked, uri: DatasetUri) -> State | None:
+    """Return what a protected dataset would be; None where what lakeFS says does not tell."""
+    if asked.event == "pre-merge" and asked.commit:
+        return state_at(workshop, uri, workshop.versions(uri), asked.commit)
+    if asked.event == "pre-cherry-pick" and asked.origin:
+        found = picked(uri, workshop.versions(uri), asked.origin)
+        return found and _state_of(workshop, *found)
+    return None
+
+
 def state_at(workshop: Workshop, uri: DatasetUri, versions: VersionStore, ref: str) -> State:
     """Return what a protected dataset is at a commit."""
     dataset = data_at(replace(uri, ref=ref), versions)
-    action = next((one.object_id for one in versions.list(ref, FILE) if one.path == FILE), None)
+    return _state_of(workshop, dataset, versions.list(ref, FILE))
+
+
+def _state_of(workshop: Workshop, dataset: Dataset, files: Sequence[StoredObject]) -> State:
+    action = next((one.object_id for one in files if one.path == FILE), None)
     return State(verdicts=verdicts_on(workshop, dataset), shards=len(dataset.shards), action=action)
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.engine.ports import Claim
-from raypipe.errors import Interrupted, NotFound, RaypipeError
+from raypipe.errors import Interrupted, NotFound, RaypipeError, UsageError
 from raypipe.fault_points import fault_point
 from raypipe.store.faults import disk_faults
-from raypipe.store.versions import open_store
+from raypipe.store.versions import VersionStore
 from raypipe.values.uri import DatasetUri, parse_uri
 
 
@@ -74,19 +74,22 @@ def _left(workshop: Workshop, note: Path) -> Left | None:
         text = note.read_text()  # read after the claim: an import that just ended has none
     except FileNotFoundError:
         return None
-    return Left(branch=note.name, uri=parse_uri(text) if text else None, note=note)
+    uri = None
+    with suppress(UsageError):  # it was not written out
+        uri = parse_uri(text)
+    return Left(branch=note.name, uri=uri, note=note)
 
 
-def remove(workshop: Workshop, left: Left) -> None:
+def remove(workshop: Workshop, left: Left, versions: VersionStore | None = None) -> None:
     """Remove what an import left behind; it may be gone already."""
     with suppress(NotFound):
         if left.uri is not None:
-            open_store(left.uri, workshop.paths.home).delete_branch(left.branch)
+            (versions or workshop.versions(left.uri)).delete_branch(left.branch)
     left.note.unlink(missing_ok=True)
 
 
-def remove_left(workshop: Workshop, uri: DatasetUri) -> None:
+def remove_left(workshop: Workshop, uri: DatasetUri, versions: VersionStore) -> None:
     """Remove what imports into the same repository left behind."""
     for left in left_behind(workshop):
         if left.uri is None or (left.uri.scheme, left.uri.repo) == (uri.scheme, uri.repo):
-            remove(workshop, left)
+            remove(workshop, left, versions)

@@ -1,5 +1,6 @@
 """Branches of data brought together, and commits undone, as a person asks for it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop
@@ -7,9 +8,11 @@ from raypipe.app.data import open_data, validate_branch, validating
 from raypipe.app.imports import remove_left
 from raypipe.app.look import workshop_of
 from raypipe.app.publishing import is_protected, on_branch_of, publish, require_let_in
+from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.records import Json
+from raypipe.errors import ValidationStopped
 from raypipe.store.versions import VersionStore
 from raypipe.values.uri import DatasetUri
 
@@ -27,8 +30,9 @@ def merge(
 
     With `config` what the branch would be is validated first; a protected one takes nothing else.
     """
-    uri, versions = open_data(dataset, home)
-    workshop = workshop_of(home, by=by, near=config)
+    cycle = load(config) if config is not None else None
+    uri, versions = open_data(dataset, home, config, cycle)
+    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
     before = versions.branches().get(uri.ref)
     message = f"Merge {source} into {uri.ref}"
     said: dict[str, Json] = {"branch": uri.ref}
@@ -37,7 +41,7 @@ def merge(
         undo = f"raypipe data revert {dataset} {commit[:12]}"
         said |= {"commit": commit, "note": f"merged without validation; `{undo}` undoes it"}
     else:
-        said |= _merge_validated(workshop, config, uri, versions, source, message, listen)
+        said |= _merge_validated(workshop, cycle, config, uri, versions, source, message, listen)
     if said["commit"] == before:
         said["note"] = f"{uri.ref} holds all of {source} already"
     return said
@@ -45,6 +49,7 @@ def merge(
 
 def _merge_validated(
     workshop: Workshop,
+    cycle: CycleConfig | None,
     config: Path | None,
     uri: DatasetUri,
     versions: VersionStore,
@@ -54,8 +59,7 @@ def _merge_validated(
 ) -> dict[str, Json]:
     """Merge on a branch of its own, look at that, and bring it in when it is let in."""
     said: dict[str, Json] = {}
-    remove_left(workshop, uri)
-    cycle = None if config is None else load(config)
+    remove_left(workshop, uri, versions)
     with on_branch_of(workshop, uri, versions, "merge", keep=cycle is not None) as branch:
         head = versions.resolve(branch)
         if versions.merge(source, branch, workshop.actor, message) == head:
@@ -73,14 +77,34 @@ def _merge_validated(
     return said
 
 
-def revert(dataset: str, commit: str, *, home: Path | None = None, by: str | None = None) -> Json:
-    """Undo a commit by another one; on a protected branch by a merge, as lakeFS asks about it."""
-    uri, versions = open_data(dataset, home)
-    workshop = workshop_of(home, by=by)
-    if not is_protected(workshop, uri):
-        return {"branch": uri.ref, "commit": versions.revert(uri.ref, commit, workshop.actor)}
-    with on_branch_of(workshop, uri, versions, "revert") as branch:
+def revert(
+    dataset: str,
+    commit: str,
+    *,
+    config: Path | None = None,
+    home: Path | None = None,
+    by: str | None = None,
+    listen: Listener = lambda event: None,
+) -> Json:
+    """Undo a commit by another one; on a protected branch by a merge, as lakeFS asks about it.
+
+    With `config` what the branch would be is validated first. A branch that is not let in stays.
+    """
+    cycle = load(config) if config is not None else None
+    uri, versions = open_data(dataset, home, config, cycle)
+    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
+    if cycle is None and not is_protected(workshop, uri):
+        with suppress(ValidationStopped):  # by a gate that another home has
+            return {"branch": uri.ref, "commit": versions.revert(uri.ref, commit, workshop.actor)}
+    said: dict[str, Json] = {"branch": uri.ref}
+    message = f"Revert {versions.resolve(commit)[:12]}"
+    remove_left(workshop, uri, versions)
+    with on_branch_of(workshop, uri, versions, "revert", keep=True) as branch:
         versions.revert(branch, commit, workshop.actor)
-        message = f"Revert {versions.resolve(commit)[:12]}"
-        bring = publish(workshop, uri, branch, versions, message, None)
-    return {"branch": uri.ref, "commit": bring}
+        if cycle is not None and config is not None:
+            said["validation"] = validate_branch(
+                workshop, cycle, config, uri, branch, versions, listen
+            )
+        validate = validating(workshop, cycle, config, uri, versions, listen)
+        said["commit"] = publish(workshop, uri, branch, versions, message, validate)
+    return said

@@ -24,7 +24,7 @@ from raypipe.engine.records import Json
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.store.lakefs_actions import FILE, VARIABLE, action_text
 from raypipe.store.rows import ProtectionRow
-from raypipe.store.versions import VersionStore, did_you_mean, open_store
+from raypipe.store.versions import VersionStore, did_you_mean
 from raypipe.store.versions_lakefs import LakeFSVersions
 from raypipe.values.dataset import Dataset
 from raypipe.values.uri import DatasetUri, parse_uri
@@ -52,7 +52,7 @@ def protect(
     """
     uri = parse_uri(dataset)
     workshop = workshop_of(home, by=by)
-    versions = open_store(uri, workshop.paths.home)
+    versions = workshop.versions(uri)
     _require_branch(uri, versions)
     with _alone(workshop, uri):
         there = data_at(uri, versions)
@@ -214,7 +214,7 @@ def unprotect(dataset: str, *, home: Path | None = None, by: str | None = None) 
     """Let whatever data come to a dataset's branch again."""
     uri = parse_uri(dataset)
     workshop = workshop_of(home, by=by)
-    versions = open_store(uri, workshop.paths.home)
+    versions = workshop.versions(uri)
     _require_branch(uri, versions)
     known = [row for row in workshop.ledger.gate.protections() if row.dataset == str(uri)]
     if not isinstance(versions, LakeFSVersions):
@@ -274,7 +274,7 @@ def accept(dataset: str, reason: str, *, home: Path | None = None, by: str | Non
         raise UsageError("the reason is empty", hint="say why: --reason 'the sensor was replaced'")
     uri = parse_uri(dataset)
     workshop = workshop_of(home, by=by)
-    versions = open_store(uri, workshop.paths.home)
+    versions = workshop.versions(uri)
     there = data_at(uri, versions)
     if not there.shards:
         raise NotFound(f"{uri} holds no data to accept", hint="name its branch, and its path")

@@ -8,13 +8,23 @@ from dataclasses import replace
 from raypipe.app.assemble import Workshop
 from raypipe.app.gate import Asked, decide, refuse, state_at
 from raypipe.app.imports import under_way
-from raypipe.app.verdicts import protections_of
+from raypipe.app.verdicts import (
+    content_of,
+    data_at,
+    protections_of,
+    verdicts_on,
+    what_lets_in,
+)
 from raypipe.errors import StoreError, ValidationStopped
 from raypipe.store.versions import VersionStore
 from raypipe.values.uri import DatasetUri, parse_uri
 
 TRIES = 5
 """How often what comes in is brought up to date with a branch that moves meanwhile."""
+RUN, DATA, EVIDENCE = "raypipe.run", "raypipe.data", "raypipe.evidence"
+"""What a commit says: the run that wrote it or let it in, and digests of the data and of what was
+found in it.
+"""
 
 
 def is_protected(workshop: Workshop, uri: DatasetUri) -> bool:
@@ -47,7 +57,8 @@ def publish(
                 continue
             require_let_in(workshop, uri, branch, versions)
             try:
-                return versions.merge(branch, uri.ref, workshop.actor, message)
+                said = _let_in_by(workshop, uri, branch, versions)
+                return versions.merge(branch, uri.ref, workshop.actor, message, said)
             except ValidationStopped as stopped:
                 if versions.branches()[uri.ref] == head:
                     raise _as_recorded(workshop, uri, stopped) from None
@@ -123,6 +134,18 @@ def require_let_in(
         if not answer.allowed:
             refuse(workshop, asked, row, answer.reason)
             raise _not_let_in(of, called or branch, answer.reason)
+
+
+def _let_in_by(
+    workshop: Workshop, uri: DatasetUri, branch: str, versions: VersionStore
+) -> dict[str, str]:
+    """Return what the commit says of its data: its digest, and which run or person let it in."""
+    dataset = data_at(replace(uri, ref=branch), versions)
+    said = {DATA: content_of(workshop, dataset)}
+    if (found := what_lets_in(verdicts_on(workshop, dataset))) is not None:
+        named = {RUN: found.run, EVIDENCE: found.evidence, "raypipe.note": found.note}
+        said |= {name: text for name, text in named.items() if text}
+    return said
 
 
 def _not_let_in(uri: DatasetUri, branch: str, reason: str) -> ValidationStopped:

@@ -7,6 +7,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import workshop_of
 from raypipe.config.store import KeepConfig
@@ -57,12 +59,20 @@ def _before(days: float | None, now: float) -> float:
 
 def asked_for(workshop: Workshop) -> KeepConfig:
     """Return the longest times that the newest settings of any pipeline ask for."""
-    return longest(
-        [
-            KeepConfig.model_validate((run.settings or {}).get("store", {}).get("keep", {}))
-            for run in workshop.ledger.newest_runs(1)
-        ]
-    )
+    return longest([_named(run.settings or {}) for run in workshop.ledger.newest_runs(1)])
+
+
+def _named(settings: Json) -> KeepConfig:
+    """Return what settings that a run was started with say; an earlier raypipe may have read them.
+
+    What is no setting any more says nothing; where one cannot be read, all is kept for ever.
+    """
+    told = settings.get("store", {}).get("keep", {})
+    known = {name: value for name, value in told.items() if name in KeepConfig.model_fields}
+    try:
+        return KeepConfig.model_validate(known)
+    except ValidationError:
+        return KeepConfig(**dict.fromkeys(KeepConfig.model_fields.keys() - {"newest"}))
 
 
 def asked_of_log(workshop: Workshop) -> float | None:
@@ -71,8 +81,7 @@ def asked_of_log(workshop: Workshop) -> float | None:
     A script has no settings, and nothing of its own in the log.
     """
     asked = [run.settings for run in workshop.ledger.newest_runs(1) if run.settings]
-    keeps = [KeepConfig.model_validate(one.get("store", {}).get("keep", {})) for one in asked]
-    return longest(keeps).requests
+    return longest([_named(one) for one in asked]).requests
 
 
 def longest(asked: Sequence[KeepConfig]) -> KeepConfig:

@@ -1,6 +1,6 @@
 """How the dataset of now differs from the one that an earlier result was made from."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +9,7 @@ from raypipe.engine.difference import in_words
 from raypipe.engine.records import Result
 from raypipe.errors import RaypipeError
 from raypipe.stages.data import dataset_at
-from raypipe.store.locations import open_location
-from raypipe.store.versions import open_store
+from raypipe.store.locations import footer_of
 from raypipe.values.dataset import Dataset, Shard, ShardChanges, shard_changes
 from raypipe.values.uri import parse_uri
 
@@ -47,7 +46,7 @@ def _dataset_of(workshop: Workshop, run: str, now: Dataset) -> Dataset | None:
             was = parse_uri(uri)
             if was.repository == wanted.repository:
                 at = str(replace(was, ref=commit))
-                return dataset_at(at, open_store(was, workshop.paths.home))
+                return dataset_at(at, workshop.versions(was))
     except RaypipeError:  # the run, the repository or the commit is gone: less is said
         return None
     return None
@@ -69,14 +68,6 @@ def rows_of(shards: Sequence[Shard]) -> int | None:
     if len(shards) > MOST:
         return None
     try:
-        return sum(_rows(shards))
-    except (OSError, ValueError, RaypipeError):
+        return sum(int(footer_of(shard.location).num_rows) for shard in shards)
+    except RaypipeError:
         return None
-
-
-def _rows(shards: Sequence[Shard]) -> Iterable[int]:
-    for shard in shards:
-        from pyarrow import parquet
-
-        with open_location(shard.location) as file:
-            yield parquet.read_metadata(file).num_rows

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from raypipe.app.assemble import Workshop, lakefs_named
+from raypipe.app.assemble import Workshop
 from raypipe.app.gate import Asked, state_at
 from raypipe.app.protect import claim_of
 from raypipe.app.undo import undo
@@ -18,9 +18,8 @@ from raypipe.app.verdicts import what_lets_in
 from raypipe.config.cycle import CycleConfig
 from raypipe.engine.records import Json
 from raypipe.errors import RaypipeError
-from raypipe.store.lakefs_access import bind_lakefs
 from raypipe.store.rows import ProtectionRow
-from raypipe.store.versions import VersionStore, open_store
+from raypipe.store.versions import VersionStore
 from raypipe.values.uri import DatasetUri, parse_uri
 
 RECENT = 50
@@ -44,10 +43,6 @@ class Watched:
     def uri(self) -> DatasetUri:
         """The dataset."""
         return parse_uri(self.config.data.dataset)
-
-    def bind(self, workshop: Workshop) -> None:
-        """Keep how settings say that lakeFS is reached, for those who ask without settings."""
-        bind_lakefs(workshop.paths, lakefs_named(self.config.store))
 
 
 class Eye:
@@ -109,14 +104,11 @@ class Eye:
             if self._faults.pop(what, None) is not None:
                 log.info("%s can be looked at again", what)
 
-    def _open(self, uri: DatasetUri) -> VersionStore:
-        return open_store(uri, self._workshop.paths.home)
-
     # --- what nobody let in ---------------------------------------------------------------------
 
     def _look_at_protected(self, dataset: str) -> None:
         uri = parse_uri(dataset)
-        versions = self._open(uri)
+        versions = self._workshop.versions(uri)
         seen = f"protected {dataset}"
         if self._seen.get(seen) == versions.resolve(uri.ref):
             return
@@ -139,7 +131,7 @@ class Eye:
 
     def _look_for_news(self, one: Watched) -> None:
         uri = one.uri
-        versions = self._open(uri)
+        versions = self._workshop.versions(uri, store=one.config.store)
         head = versions.resolve(uri.ref)
         seen = f"run {one.file}"
         if self._seen.get(seen) == head or not self._may_run(uri, versions, head):
@@ -148,9 +140,10 @@ class Eye:
         if claim is None:  # another watch is at it
             return
         try:
-            if not self._began(one, head):
+            began = self._began(one, head)
+            self._seen[seen] = head  # whatever comes of it: a ledger that is full begins it once
+            if not began:
                 self._begin(one, head)
-            self._seen[seen] = head
         finally:
             claim.release()
 
@@ -183,13 +176,13 @@ class Eye:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        self._workshop.ledger.gate.add_triggered(one.config.name, dataset, commit)
         begun = {"config": str(one.file), "dataset": dataset, "commit": commit}
-        self._say({"event": "run_begun", **begun})
         self._processes.add(process)
+        self._say({"event": "run_begun", **begun})
         waiting = threading.Thread(target=self._wait_for, args=(process, begun), daemon=True)
         waiting.start()
-        self._running.append(waiting)
+        self._running = [*filter(threading.Thread.is_alive, self._running), waiting]
+        self._workshop.ledger.gate.add_triggered(one.config.name, dataset, commit)
 
     def _wait_for(self, process: "subprocess.Popen[bytes]", begun: Json) -> None:
         assert process.stderr is not None

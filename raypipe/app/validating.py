@@ -5,11 +5,12 @@ from typing import Any
 
 from raypipe.app.checking import NO_CHECKS, Checking, connect_checks
 from raypipe.config.cycle import CycleConfig
-from raypipe.stages.data import merge_profiles
+from raypipe.stages.data import merged_profiles
 from raypipe.stages.validation import (
     admit,
     infer,
     report_data,
+    report_look,
     search_rows,
     trace_shard,
     validate,
@@ -51,11 +52,11 @@ def connect_validation(
     inferred, from all rows where nothing else is said. `checking` is what deepchecks runs in.
     """
     data, alike = config.data, config.validation.duplicates
-    profile = merge_profiles(profiles)
+    profile = merged_profiles(profiles)
     traces = [trace_shard(shard, data, alike) for shard in dataset.shards]
     paths = {shard.path for shard in new}
     of_new = [p for p, s in zip(profiles, dataset.shards, strict=True) if s.path in paths]
-    fresh = merge_profiles(of_new) if new else None
+    fresh = merged_profiles(of_new) if new else None
     known: Any = schema
     if known is None:
         rows = profile if inferred_from is None else inferred_from
@@ -85,6 +86,7 @@ def connect_validation(
         baseline=baseline,
         new=new,
         checked=checked,
+        look=report_look(),
     )
     return Validated(
         profile=profile, schema=known, validation=validation, page=page, dataset=dataset

@@ -4,18 +4,22 @@ import contextlib
 import ipaddress
 import json
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from raypipe.app.assemble import lakefs_named
 from raypipe.app.gate import answer
 from raypipe.app.gate_place import gate_token, read_watch
 from raypipe.app.look import workshop_of
 from raypipe.app.triggers import Eye, Watched
 from raypipe.app.watch_http import GateServer
+from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
+from raypipe.config.store import StoreConfig
 from raypipe.engine.records import Json
 from raypipe.errors import UsageError
 from raypipe.runtime.processes import start_time
@@ -47,10 +51,14 @@ def watch(request: WatchRequest, say: Callable[[Json], None]) -> None:
     `say` is told when it is ready, and of each run that begins or ends.
     """
     host, port = read_address(request.listen)
+    if math.isnan(request.every):  # waiting so long is not waiting at all
+        raise UsageError("--every nan is no number of seconds", hint="write it so: --every 10")
     watched = [watched_of(file) for file in request.configs]
-    workshop = workshop_of(request.home, near=request.configs[0] if request.configs else None)
-    for one in watched:
-        one.bind(workshop)
+    workshop = workshop_of(
+        request.home,
+        near=request.configs[0] if request.configs else None,
+        store=_store_of([one.config for one in watched]),
+    )
     eye = Eye(workshop, watched, say)
     token = gate_token(workshop.paths)
     server = GateServer(host, port, token, lambda asked: answer(workshop, asked), eye.wake)
@@ -61,6 +69,18 @@ def watch(request: WatchRequest, say: Callable[[Json], None]) -> None:
         with contextlib.suppress(KeyboardInterrupt):  # how it is ended
             eye.look_on(request.every)
     eye.end()
+
+
+def _store_of(configs: Sequence[CycleConfig]) -> StoreConfig | None:
+    """Return what settings say of home and lakeFS; UsageError where they say two things."""
+    places = {lakefs_named(one.store): one.store for one in configs}
+    without = places.pop(None, None)
+    if len(places) > 1:
+        raise UsageError(
+            "the settings files name more than one lakeFS server, and a watch asks one",
+            hint="start a watch for each, each with a home of its own",
+        )
+    return next(iter(places.values()), without)
 
 
 def read_address(text: str) -> tuple[str, int]:

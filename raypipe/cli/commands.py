@@ -78,10 +78,10 @@ def why(
 ) -> None:
     """Say why a step would run or not. Names the code, parameter or input that differs."""
     from raypipe.app.why import why as ask
-    from raypipe.cli import render
+    from raypipe.cli import render_plans
 
     request = _request(target, sets, home, None, None, None, None)
-    show("why", ask(request, step), as_json=as_json, text=render.why)
+    show("why", ask(request, step), as_json=as_json, text=render_plans.why)
 
 
 def clean(
@@ -101,7 +101,7 @@ def clean(
 ) -> None:
     """Remove what is not needed. Without --yes it is only shown what that is; safe beside runs."""
     from raypipe.app.clean import clean as clean_home
-    from raypipe.cli.render import cleaning
+    from raypipe.cli.render_home import cleaning
 
     said = clean_home(home, dry_run=not yes, runs=runs)
     show("clean", said, as_json=as_json, text=cleaning)
@@ -119,13 +119,13 @@ def doctor(
 ) -> int:
     """Look whether all that raypipe needs is there. Exits with 7 if something is not."""
     if faults:
-        from raypipe.cli.render import fault_points
+        from raypipe.cli.render_home import fault_points
         from raypipe.fault_points import FAULT_POINTS
 
         show("fault_points", FAULT_POINTS, as_json=as_json, text=fault_points)
         return 0
     from raypipe.app import doctor as examine
-    from raypipe.cli.render import checks
+    from raypipe.cli.render_home import checks
 
     found = examine.doctor(home) + (examine.verify(home) if verify else [])
     show("checks", found, as_json=as_json, text=checks)

@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     of_data.command()(unprotect)
     of_data.command()(accept)
     of_data.command("show")(show_data)
+    of_data.command("schema")(schema_of)
     app.add_typer(of_data, name="data")
 
 
@@ -149,9 +150,9 @@ def import_files(
 def log(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """List the commits of a branch, newest first."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
-    show("commits", data.log(dataset, home=home), as_json=as_json, text=render.commits)
+    show("commits", data.log(dataset, home=home), as_json=as_json, text=render_data.commits)
 
 
 def diff(
@@ -163,18 +164,48 @@ def diff(
 ) -> None:
     """Say how OTHER differs. Files, rows, columns, and statistics of columns."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
     found = data.diff(dataset, other, config=config, home=home)
-    show("diff", found, as_json=as_json, text=render.changes)
+    show("diff", found, as_json=as_json, text=render_data.changes)
 
 
 def show_data(dataset: Dataset, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Show a dataset at a ref. Commit, shards, rows, columns."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
-    show("dataset", data.show(dataset, home=home), as_json=as_json, text=render.dataset)
+    show("dataset", data.show(dataset, home=home), as_json=as_json, text=render_data.dataset)
+
+
+def schema_of(
+    dataset: Dataset,
+    config: Settings = None,
+    commit: Annotated[
+        bool,
+        typer.Option(
+            "--commit", help="Hold the branch to the schema file of --config; it goes with it then."
+        ),
+    ] = False,
+    home: options.Home = None,
+    by: options.By = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show the schema that goes with DATASET. With --config, how the file of now differs."""
+    from raypipe.app import data_schema
+    from raypipe.cli import render, render_data
+    from raypipe.cli.live import listening
+    from raypipe.errors import UsageError
+
+    if not commit:
+        found = data_schema.show_schema(dataset, config=config, home=home)
+        show("schema", found, as_json=as_json, text=render_data.schemas)
+        return
+    if config is None:
+        raise UsageError("--commit needs --config", hint="its settings name the schema file")
+    with listening(as_json=as_json) as listen:
+        done = data_schema.commit_schema(dataset, config=config, home=home, by=by, listen=listen)
+    show("schema", done, as_json=as_json, text=render.lines)
 
 
 def profile(
@@ -185,10 +216,10 @@ def profile(
 ) -> None:
     """Show statistics of each column."""
     from raypipe.app import data
-    from raypipe.cli import render
+    from raypipe.cli import render_data
 
     found = data.profile(dataset, config=config, home=home)
-    show("profile", found, as_json=as_json, text=render.profile)
+    show("profile", found, as_json=as_json, text=render_data.profile)
 
 
 def report(
@@ -273,15 +304,18 @@ def revert(
     commit: Annotated[
         str, typer.Argument(metavar="COMMIT", help="The commit that is undone by a new one.")
     ],
+    config: Settings = None,
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Undo a commit by another one."""
+    """Undo a commit by another one. With --config what comes of it is validated first."""
     from raypipe.app import merges
     from raypipe.cli import render
+    from raypipe.cli.live import listening
 
-    done = merges.revert(dataset, commit, home=home, by=by)
+    with listening(as_json=as_json) as listen:
+        done = merges.revert(dataset, commit, config=config, home=home, by=by, listen=listen)
     show("revert", done, as_json=as_json, text=render.lines)
 
 

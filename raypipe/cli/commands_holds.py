@@ -32,23 +32,23 @@ def add(
 ) -> None:
     """Keep a run with all that it made, an artifact, or a version, until it is let go."""
     from raypipe.app.hold import add_hold
-    from raypipe.cli import render
+    from raypipe.cli import render_home
 
     held = add_hold(what, note=note, by=by, home=home)
-    show("hold", held, as_json=as_json, text=render.held)
+    show("hold", held, as_json=as_json, text=render_home.held)
 
 
 def list_holds(home: options.Home = None, as_json: options.AsJson = False) -> None:
     """List what is kept, newest first."""
     from raypipe.app import hold
-    from raypipe.cli import render
+    from raypipe.cli import render_home
 
-    show("holds", hold.list_holds(home), as_json=as_json, text=render.holds)
+    show("holds", hold.list_holds(home), as_json=as_json, text=render_home.holds)
 
 
 def remove(what: What, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Let go of what was kept."""
     from raypipe.app.hold import remove_hold
-    from raypipe.cli import render
+    from raypipe.cli import render_home
 
-    show("hold", remove_hold(what, home=home), as_json=as_json, text=render.let_go)
+    show("hold", remove_hold(what, home=home), as_json=as_json, text=render_home.let_go)

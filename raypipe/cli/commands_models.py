@@ -28,9 +28,9 @@ def register(app: typer.Typer) -> None:
 def list_models(home: options.Home = None, as_json: options.AsJson = False) -> None:
     """List models, their versions and aliases."""
     from raypipe.app import models
-    from raypipe.cli import render
+    from raypipe.cli import render_models
 
-    show("models", models.list_models(home), as_json=as_json, text=render.models)
+    show("models", models.list_models(home), as_json=as_json, text=render_models.models)
 
 
 def show_model(
@@ -63,6 +63,6 @@ def score(
 def lineage(model: ModelName, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Show what a version was made of. Run, commits, code, settings, review."""
     from raypipe.app import inspect
-    from raypipe.cli import render
+    from raypipe.cli import render_models
 
-    show("lineage", inspect.lineage(model, home), as_json=as_json, text=render.lineage)
+    show("lineage", inspect.lineage(model, home), as_json=as_json, text=render_models.lineage)

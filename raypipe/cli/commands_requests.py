@@ -33,10 +33,10 @@ def audit(
 ) -> int:
     """Read the whole request log. Exits with 7 if anything acknowledged is missing or damaged."""
     from raypipe.app import requests
-    from raypipe.cli import render
+    from raypipe.cli import render_requests
 
     found = requests.audit(home, ids)
-    show("audit", found, as_json=as_json, text=render.audit)
+    show("audit", found, as_json=as_json, text=render_requests.audit)
     return 0 if found["whole"] else 7
 
 

@@ -56,11 +56,11 @@ def list_runs(
 ) -> None:
     """List runs, newest first."""
     from raypipe.app.inspect import runs
-    from raypipe.cli import render
+    from raypipe.cli import render_runs
 
     found = runs(home, limit, status=status, pipeline=pipeline, since=since)
     asked = status or pipeline or since
-    text = render.runs if found or not asked else lambda data: "No run is so."
+    text = render_runs.runs if found or not asked else lambda data: "No run is so."
     show("runs", found, as_json=as_json, text=text)
 
 
@@ -80,9 +80,9 @@ def compare(
 def show_run(run: RunName, home: options.Home = None, as_json: options.AsJson = False) -> None:
     """Show one run. Its steps, the attempts that failed, where its curves ended."""
     from raypipe.app import inspect
-    from raypipe.cli import render
+    from raypipe.cli import render_runs
 
-    show("run", inspect.run(run, home), as_json=as_json, text=render.run)
+    show("run", inspect.run(run, home), as_json=as_json, text=render_runs.run)
 
 
 def logs(
@@ -96,13 +96,13 @@ def logs(
 ) -> None:
     """Print what the steps of a run said. Each line has its time, step and level."""
     from raypipe.app import logs as of_runs
-    from raypipe.cli import render
+    from raypipe.cli import render_runs
     from raypipe.cli.face import conclude_json, dump, write
 
     found = (of_runs.follow if follow else of_runs.logs)(run, home, step)
     count = 0
     for count, line in enumerate(found.lines, 1):  # noqa: B007 - it is told below
-        write(dump({"event": "log", **line}) if as_json else render.log_line(line))
+        write(dump({"event": "log", **line}) if as_json else render_runs.log_line(line))
     if as_json:
         told = {"run": found.run.id, "lines": count}
         conclude_json({"event": "result", "logs": told, "error": None})
@@ -118,9 +118,9 @@ def code(
 ) -> None:
     """List the files of the project's code that a run used, or write them to a folder."""
     from raypipe.app import inspect
-    from raypipe.cli import render
+    from raypipe.cli import render_runs
 
-    show("code", inspect.code(run, home, out), as_json=as_json, text=render.code)
+    show("code", inspect.code(run, home, out), as_json=as_json, text=render_runs.code)
 
 
 def cancel(
@@ -132,17 +132,18 @@ def cancel(
 ) -> None:
     """Cancel a run. Its steps end at once; what it has recorded is kept for the next one."""
     from raypipe.app.cancel import cancel as cancel_run
-    from raypipe.cli import render
+    from raypipe.cli import render_runs
 
-    show("cancel", cancel_run(run, home, by=by, note=note), as_json=as_json, text=render.cancelled)
+    told = cancel_run(run, home, by=by, note=note)
+    show("cancel", told, as_json=as_json, text=render_runs.cancelled)
 
 
 def list_reviews(home: options.Home = None, as_json: options.AsJson = False) -> None:
     """List reviews, newest first."""
     from raypipe.app import review
-    from raypipe.cli import render
+    from raypipe.cli import render_reviews
 
-    show("reviews", review.list_reviews(home), as_json=as_json, text=render.reviews)
+    show("reviews", review.list_reviews(home), as_json=as_json, text=render_reviews.reviews)
 
 
 def show_review(
@@ -150,9 +151,9 @@ def show_review(
 ) -> None:
     """Show what a review decides on. The verdict, the metrics, where the report lies."""
     from raypipe.app import review as reviews
-    from raypipe.cli import render
+    from raypipe.cli import render_reviews
 
-    show("review", reviews.show_review(review, home), as_json=as_json, text=render.review)
+    show("review", reviews.show_review(review, home), as_json=as_json, text=render_reviews.review)
 
 
 def approve(
@@ -186,7 +187,7 @@ def _decide(
     as_json: bool,
 ) -> None:
     from raypipe.app.review import decide
-    from raypipe.cli import render
+    from raypipe.cli import render_reviews
 
     decision = decide(name, status, by=by, note=note, home=home)
-    show("review", decision, as_json=as_json, text=render.decided)
+    show("review", decision, as_json=as_json, text=render_reviews.decided)

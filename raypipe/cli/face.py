@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, TextIO
@@ -14,17 +15,51 @@ Json = Any
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
-    """Print a text at once; a reader that has gone away stops nothing.
+    """Print a text at once; a reader that has gone away stops nothing, nor does a full disk.
 
     What the stream's encoding lacks, such as a byte of a file's name, is written as an escape.
     """
     stream = stream or sys.stdout
     encoding = stream.encoding or "utf-8"
-    try:
+    with hearing(stream):
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         stream.flush()
+
+
+@contextmanager
+def hearing(stream: TextIO) -> Iterator[None]:
+    """Write nothing more to a stream that takes no more; what stdout lacks is `unsaid`."""
+    try:
+        yield
     except BrokenPipeError:
         silence(stream)
+    except OSError as error:
+        silence(stream)
+        if stream is sys.stdout:
+            _unsaid.append(error)
+
+
+_unsaid: list[OSError] = []
+
+
+def unsaid() -> OSError | None:
+    """Return why a result could not be written though it was asked for."""
+    return _unsaid[0] if _unsaid else None
+
+
+def open_closed_streams() -> None:
+    """Give a process the standard streams that it was started without.
+
+    Else the next files that it opens would be these, and get what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            mode = "w" if number else "r"
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def silence(stream: TextIO) -> None:

@@ -25,8 +25,19 @@ from raypipe.cli import (
     commands_serving,
     commands_watch,
 )
-from raypipe.cli.face import begin, dump, error_record, fault, has_told, note, silence, write
-from raypipe.errors import Interrupted, RaypipeError
+from raypipe.cli.face import (
+    begin,
+    dump,
+    error_record,
+    fault,
+    has_told,
+    hearing,
+    note,
+    open_closed_streams,
+    unsaid,
+    write,
+)
+from raypipe.errors import Interrupted, RaypipeError, StoreError
 from raypipe.fault_points import check_asked
 
 PATIENCE = 2.0
@@ -75,15 +86,18 @@ def _top(
 def main() -> NoReturn:
     """Run the command line of this process."""
     gc.set_threshold(COLLECTED, *gc.get_threshold()[1:])
+    open_closed_streams()
     _interrupt_once()
     try:
         code = execute(sys.argv[1:])
     except KeyboardInterrupt:  # a later one: no more words
         code = Interrupted.exit_code
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        silence(sys.stdout)
+    for stream in (sys.stdout, sys.stderr):
+        with hearing(stream):
+            stream.flush()
+    if (lost := unsaid()) and code == 0:
+        note(f"raypipe: it is done, and standard output could not be written: {lost.strerror}")
+        code = StoreError.exit_code
     sys.exit(code)
 
 

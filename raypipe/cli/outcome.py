@@ -2,8 +2,8 @@
 
 from raypipe.app.outcome import Outcome
 from raypipe.cli.face import conclude_json, conclude_text, fault, note, plain
-from raypipe.cli.render import plan, summary
 from raypipe.cli.render_outbox import undelivered
+from raypipe.cli.render_plans import plan, summary
 
 REVIEW_WANTED = 3
 """Exit code of a run that waits for a review, where `--require-done` was given."""

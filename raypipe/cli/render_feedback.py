@@ -42,6 +42,9 @@ def _joined(data: Json) -> Iterator[str]:
         yield f"\n{_quality(data['quality'])}"
     for one in data["drift"]:
         yield f"\n{_drift(one)}"
+    if data["asked"]:
+        yield "\nWhat was asked breaks the schema, as it is in serving:"
+        yield from (f"  {one['message']}" for one in data["asked"])
     if captured := data["captured"]:
         yield ""
         yield from _captured(captured, data["reviews"])

@@ -38,12 +38,20 @@ class ImportConfig(BaseConfig):
     labels: str | None = None
     """Table with a column `path` and labels of images; None: an image's folder is its label."""
 
+    @field_validator("delimiter")
+    @classmethod
+    def _delimiter_divides(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and (delimiter in '"\r\n' or not delimiter.isascii()):
+            raise ValueError(f"{delimiter!r} cannot stand between values; use a comma or ;")
+        return delimiter
+
     @field_validator("encoding")
     @classmethod
     def _encoding_exists(cls, encoding: str) -> str:
         import codecs
 
         try:
+            "".encode(encoding)  # LookupError too where it is not of text, as base64
             return codecs.lookup(encoding).name
         except LookupError:
             raise ValueError(f"there is no encoding {encoding!r}") from None

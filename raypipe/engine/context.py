@@ -62,6 +62,13 @@ class StepContext:
         told = {"event": "metric", "name": name, "value": float(value), "step": int(step)}
         self._emit({**told, **of})
 
+    def expire(self, after: float) -> None:
+        """Say that what this step gives is kept for `after` seconds at most, whatever its options.
+
+        For what another time may turn out better: a server that was away, a limit that was met.
+        """
+        self._emit({"event": "expires", "after": float(after), "run": self.run})
+
     def hand_in(self, item: int, value: Any) -> None:
         """In a batched step, give what the item of this number came to, to be recorded at once.
 

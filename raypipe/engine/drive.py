@@ -77,6 +77,8 @@ class _Running:
     failed: int = 0
     """Attempts that failed."""
     since: float = 0.0
+    lasts: float | None = None
+    """Seconds for which what it gives is kept, if the step said so."""
     rest: float | None = None
     """For how long after `since` nothing is tried; None while an attempt is under way."""
 
@@ -448,6 +450,8 @@ class Drive:
                 case "metric":
                     step = _curve_of(running, event)
                     metrics.setdefault(step, []).append(self._metric(step, event))
+                case "expires" if event["run"] == self.run:
+                    running.lasts = event["after"]
                 case "made" if event["run"] == self.run:
                     self._record_made(running, event)
         for step, points in metrics.items():
@@ -479,7 +483,7 @@ class Drive:
         published = Published(root=event["root"], artifacts=stats)
 
         def enter() -> Result:
-            recorded = self._enter_result(planned, published, event["seconds"])
+            recorded = self._enter_result(planned, published, event["seconds"], running.lasts)
             self.ports.ledger.end_execution(running.executions[place], "succeeded")
             return recorded
 
@@ -528,7 +532,7 @@ class Drive:
         outputs = enumerate(zip(running.nodes, outcome.outputs, strict=True))
         seconds = outcome.seconds / len(running.nodes)
         results = {
-            place: self._enter_result(planned, published, seconds)
+            place: self._enter_result(planned, published, seconds, running.lasts)
             for place, (planned, published) in outputs
             if place not in running.made
         }
@@ -665,12 +669,14 @@ class Drive:
         for _, execution in running.left:
             self.ports.ledger.end_execution(execution, status, error)
 
-    def _enter_result(self, planned: Planned, published: Published, seconds: float) -> Result:
+    def _enter_result(
+        self, planned: Planned, published: Published, seconds: float, lasts: float | None
+    ) -> Result:
         assert planned.key is not None
         assert planned.explanation is not None
         assert planned.fingerprint is not None
-        options = _step_of(planned.node).options
-        aside = self.planner.given_aside(planned.node)
+        bounds = (_step_of(planned.node).options.expires, lasts)
+        lasts = min((bound for bound in bounds if bound is not None), default=None)
         now = self.ports.now()
         return self.ports.ledger.record(
             Result(
@@ -678,11 +684,11 @@ class Drive:
                 step=planned.node.name,
                 root=published.root,
                 artifacts=published.artifacts,
-                explanation=replace(planned.explanation, aside=aside),
+                explanation=replace(planned.explanation, beside=self.planner.beside(planned.node)),
                 run=self.run,
                 seconds=seconds,
                 created=now,
-                expires=None if options.expires is None else now + options.expires,
+                expires=None if lasts is None else now + lasts,
             ),
             planned.fingerprint,
             forced=planned.reason.kind in {"forced", "uncached"},

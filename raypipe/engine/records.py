@@ -85,7 +85,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """Everything that went into a key, by name: what `why` compares."""
+    """Everything that went into a key, by name: what `why` compares; and what was given beside."""
 
     fingerprint: str
     """Digest of the fingerprint; the ledger keeps its parts."""
@@ -97,8 +97,9 @@ class Explanation:
     """Declared file or variable to the digest of its content."""
     shown: Mapping[str, str] = field(default_factory=dict)
     """Parameter to a short text of its value, for people."""
-    aside: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """Parameter that does not count to the digest of the artifact it was given: for lineage."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """Parameter to the digest of an artifact that it was given and that does not count: no part of
+    the key, for lineage alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,17 +19,23 @@ _OWN = Path(__file__).with_name("templates")
 
 def render(folder: Path, template: str, **values: Any) -> str:
     """Return the page that a template of a folder makes of values; it extends `base.html`."""
-    environment = Environment(
-        loader=FileSystemLoader([folder, _OWN]),
+    style = (_OWN / "page.css").read_text(encoding="utf-8")
+    return (
+        templates(folder, _OWN)
+        .get_template(template)
+        .render(style=Markup(style), policy=policy(style), **values)
+    )
+
+
+def templates(*folders: Path) -> Environment:
+    """Return what renders the templates of folders: it makes visible, and escapes, all texts."""
+    return Environment(
+        loader=FileSystemLoader(folders),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
         finalize=_finalized,
-    )
-    style = (_OWN / "page.css").read_text(encoding="utf-8")
-    return environment.get_template(template).render(
-        style=Markup(style), policy=policy(style), **values
     )
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from raypipe.runtime.imports import importing_from
 from raypipe.runtime.limits import time_limit
 from raypipe.runtime.printed import log_file, printing_to
 from raypipe.runtime.processes import leaving_none
+from raypipe.runtime.staying import staying
 from raypipe.runtime.stop import finishing, interruptible
 
 ENGINE = Path(__file__).parent.parent
@@ -85,7 +86,8 @@ def _attempt(
             arguments = {
                 name: _value(argument, codec, handed) for name, argument in call.arguments.items()
             }
-            with watching(call, context.paths) as watch:
+            kept_here = staying() if runtime == "inline" else nullcontext()
+            with kept_here, watching(call, context.paths) as watch:
                 try:
                     returned = function(**arguments)
                 finally:

@@ -62,6 +62,7 @@ class Tee(io.TextIOBase):
         self._log = log
         self._stream = stream
         self._beside = beside
+        self._deaf = False
         self._begun: dict[int, str] = {}
         """The line that each thread is writing."""
 
@@ -80,8 +81,9 @@ class Tee(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write to both."""
-        if self._beside is not None:
-            self._beside.write(text)
+        if self._beside is not None and not self._deaf:
+            with self._heard():
+                self._beside.write(text)
         if not getattr(self._log.quiet, "now", False):
             thread = threading.get_ident()
             *whole, rest = (self._begun.pop(thread, "") + text).split("\n")
@@ -96,8 +98,17 @@ class Tee(io.TextIOBase):
 
     def flush(self) -> None:
         """Flush the stream beside it; a line is kept once it has its end."""
-        if self._beside is not None:
-            self._beside.flush()
+        if self._beside is not None and not self._deaf:
+            with self._heard():
+                self._beside.flush()
+
+    @contextlib.contextmanager
+    def _heard(self) -> Iterator[None]:
+        """Go on without the stream beside it where that takes no more: that is no step's fault."""
+        try:
+            yield
+        except OSError:  # its reader has gone away, or its disk is full
+            self._deaf = True
 
     def close(self) -> None:
         """Keep the lines that have no end; the stream beside it stays open."""

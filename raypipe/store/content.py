@@ -1,5 +1,6 @@
 """Files and folders as content: listed, digested, copied durably; modes and links do not count."""
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
@@ -10,6 +11,7 @@ from raypipe.engine.digest import digest_bytes
 from raypipe.errors import StoreError
 
 CHUNK = 1 << 20
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def digest_path(path: Path) -> str:
@@ -131,6 +133,35 @@ def replace_file(target: Path, text: str) -> None:
     finally:
         aside.unlink(missing_ok=True)
     sync_folder(target.parent)
+
+
+def add_file(target: Path, data: bytes) -> None:
+    """Write a file durably, whole or not at all, where there is none; of several makers one wins.
+
+    Where there is one already, it stays as it is.
+    """
+    aside = target.with_name(f".{target.name}-{os.urandom(6).hex()}")
+    try:
+        with aside.open("xb") as writer:
+            writer.write(data)
+            writer.flush()
+            os.fsync(writer.fileno())
+        _put_in_place(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
+def _put_in_place(aside: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(aside)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if not target.exists():  # as good as can be where there are no links, as on some mounts
+            aside.replace(target)
 
 
 def seal(writer: BufferedWriter) -> None:

@@ -1,10 +1,9 @@
 """What the ledger knows of data that was judged, of protected branches and of their gate."""
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from raypipe.store import rows
-from raypipe.store.database import Database
+from raypipe.store.ledger_part import LedgerPart, repeated
 from raypipe.store.rows import ProtectionRow, RefusalRow, VerdictRow, dump
 
 REFUSALS = 200
@@ -13,26 +12,19 @@ TRIGGERED = 200
 """Newest commits of a dataset that are remembered to have begun a run of a target."""
 
 
-class GateRecords:
+class GateRecords(LedgerPart):
     """A part of the ledger; each method that writes is one transaction."""
-
-    def __init__(self, database: Database, now: Callable[[], float]) -> None:
-        self._db = database
-        self._now = now
 
     # --- what was said of data ------------------------------------------------------------------
 
+    @repeated
     def add_verdict(self, verdict: VerdictRow) -> None:
         """Record what was said of data; the same again on the same evidence changes nothing."""
         known = self.verdicts(verdict.content)
         if any((one.verdict, one.evidence) == (verdict.verdict, verdict.evidence) for one in known):
             return
-
-        def add() -> None:
-            with self._db.writing():
-                self._db.do("add_verdict", **_values(replace(verdict, time=self._now())))
-
-        self._db.repeat(add)
+        with self._db.writing():
+            self._db.do("add_verdict", **_values(replace(verdict, time=self._now())))
 
     def verdicts(self, content: str) -> list[VerdictRow]:
         """Return what was said of data, newest first."""
@@ -44,25 +36,19 @@ class GateRecords:
 
     # --- protected branches ---------------------------------------------------------------------
 
+    @repeated
     def protect(self, protection: ProtectionRow) -> ProtectionRow:
         """Record that only validated data comes to a branch; a later word on it replaces this."""
         made = replace(protection, time=self._now())
-
-        def enter() -> None:
-            with self._db.writing():
-                self._db.do("protect", **_values(made))
-
-        self._db.repeat(enter)
+        with self._db.writing():
+            self._db.do("protect", **_values(made))
         return made
 
+    @repeated
     def unprotect(self, dataset: str) -> None:
         """Record that whatever data comes to a branch again."""
-
-        def enter() -> None:
-            with self._db.writing():
-                self._db.do("unprotect", dataset=dataset)
-
-        self._db.repeat(enter)
+        with self._db.writing():
+            self._db.do("unprotect", dataset=dataset)
 
     def protections(self) -> list[ProtectionRow]:
         """Return all protected branches."""
@@ -70,17 +56,14 @@ class GateRecords:
 
     # --- what a gate said -----------------------------------------------------------------------
 
+    @repeated
     def add_refusal(self, refusal: RefusalRow) -> None:
         """Record what a gate would not have; only the newest of a dataset are kept."""
         made = asdict(replace(refusal, time=self._now()))
         values = {**made, "commit_id": made.pop("commit")}
-
-        def enter() -> None:
-            with self._db.writing(f"refusals {refusal.dataset}"):
-                self._db.do("add_refusal", **values)
-                self._db.do("forget_refusals", dataset=refusal.dataset, limit=REFUSALS)
-
-        self._db.repeat(enter)
+        with self._db.writing(f"refusals {refusal.dataset}"):
+            self._db.do("add_refusal", **values)
+            self._db.do("forget_refusals", dataset=refusal.dataset, limit=REFUSALS)
 
     def refusals(self, dataset: str, limit: int = REFUSALS) -> list[RefusalRow]:
         """Return what the gate of a dataset would not have, newest first."""
@@ -89,16 +72,13 @@ class GateRecords:
 
     # --- what commits began ---------------------------------------------------------------------
 
+    @repeated
     def add_triggered(self, target: str, dataset: str, commit: str) -> None:
         """Record that a commit began a run of a target."""
         of = {"target": target, "dataset": dataset}
-
-        def enter() -> None:
-            with self._db.writing(f"triggered {target}"):
-                self._db.do("add_triggered", **of, commit_id=commit, time=self._now())
-                self._db.do("forget_triggered", **of, limit=TRIGGERED)
-
-        self._db.repeat(enter)
+        with self._db.writing(f"triggered {target}"):
+            self._db.do("add_triggered", **of, commit_id=commit, time=self._now())
+            self._db.do("forget_triggered", **of, limit=TRIGGERED)
 
     def has_triggered(self, target: str, dataset: str, commit: str) -> bool:
         """Say whether a commit began a run of a target."""

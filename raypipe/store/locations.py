@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from raypipe.errors import StoreError
+
 LAKEFS = "lakefs://"
 
 
@@ -37,3 +39,22 @@ def open_location(location: str) -> Iterator[Any]:
         if "AWS Error" not in str(error):  # not the server's: the file is damaged, say
             raise
         raise unreadable(path, error) from None
+
+
+def footer_of(location: str) -> Any:
+    """Return what the footer of a Parquet file says of it; StoreError where it is damaged or gone.
+
+    Its columns are `.schema.to_arrow_schema()`.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with open_location(location) as file:
+            return parquet.read_metadata(file)
+    except (pa.ArrowException, OSError) as error:
+        said = str(error).split("\n", 1)[0]
+        raise StoreError(
+            f"{location} cannot be read: its footer is damaged or is not there ({said})",
+            hint="undo the commit that brought it, `raypipe data revert`, or read an earlier one",
+        ) from error

@@ -56,7 +56,8 @@ class User:
                 return
             told = disk_faults(f"what is in use cannot be noted in {str(self._folder)!r}")
             with told, self._uses.locked(fcntl.LOCK_SH):
-                self._append("".join(f"{name}\n" for name in fresh).encode())
+                # The first line end is for what a full disk may have left of a note before.
+                self._append("".join(f"\n{name}" for name in fresh).encode() + b"\n")
             self._noted.update(fresh)
 
     def _append(self, text: bytes) -> None:
@@ -66,7 +67,8 @@ class User:
             self._folder.mkdir(parents=True, exist_ok=True)
             place = self._folder / f"{os.getpid()}-{os.urandom(4).hex()}"
             self._notes = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
-        os.write(self._notes, text)
+        while text:  # on a disk that is nearly full, a part of it may be written first
+            text = text[os.write(self._notes, text) :]
 
     def end(self) -> None:
         """Need nothing any more; what is recorded by now is found without these notes."""

@@ -12,6 +12,7 @@ from raypipe.fault_points import fault_point
 from raypipe.store.lakefs_access import LakeFSPlace
 from raypipe.store.lakefs_actions import LakeFSGuard, stopped_by_hook
 from raypipe.store.lakefs_files import filesystem_of, location_of, take_apart
+from raypipe.store.lakefs_repository import is_there, make_repository
 from raypipe.store.lakefs_server import LakeFSServer, Refusal
 from raypipe.store.versions import (
     MAIN,
@@ -26,10 +27,12 @@ from raypipe.store.versions import (
 )
 from raypipe.store.versions_lakefs_marks import (
     ACT,
+    CHECKSUM,
     DIGEST,
     as_commit,
     as_stored,
     both_changed,
+    object_id,
     said_by,
 )
 
@@ -58,42 +61,11 @@ class LakeFSVersions:
     def check(self, *, create: bool = False) -> None:
         """Raise NotFound unless the repository exists; it may be made."""
 
-        def missing(_: Refusal) -> None:
-            if not create:
-                raise self._no_repository()
-            self._make()
-
-        self._server.ask(
-            lambda sdk: _none(sdk.repositories_api.get_repository(self._repo)), but={404: missing}
-        )
-
-    def _make(self) -> None:
-        from lakefs_sdk import RepositoryCreation
-
-        def make(sdk: Any) -> None:
-            prefix = self._place.storage or _storage(sdk)
-            if not prefix:
-                raise UsageError(
-                    f"lakeFS at {self._server.endpoint} does not say where a new repository "
-                    "keeps its objects",
-                    hint="set store.lakefs.storage, such as s3://BUCKET/PREFIX",
-                )
-            between = "" if prefix.endswith("/") else "/"
-            made = RepositoryCreation(
-                name=self._repo,
-                storage_namespace=f"{prefix}{between}{self._repo}",
-                default_branch=MAIN,
-            )
-            sdk.repositories_api.create_repository(made)
-
-        def refused(refusal: Refusal) -> None:
-            raise UsageError(
-                f"lakeFS at {self._server.endpoint} will not make a repository {self._repo!r}: "
-                f"{refusal.said}",
-                hint="use small letters, digits and dashes, three at least",
-            )
-
-        self._server.ask(make, but={400: refused, 409: lambda _: None})
+        if is_there(self._server, self._repo):
+            return
+        if not create:
+            raise self._no_repository()
+        make_repository(self._server, self._place, self._repo)
 
     def _no_repository(self) -> NotFound:
         names = [
@@ -197,7 +169,7 @@ class LakeFSVersions:
         check_name(name, "branch")
         commit = self.resolve(source)
         self._require_free(name)
-        return self._name(
+        given = self._name(
             name,
             "branch",
             commit,
@@ -206,6 +178,10 @@ class LakeFSVersions:
             ),
             lambda sdk: sdk.branches_api.get_branch(self._repo, name),
         )
+        if name in self.tags():
+            self._server.ask(lambda sdk: _none(sdk.branches_api.delete_branch(self._repo, name)))
+            raise _given_twice(name, "tag")
+        return given
 
     def tag(self, name: str, ref: str) -> str:
         from lakefs_sdk import TagCreation
@@ -213,13 +189,17 @@ class LakeFSVersions:
         check_name(name, "tag")
         commit = self.resolve(ref)
         self._require_free(name)
-        return self._name(
+        given = self._name(
             name,
             "tag",
             commit,
             lambda sdk: sdk.tags_api.create_tag(self._repo, TagCreation(id=name, ref=commit)),
             lambda sdk: sdk.tags_api.get_tag(self._repo, name),
         )
+        if name in self.branches():
+            self._server.ask(lambda sdk: _none(sdk.tags_api.delete_tag(self._repo, name)))
+            raise _given_twice(name, "branch")
+        return given
 
     def _name(
         self,
@@ -299,17 +279,16 @@ class LakeFSVersions:
 
     def _put(self, branch: str, path: str, file: Path) -> StoredObject:
         try:
-            with file.open("rb") as reader:
-                digest = hashlib.file_digest(reader, _blake2b).hexdigest()
-                size = reader.tell()
-            meta = {DIGEST: digest}
+            meta, size = _known_by(file)
             told = self._server.ask(self._server.upload(self._repo, branch, path, file, meta))
         except OSError as error:
             raise StoreError(f"{file} cannot be read: {error.strerror or error}") from error
         if told["size_bytes"] != size:
             raise StoreError(f"{file} changed while it was put under {path}", hint="Try again.")
         fault_point("import.object")
-        return StoredObject(path=path, object_id=f"blake2b:{digest}", size=size, at=branch)
+        return StoredObject(
+            path=path, object_id=object_id(meta, told["checksum"]), size=size, at=branch
+        )
 
     def remove(self, branch: str, path: str) -> None:
         self._head(branch)
@@ -469,13 +448,26 @@ def _none(_: Any) -> None:
     """Take an answer for nothing."""
 
 
+def _given_twice(name: str, kind: str) -> StoreError:
+    """Say that lakeFS, to which branches and tags are two lists, gave a name in both at once."""
+    return StoreError(
+        f"{name!r} was given to a {kind} meanwhile; it was taken back", hint="Try again."
+    )
+
+
+def _known_by(file: Path) -> tuple[dict[str, str], int]:
+    """Return what the metadata of a file's object says of its bytes, and how many these are."""
+    digest, checksum, size = _blake2b(), hashlib.md5(usedforsecurity=False), 0
+    with file.open("rb") as reader:
+        while block := reader.read(_BLOCK):
+            digest.update(block)
+            checksum.update(block)
+            size += len(block)
+    return {DIGEST: digest.hexdigest(), CHECKSUM: checksum.hexdigest()}, size
+
+
 def _blake2b() -> Any:
     return hashlib.blake2b(digest_size=32)
-
-
-def _storage(sdk: Any) -> str | None:
-    told = sdk.config_api.get_config().storage_config
-    return (told and told.default_namespace_prefix) or None
 
 
 def _paths(diff: Diff) -> tuple[str, ...]:

@@ -10,20 +10,30 @@ from raypipe.store.versions import Commit, StoredObject, some
 
 DIGEST = "raypipe-blake2b"
 """Name under which an object's metadata holds the digest of its bytes."""
+CHECKSUM = "raypipe-md5"
+"""Name under which it holds the checksum that lakeFS has of these bytes, and finds by itself."""
 _ACTOR, ACT = "raypipe.actor.", "raypipe.mark"
 _OWN = (_ACTOR, ACT, ".lakefs.")
 """What the names in a commit's metadata start with that are not its author's."""
 
 
 def as_stored(one: Any, at: str) -> StoredObject:
-    """Return an object of a list; raypipe's own are known by the digest of their bytes."""
-    digest = (one.metadata or {}).get(DIGEST)
+    """Return an object of a list; raypipe's own are known by the digest of their bytes.
+
+    Whoever writes other bytes under that digest cannot give them the checksum too.
+    """
     return StoredObject(
         path=one.path,
-        object_id=f"blake2b:{digest}" if digest else f"etag:{one.checksum}",
+        object_id=object_id(one.metadata or {}, one.checksum),
         size=one.size_bytes or 0,
         at=at,
     )
+
+
+def object_id(metadata: Mapping[str, str], checksum: str) -> str:
+    """Return what an object is known by, of its metadata and of what lakeFS found its bytes are."""
+    own = metadata.get(CHECKSUM) == checksum and DIGEST in metadata
+    return f"blake2b:{metadata[DIGEST]}" if own else f"etag:{checksum}"
 
 
 def said_by(actor: Actor, meta: Mapping[str, str] | None) -> dict[str, str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -15,12 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raypipe.values.counting import EXACT_VALUES, ValueCounts
 from raypipe.values.hashing import canonical_text
 from raypipe.values.moments import Moments
 from raypipe.values.sketches import Buckets, Distinct
-
-EXACT_VALUES = 1_000
-"""Distinct values up to which each is counted."""
 
 _TOP = 100
 
@@ -65,29 +61,6 @@ class Lengths:
         )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ValueCounts:
-    """How often each of some values occurs, written down in little room."""
-
-    texts: str
-    """The values' canonical texts, as a JSON list."""
-    counts: Counts
-
-    @classmethod
-    def of(cls, pairs: Iterable[tuple[str, int]]) -> Self:
-        """Write down values and how often each occurs, in their order."""
-        texts, counts = tuple(zip(*pairs, strict=True)) or ((), ())
-        return cls(
-            texts=json.dumps(texts, ensure_ascii=False, separators=(",", ":")),
-            counts=np.array(counts, np.int64),
-        )
-
-    @cached_property
-    def pairs(self) -> dict[str, int]:
-        """Values and how often each occurs."""
-        return dict(zip(json.loads(self.texts), self.counts.tolist(), strict=True))
-
-
 @dataclass(frozen=True, kw_only=True)
 class ColumnProfile:
     """Statistics of one column.
@@ -128,14 +101,14 @@ class ColumnProfile:
 
     def beside(self, sample: pa.Table) -> Self:
         """Return the same with the sample at hand."""
-        column = replace(self)
+        column = self if self.drawn is None else replace(self)
         if self.name in sample.column_names:
             object.__setattr__(column, "drawn", sample[self.name])
         return column
 
     @property
     def values(self) -> dict[str, int] | None:
-        """How often each canonical text occurs; None beyond EXACT_VALUES, and for lists."""
+        """How often each canonical text occurs; None if too many, if long, and for lists."""
         return None if self.counted is None else self.counted.pairs
 
     @property
@@ -200,7 +173,7 @@ class ColumnProfile:
             moments=merged(part.moments for part in parts),
             buckets=merged(part.buckets for part in parts),
             seen=seen,
-            counted=_merged_values([part.values for part in parts], seen),
+            counted=_merged_values((part.counted for part in parts), seen),
             lengths=merged(part.lengths for part in parts),
             looks=_added(part.looks for part in parts),
             inner=by_name(part.inner for part in parts),
@@ -254,14 +227,12 @@ def _merged_type(types: Iterable[str]) -> str:
     return " | ".join(sorted(kinds - {"null"})) or "null"
 
 
-def _merged_values(parts: Sequence[dict[str, int] | None], seen: Distinct) -> ValueCounts | None:
-    if seen.at_least > EXACT_VALUES or any(part is None for part in parts):
+def _merged_values(parts: Iterable[ValueCounts | None], seen: Distinct) -> ValueCounts | None:
+    if seen.at_least > EXACT_VALUES:
         return None
-    counts: dict[str, int] = {}
-    for part in parts:
-        for text, count in (part or {}).items():
-            counts[text] = counts.get(text, 0) + count
-    return ValueCounts.of(sorted(counts.items())) if len(counts) <= EXACT_VALUES else None
+    there = list(parts)
+    known = [part for part in there if part is not None]
+    return ValueCounts.merge_all(known) if len(known) == len(there) else None
 
 
 def _extreme(choose: Any, ends: Sequence[float | str | None]) -> float | str | None:

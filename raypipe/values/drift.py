@@ -13,6 +13,7 @@ handful of new rows raises no alarm. `Distance.by_chance` is what one measure ra
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -53,14 +54,23 @@ class Gap:
         return self.distance > self.by_chance
 
 
-def drift_by_column(new: Profile, accepted: Profile) -> dict[str, float]:
-    """Return the distance of each column that both have, where it can be said."""
-    distances = {
-        name: column_distance(column, accepted.columns[name])
+def gap_by_column(new: Profile, accepted: Profile) -> dict[str, Gap | None]:
+    """Return how far each column that both have lies, by Jensen-Shannon; see `column_gap`."""
+    return {
+        name: column_gap(column, accepted.columns[name], "js")
         for name, column in new.columns.items()
         if name in accepted.columns
     }
-    return {name: found for name, found in distances.items() if found is not None}
+
+
+def drift_by_column(new: Profile, accepted: Profile) -> dict[str, float]:
+    """Return the distance of each column that both have, where it can be said."""
+    return distances(gap_by_column(new, accepted))
+
+
+def distances(gaps: Mapping[str, Gap | None]) -> dict[str, float]:
+    """Return the distances of gaps, where there are any."""
+    return {name: gap.distance for name, gap in gaps.items() if gap is not None}
 
 
 def column_distance(new: ColumnProfile, accepted: ColumnProfile) -> float | None:
@@ -99,13 +109,17 @@ def _histograms(new: ColumnProfile, accepted: ColumnProfile) -> tuple[Counts, Co
         if not _is_sparse(ours, theirs) or not (new.buckets and accepted.buckets):
             return _pooled(ours, theirs)
     if new.buckets is not None and accepted.buckets is not None:
-        ours, theirs = _aligned(_by_key(new.buckets), _by_key(accepted.buckets))
+        ours, theirs = _aligned_buckets(new.buckets, accepted.buckets)
         return _coarser(ours, theirs) if _is_sparse(ours, theirs) else (ours, theirs)
     return None
 
 
-def _by_key(buckets: Buckets) -> dict[int, int]:
-    return dict(zip(buckets.keys.tolist(), buckets.counts.tolist(), strict=True))
+def _aligned_buckets(a: Buckets, b: Buckets) -> tuple[Counts, Counts]:
+    keys = np.union1d(a.keys, b.keys)
+    ours, theirs = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
+    ours[np.searchsorted(keys, a.keys)] = a.counts
+    theirs[np.searchsorted(keys, b.keys)] = b.counts
+    return ours, theirs
 
 
 def _is_sparse(a: Counts, b: Counts) -> bool:
@@ -172,7 +186,7 @@ def _linf(a: Counts, b: Counts, alarms: float) -> Gap:
 def _ks(new: ColumnProfile, accepted: ColumnProfile, alarms: float) -> Gap | None:
     if new.buckets is None or accepted.buckets is None:
         return None
-    ours, theirs = _aligned(_by_key(new.buckets), _by_key(accepted.buckets))
+    ours, theirs = _aligned_buckets(new.buckets, accepted.buckets)
     if not ours.sum() or not theirs.sum():
         return None
     apart = np.abs(np.cumsum(ours) / ours.sum() - np.cumsum(theirs) / theirs.sum())

@@ -9,15 +9,18 @@ moves rows between splits, and must be a decision.
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from raypipe.values.texts import LOW_BYTES, Texts
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -28,24 +31,53 @@ _FRACTION = np.uint64(0xA0761D6478BD642F)
 _TEXT = np.uint64(0xE7037ED1A0B428DB)
 NULL_HASH = np.uint64(0x8EBC6AF09C88C6E3)
 _NAN = np.uint64(0x589965CC75374CC3)
-_TAIL = np.array([(1 << (8 * n)) - 1 for n in range(8)], dtype=np.uint64)
 _TWO_63 = float(2**63)
 
 BLOCK = 1 << 14
 """Values that are worked on at a time, so that they stay in the processor's cache."""
 
 
-def row_hash(table: pa.Table, columns: Sequence[str], salt: str = "") -> Hashes:
-    """Return one hash a row, of the values of these columns in this order."""
-    return combined([value_hash(table[name]) for name in columns], table.num_rows, salt)
+def row_hash(
+    table: pa.Table,
+    columns: Sequence[str],
+    salt: str = "",
+    known: Mapping[str, Hashes] | None = None,
+) -> Hashes:
+    """Return one hash a row, of the values of these columns in this order.
+
+    `known` are the hashes of the values of columns, if at hand.
+    """
+    held = known or {}
+    values = [held[name] if name in held else value_hash(table[name]) for name in columns]
+    return combined(values, table.num_rows, salt)
 
 
 def combined(columns: Iterable[Hashes], rows: int, salt: str = "") -> Hashes:
     """Return one hash a row, of the hashes of its values in this order."""
     hashes = np.full(rows, _seed(salt), dtype=np.uint64)
-    for values in columns:
-        hashes = _mixed(hashes * _FIRST + values)
+    held = list(columns)
+    for start in range(0, rows, BLOCK):
+        block = hashes[start : start + BLOCK]
+        for values in held:
+            block *= _FIRST
+            block += values[start : start + BLOCK]
+            _mixed(block)
     return hashes
+
+
+def joined(columns: Iterable[Hashes], rows: int) -> Hashes:
+    """Return one hash a row as `combined` does, at a third of the cost and mixed once, at the end.
+
+    Of two such hashes of the same rows, one is no stranger to the other: no split hangs on them.
+    """
+    hashes = np.zeros(rows, np.uint64)
+    held = list(columns)
+    for start in range(0, rows, BLOCK):
+        block = hashes[start : start + BLOCK]
+        for values in held:
+            block *= _FIRST
+            block += values[start : start + BLOCK]
+    return _mixed(hashes)
 
 
 def unit_interval(hashes: Hashes) -> npt.NDArray[np.float64]:
@@ -53,8 +85,8 @@ def unit_interval(hashes: Hashes) -> npt.NDArray[np.float64]:
     return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def value_hash(values: pa.Array | pa.ChunkedArray) -> Hashes:
-    """Return one hash a value; every null has the same."""
+def value_hash(values: pa.Array | pa.ChunkedArray, texts: Texts | None = None) -> Hashes:
+    """Return one hash a value; every null has the same. `texts` are their bytes, if at hand."""
     array = one_chunk(values)
     if pa.types.is_dictionary(array.type):
         hashes = np.append(value_hash(array.dictionary), NULL_HASH)
@@ -63,7 +95,7 @@ def value_hash(values: pa.Array | pa.ChunkedArray) -> Hashes:
         return chosen
     if pa.types.is_null(array.type):
         return np.full(len(array), NULL_HASH, dtype=np.uint64)
-    hashes = _hash_of_type(array)
+    hashes = _hash_of_type(array) if texts is None else hash_texts(texts)
     if array.null_count:
         hashes[pc.is_null(array).to_numpy(zero_copy_only=False)] = NULL_HASH
     return hashes
@@ -147,10 +179,10 @@ def _text(value: Any) -> str:
 
 def _hash_of_type(array: pa.Array) -> Hashes:
     if is_text(array.type) or is_bytes(array.type):
-        return _hash_bytes(array)
+        return hash_texts(Texts.of(array))
     numbers = as_numbers(array)
     if numbers is None:
-        return _hash_bytes(pa.array(canonical_text(array), pa.large_string()))
+        return hash_texts(Texts.of(pa.array(canonical_text(array), pa.large_string())))
     if numbers.dtype == np.float64:
         return _hash_floats(numbers)
     return _mixed(numbers.view(np.uint64) + _GOLDEN)
@@ -183,47 +215,42 @@ def _hash_floats(numbers: npt.NDArray[np.float64]) -> Hashes:
 
 
 def _hash_float_block(numbers: npt.NDArray[np.float64]) -> Hashes:
-    whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < _TWO_63)
-    hashes = _mixed(np.where(whole, numbers, 0.0).astype(np.int64).view(np.uint64) + _GOLDEN)
-    if not whole.all():
-        rest = ~whole
-        hashes[rest] = _mixed(numbers[rest].view(np.uint64) + _FRACTION)
-        hashes[np.isnan(numbers)] = _NAN
+    whole = np.flatnonzero((np.floor(numbers) == numbers) & (np.abs(numbers) < _TWO_63))
+    if len(whole) == len(numbers):
+        return _mixed(numbers.astype(np.int64).view(np.uint64) + _GOLDEN)
+    hashes = _mixed(numbers.view(np.uint64) + _FRACTION)
+    hashes[np.isnan(numbers)] = _NAN
+    hashes[whole] = _mixed(numbers[whole].astype(np.int64).view(np.uint64) + _GOLDEN)
     return hashes
 
 
-def _hash_bytes(array: pa.Array) -> Hashes:
-    if pa.types.is_string_view(array.type):
-        array = pc.cast(array, pa.large_string())
-    elif pa.types.is_fixed_size_binary(array.type) or pa.types.is_binary_view(array.type):
-        array = pc.cast(array, pa.large_binary())
-    wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
-    _, place, content = array.buffers()
-    if len(array) == 0 or place is None:
-        return np.zeros(len(array), dtype=np.uint64)
-    places = np.frombuffer(place, dtype=np.int64 if wide else np.int32)
-    places = places[array.offset : array.offset + len(array) + 1].astype(np.int64)
-    text = np.zeros(int(places[-1] - places[0]) + 8, dtype=np.uint8)
-    if content is not None and len(text) > 8:
-        text[:-8] = np.frombuffer(content, dtype=np.uint8)[places[0] : places[-1]]
-    return _hash_texts(text, places[:-1] - places[0], np.diff(places))
+def hash_texts(texts: Texts) -> Hashes:
+    """Return one hash a text: its length is mixed, then eight bytes at a time."""
+    hashes = np.empty(len(texts.starts), np.uint64)
+    for start in range(0, len(hashes), BLOCK):
+        block = slice(start, start + BLOCK)
+        words, starts, lengths = texts.first[block], texts.starts[block], texts.lengths[block]
+        hashes[block] = _hash_text_block(texts, words, starts, lengths)
+    return hashes
 
 
-def _hash_texts(
-    text: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+def _hash_text_block(
+    texts: Texts, first: Hashes, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
 ) -> Hashes:
-    """Mix in eight bytes of every text at a time; those still going grow fewer."""
-    words = np.ndarray((len(text) - 7,), dtype="<u8", buffer=text, strides=(1,))
     hashes = _mixed(lengths.astype(np.uint64) + _TEXT)
-    whole = lengths // 8
-    going = np.flatnonzero(whole)
-    word = 0
-    while len(going):
-        hashes[going] = _mixed(hashes[going] ^ words[starts[going] + 8 * word])
-        word += 1
-        going = going[whole[going] > word]
-    tail = words[starts + 8 * whole] & _TAIL[lengths - 8 * whole]
-    return _mixed(hashes ^ tail.astype(np.uint64))
+    whole = lengths >> 3
+    shortest, longest = int(whole.min()), int(whole.max())
+    if shortest:
+        rest = texts.words_from(starts + 8, shortest - 1) if shortest > 1 else ()
+        for words in chain([first], rest):
+            _mixed(np.bitwise_xor(hashes, words, out=hashes))
+    # Of those that are longer, fewer and fewer go on.
+    going = np.flatnonzero(whole > shortest)
+    for word in range(shortest, longest):
+        hashes[going] = _mixed(hashes[going] ^ texts.words_at(starts[going] + 8 * word))
+        going = going[whole[going] > word + 1]
+    tail = texts.words_at(starts + 8 * whole) & LOW_BYTES[lengths & 7]
+    return _mixed(np.bitwise_xor(hashes, tail, out=hashes))
 
 
 def _zero_filled(array: pa.Array) -> npt.NDArray[Any]:

@@ -48,7 +48,7 @@ def _held(array: pa.Array, parts: Parts) -> dict[str, tuple[pa.Array, Parts]]:
 
 
 def lengths_of(values: pa.Array) -> npt.NDArray[np.int64] | None:
-    """Return how long texts are in characters, bytes in bytes, lists and maps in values."""
+    """Return how long texts are in characters, bytes in bytes, lists in values; a null is 0."""
     kind = values.type
     if is_text(kind):
         lengths = pc.utf8_length(values)
@@ -61,6 +61,8 @@ def lengths_of(values: pa.Array) -> npt.NDArray[np.int64] | None:
         lengths = pc.list_value_length(values)
     else:
         return None
+    if lengths.null_count:
+        lengths = pc.fill_null(lengths, 0)
     found: npt.NDArray[np.int64] = lengths.to_numpy(zero_copy_only=False).astype(np.int64)
     return found
 

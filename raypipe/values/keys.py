@@ -12,6 +12,11 @@ from raypipe.values.hashing import Hashes
 KEYS = 1 << 22
 """Keys that are kept, eight bytes each: those with the smallest hashes."""
 
+_FEW = 8
+"""Times as many keys that others are put in among: fewer are as soon sorted."""
+
+_NONE = np.empty(0, np.uint64)
+
 Counts = npt.NDArray[np.int64]
 
 
@@ -36,34 +41,48 @@ class KeyProfile:
     @classmethod
     def of(cls, columns: tuple[str, ...], hashes: Hashes) -> Self:
         """Write down the keys of rows."""
-        none = np.empty(0, np.uint64), np.empty(0, np.int64)
-        return cls._kept(columns, len(hashes), hashes, *none)
+        return cls._kept(columns, len(hashes), _NONE, hashes, _NONE, np.empty(0, np.int64))
 
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
         """Hold the keys of all parts."""
+        largest = max(parts, key=lambda part: len(part.hashes))
+        others = [part.hashes for part in parts if part is not largest]
+        # A few are put in among many; of as many, all are sorted once more.
+        few = _FEW * sum(map(len, others)) <= len(largest.hashes)
         return cls._kept(
             parts[0].columns,
             sum(part.rows for part in parts),
-            np.concatenate([part.hashes for part in parts]),
+            largest.hashes if few else _NONE,
+            np.concatenate([_NONE, *others] if few else [largest.hashes, *others]),
             np.concatenate([part.repeated for part in parts]),
             np.concatenate([part.more for part in parts]),
         )
 
     @classmethod
     def _kept(
-        cls, columns: tuple[str, ...], rows: int, hashes: Hashes, repeated: Hashes, more: Counts
+        cls,
+        columns: tuple[str, ...],
+        rows: int,
+        known: Hashes,
+        hashes: Hashes,
+        repeated: Hashes,
+        more: Counts,
     ) -> Self:
-        ordered = np.sort(hashes)
-        first = np.ones(len(ordered), np.bool_)
-        np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-        keys = ordered[first][:KEYS]
-        met = np.concatenate([ordered[~first], repeated])
-        again, place = np.unique(met, return_inverse=True)
-        ones = np.ones(len(met) - len(more), np.int64)
-        counts = np.bincount(place, np.concatenate([ones, more]), len(again)).astype(np.int64)
-        kept = again <= keys[-1] if len(keys) else np.zeros(0, np.bool_)
-        return cls(columns=columns, rows=rows, hashes=keys, repeated=again[kept], more=counts[kept])
+        """Put keys to those `known`, each once and in order, which stay where they are."""
+        own, again = _each_once(np.sort(hashes))
+        places = np.searchsorted(known, own)
+        met = np.zeros(len(own), np.bool_)
+        held = places < len(known)
+        met[held] = known[places[held]] == own[held]
+        new, where = (own[~met], places[~met]) if met.any() else (own, places)
+        keys = (np.insert(known, where, new) if len(known) else new)[:KEYS]
+        twice = np.concatenate([again, own[met], repeated])
+        found, place = np.unique(twice, return_inverse=True)
+        ones = np.ones(len(twice) - len(more), np.int64)
+        counts = np.bincount(place, np.concatenate([ones, more]), len(found)).astype(np.int64)
+        kept = found <= keys[-1] if len(keys) else np.zeros(0, np.bool_)
+        return cls(columns=columns, rows=rows, hashes=keys, repeated=found[kept], more=counts[kept])
 
     @property
     def exact(self) -> bool:
@@ -81,3 +100,10 @@ class KeyProfile:
         more = int(self.more.sum())
         kept = len(self.hashes) + more
         return more if kept == self.rows else round(more / kept * self.rows)
+
+
+def _each_once(ordered: Hashes) -> tuple[Hashes, Hashes]:
+    """Return ordered keys without those that are there already, and these."""
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return (ordered, ordered[:0]) if first.all() else (ordered[first], ordered[~first])

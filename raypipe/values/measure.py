@@ -1,6 +1,7 @@
 """From the values of a column to its statistics: each is looked at once, then told part by part."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -9,20 +10,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.values.census import ends_of, looks_of, told
+from raypipe.values.census import ends_of, looks_of
+from raypipe.values.census import told as looks_told
 from raypipe.values.columns import (
-    EXACT_VALUES,
     ColumnProfile,
     Counts,
     Floats,
     Lengths,
-    ValueCounts,
 )
+from raypipe.values.counting import EXACT_VALUES, Countable, may_be_counted
 from raypipe.values.hashing import (
     NULL_HASH,
     Hashes,
     as_numbers,
-    canonical_text,
     is_bytes,
     is_text,
     one_chunk,
@@ -31,9 +31,11 @@ from raypipe.values.hashing import (
 from raypipe.values.inner import inner_columns, lengths_of
 from raypipe.values.moments import Moments
 from raypipe.values.sketches import Buckets, Distinct, register_and_rank
+from raypipe.values.texts import Texts
 
 _LONGEST_SHOWN = 100
 _LOOKED_AT = 10_000
+_LOOKED_AT_FIRST = 2_000
 
 Places = npt.NDArray[np.int64]
 
@@ -61,6 +63,16 @@ class Parts:
         """Return the parts of some rows: places, or a mask."""
         return self.of(self.of_row[places], self.count)
 
+    def size(self, number: int) -> int:
+        """Count the rows of a part."""
+        return len(self.rows[number]) if self.rows else len(self.of_row)
+
+    def held(self, valid: npt.NDArray[np.bool_] | None) -> list[Places | None]:
+        """Return the places of each part's rows that are valid; None for all there are."""
+        if not self.rows:
+            return [None if valid is None else np.flatnonzero(valid)]
+        return [rows if valid is None else rows[valid[rows]] for rows in self.rows]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
@@ -68,117 +80,101 @@ class Measured:
 
     array: pa.Array
     values: pa.Array
-    """Without nulls; where they are few, each once."""
+    """The same, or where they are few, each once."""
     codes: Places | None
     """Which of the values a row has, their number for a null; None where they are not few."""
-    valid: npt.NDArray[np.bool_] | None
-    """Which rows have a value; None if all do, and where values are few."""
     distinct: Hashes
     """Of the values."""
     hashes: Hashes
     """Of all rows, nulls included."""
+    texts: Texts | None
+    """The bytes of the values; None of what is no text."""
 
     @classmethod
     def of(cls, array: pa.Array) -> Self:
         """Look at a column."""
         if not pa.types.is_dictionary(array.type) and not _are_few(array):
-            hashes = value_hash(array)
-            if not array.null_count:
-                return cls(
-                    array=array,
-                    values=array,
-                    codes=None,
-                    valid=None,
-                    distinct=hashes,
-                    hashes=hashes,
-                )
-            valid = pc.is_valid(array).to_numpy(zero_copy_only=False)
-            return cls(
-                array=array,
-                values=array.drop_null(),
-                codes=None,
-                valid=valid,
-                distinct=hashes[valid],
-                hashes=hashes,
-            )
+            texts = _texts(array)
+            own = value_hash(array, texts)
+            return cls(array=array, values=array, codes=None, distinct=own, hashes=own, texts=texts)
         encoded = array if pa.types.is_dictionary(array.type) else pc.dictionary_encode(array)
         values = encoded.dictionary
         codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(values))
         places = codes.to_numpy(zero_copy_only=False)
-        own = value_hash(values)
-        every = np.append(own, NULL_HASH)[places]
-        return cls(array=array, values=values, codes=places, valid=None, distinct=own, hashes=every)
+        texts = _texts(values)
+        own = value_hash(values, texts)
+        return cls(
+            array=array,
+            values=values,
+            codes=places,
+            distinct=own,
+            hashes=np.append(own, NULL_HASH)[places],
+            texts=texts,
+        )
 
     def profiles(self, name: str, parts: Parts) -> list[ColumnProfile]:
         """Return the statistics of each part of the rows."""
+        return [
+            ColumnProfile(name=name, type=str(self.values.type), count=parts.size(n), **told)
+            for n, told in enumerate(self._told_by_part(parts))
+        ]
+
+    def _told_by_part(self, parts: Parts) -> Iterator[dict[str, Any]]:
         inner = inner_columns(self.array, parts)
         if self.codes is None:
-            held = parts if self.valid is None else parts.at(self.valid)
-            found = [self._of_rows(name, held, number) for number in range(parts.count)]
+            valid = None
+            if self.array.null_count:
+                valid = pc.is_valid(self.array).to_numpy(zero_copy_only=False)
+            for number, kept in enumerate(parts.held(valid)):
+                count = len(self.hashes) if kept is None else len(kept)
+                nulls = parts.size(number) - count
+                yield {"nulls": nulls, "inner": inner[number], **self._of_rows(kept, count)}
         else:
             width = len(self.values) + 1
             cells = parts.of_row * np.int64(width) + self.codes if parts.rows else self.codes
-            counts = np.bincount(cells, minlength=width * parts.count)
-            found = [self._of_counts(name, line[:-1]) for line in counts.reshape(-1, width)]
-        return [
-            replace(
-                column,
-                count=(rows := len(parts.rows[number]) if parts.rows else len(self.hashes)),
-                nulls=rows - column.count,
-                inner=inner[number],
-            )
-            for number, column in enumerate(found)
-        ]
+            counts = np.bincount(cells, minlength=width * parts.count).reshape(-1, width)
+            for number, line in enumerate(counts):
+                nulls = int(line[-1])
+                yield {"nulls": nulls, "inner": inner[number], **self._of_counts(line[:-1])}
 
-    def _of_counts(self, name: str, counts: Counts) -> ColumnProfile:
+    def _of_counts(self, counts: Counts) -> dict[str, Any]:
         """Tell of values of which each has so many rows."""
         kept = np.flatnonzero(counts)
         times = counts[kept]
-        profile = ColumnProfile(
-            name=name,
-            type=str(self.values.type),
-            count=int(times.sum()),
-            nulls=0,
-            seen=Distinct.of_places(self._registers[kept]),
-            counted=self._counted(kept, times) if len(kept) <= EXACT_VALUES else None,
-        )
-        return self._told(profile, kept, times)
+        return {
+            "seen": Distinct.of_places(self._registers[kept]),
+            "counted": self._countable.counted(counts) if may_be_counted(len(kept)) else None,
+            **self._told(kept, times),
+        }
 
-    def _of_rows(self, name: str, parts: Parts, number: int) -> ColumnProfile:
-        """Tell of the values of a part's rows."""
-        kept = parts.rows[number] if parts.rows else None
+    def _of_rows(self, kept: Places | None, count: int) -> dict[str, Any]:
+        """Tell of the values of some rows."""
         registers = self._registers if kept is None else self._registers[kept]
-        profile = ColumnProfile(
-            name=name,
-            type=str(self.values.type),
-            count=len(registers),
-            nulls=0,
-            seen=(seen := Distinct.of_places(registers)),
-        )
-        profile = self._told(profile, kept, None)
+        seen = Distinct.of_places(registers)
+        told = {"seen": seen, **(self._told(kept, None) if count else {})}
         if seen.at_least > EXACT_VALUES or not _is_countable(self.values.type):
-            return profile
-        values = self.values if kept is None else self.values.take(kept)
-        pairs = pc.value_counts(values)
-        counted = _counts(canonical_text(pairs.field("values")), pairs.field("counts").to_numpy())
-        return replace(profile, counted=_without_nan(counted, values.type))
+            return told
+        pairs = pc.value_counts(self.values if kept is None else self.values.take(kept))
+        if not may_be_counted(len(pairs)):
+            return told
+        counted = Countable.of(pairs.field("values")).counted(pairs.field("counts").to_numpy())
+        return {**told, "counted": counted}
 
-    def _told(
-        self, profile: ColumnProfile, kept: Places | None, times: Counts | None
-    ) -> ColumnProfile:
-        lengths, looks = self._lengths, self._looks
-        if lengths is not None:
-            some = lengths if kept is None else lengths[kept]
-            profile = replace(profile, lengths=_lengths(some, times))
-        if looks is not None:
-            profile = replace(profile, looks=told(looks if kept is None else looks[kept], times))
+    def _told(self, kept: Places | None, times: Counts | None) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        if self._lengths is not None:
+            told["lengths"] = _lengths(
+                self._lengths if kept is None else self._lengths[kept], times
+            )
+        if self._looks is not None:
+            told["looks"] = looks_told(self._looks if kept is None else self._looks[kept], times)
         if self._numbers is not None:
             numbers = self._numbers if kept is None else self._numbers[kept]
-            return _with_numbers(profile, numbers, times)
-        if is_text(self.values.type) and profile.count:
-            first, last = ends_of(self.values, kept)
-            return replace(profile, min=first[:_LONGEST_SHOWN], max=last[:_LONGEST_SHOWN])
-        return profile
+            return told | _of_numbers(numbers, times)
+        if self.texts is not None and is_text(self.values.type) and (kept is None or len(kept)):
+            first, last = ends_of(self.values, self.texts, kept)
+            told |= {"min": first[:_LONGEST_SHOWN], "max": last[:_LONGEST_SHOWN]}
+        return told
 
     @cached_property
     def _registers(self) -> npt.NDArray[np.int32]:
@@ -190,19 +186,23 @@ class Measured:
 
     @cached_property
     def _lengths(self) -> Counts | None:
+        if self.texts is not None and is_text(self.values.type) and self.texts.is_ascii:
+            return self.texts.lengths
         return lengths_of(self.values)
 
     @cached_property
     def _looks(self) -> npt.NDArray[np.uint8] | None:
-        return looks_of(self.values) if is_text(self.values.type) else None
+        if self.texts is None or not is_text(self.values.type):
+            return None
+        return looks_of(self.values, self.texts)
 
     @cached_property
-    def _texts(self) -> list[str | None]:
-        return canonical_text(self.values)
+    def _countable(self) -> Countable:
+        return Countable.of(self.values)
 
-    def _counted(self, kept: Places, times: Counts) -> ValueCounts | None:
-        counted = _counts([self._texts[place] for place in kept.tolist()], times)
-        return _without_nan(counted, self.values.type)
+
+def _texts(array: pa.Array) -> Texts | None:
+    return Texts.of(array) if is_text(array.type) or is_bytes(array.type) else None
 
 
 def compact_array(values: pa.ChunkedArray) -> pa.Array:
@@ -251,35 +251,37 @@ def _are_few(array: pa.Array) -> bool:
     """Guess from the first rows whether values repeat so much that counting first is cheaper."""
     if not _is_countable(array.type) or pa.types.is_null(array.type):
         return False
-    return _distinct(array[:_LOOKED_AT]) <= EXACT_VALUES
+    if len(array) > _LOOKED_AT_FIRST and _distinct(array[:_LOOKED_AT_FIRST]) > EXACT_VALUES:
+        return False
+    return len(array) <= EXACT_VALUES or _distinct(array[:_LOOKED_AT]) <= EXACT_VALUES
 
 
 def _distinct(array: pa.Array) -> int:
     return int(pc.count_distinct(array).as_py())
 
 
-def _with_numbers(profile: ColumnProfile, numbers: Floats, times: Counts | None) -> ColumnProfile:
+def _of_numbers(numbers: Floats, times: Counts | None) -> dict[str, Any]:
+    told: dict[str, Any] = {}
     finite = np.isfinite(numbers)
     if not finite.all():
         counts = np.ones(len(numbers), np.int64) if times is None else times
-        profile = replace(
-            profile,
-            nans=int(counts[np.isnan(numbers)].sum()),
-            infinities=int(counts[np.isinf(numbers)].sum()),
-            negative_infinities=int(counts[np.isneginf(numbers)].sum()),
-        )
+        told = {
+            "nans": int(counts[np.isnan(numbers)].sum()),
+            "infinities": int(counts[np.isinf(numbers)].sum()),
+            "negative_infinities": int(counts[np.isneginf(numbers)].sum()),
+        }
         numbers, times = numbers[finite], None if times is None else times[finite]
     if not len(numbers):
-        return profile
+        return told
     zero = numbers == 0
-    return replace(
-        profile,
-        zeros=int(np.count_nonzero(zero) if times is None else times[zero].sum()),
-        min=float(numbers.min()) + 0.0,
-        max=float(numbers.max()) + 0.0,
-        moments=Moments.of(numbers, times),
-        buckets=Buckets.of(numbers, times),
-    )
+    return {
+        **told,
+        "zeros": int(np.count_nonzero(zero) if times is None else times[zero].sum()),
+        "min": float(numbers.min()) + 0.0,
+        "max": float(numbers.max()) + 0.0,
+        "moments": Moments.of(numbers, times),
+        "buckets": Buckets.of(numbers, times),
+    }
 
 
 def as_floats(values: pa.Array) -> Floats | None:
@@ -291,20 +293,6 @@ def as_floats(values: pa.Array) -> Floats | None:
         return None
     floats: Floats = numbers.astype(np.float64, copy=False)
     return floats / 1e6 if pa.types.is_temporal(values.type) else floats
-
-
-def _counts(texts: list[str | None], times: Counts) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for text, count in zip(texts, times.tolist(), strict=True):
-        if text is not None:
-            counts[text] = counts.get(text, 0) + count
-    return counts
-
-
-def _without_nan(counts: dict[str, int], kind: pa.DataType) -> ValueCounts | None:
-    if pa.types.is_floating(kind):
-        counts.pop("nan", None)
-    return ValueCounts.of(sorted(counts.items())) if len(counts) <= EXACT_VALUES else None
 
 
 def _lengths(lengths: Counts, times: Counts | None) -> Lengths | None:

@@ -96,8 +96,8 @@ def _sums_on_grid(numbers: Floats, times: Counts | None, top: int) -> tuple[int,
     while True:
         digit = np.trunc(rest)
         digits.append(digit)
-        rest = rest - digit
-        if not rest.any():
+        rest -= digit
+        if not rest @ rest:  # within _SPAN octaves no square is too small to be told from 0
             break
         rest *= wide
     units = [top - bits * (place + 1) for place in range(len(digits))]

@@ -4,8 +4,8 @@ The profile of a whole equals the merged profiles of its parts, in any order, to
 are exact, and every sketch is one of sets.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.errors import StoreError
-from raypipe.values.columns import EXACT_VALUES, ColumnProfile, by_name, merged
-from raypipe.values.hashing import Hashes, combined
+from raypipe.values.columns import ColumnProfile, by_name, merged
+from raypipe.values.counting import EXACT_VALUES
+from raypipe.values.hashing import Hashes, combined, joined
 from raypipe.values.keys import KeyProfile
 from raypipe.values.measure import Measured, Parts, compact_array
-from raypipe.values.sampling import drawn, smallest, stacked
+from raypipe.values.sampling import drawn, smallest, stacked, taken
 
 __all__ = [
     "EXACT_VALUES",
@@ -31,7 +32,7 @@ __all__ = [
     "profile_table",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """Of the profiles that this code writes and reads."""
 
 SAMPLE_ROWS = 1_000
@@ -50,7 +51,7 @@ class Sample:
     def of(cls, table: pa.Table, hashes: Hashes) -> Self:
         """Draw the sample of a table."""
         places = smallest(hashes, SAMPLE_ROWS)
-        return cls(hashes=hashes[places], rows=table.take(places).combine_chunks())
+        return cls(hashes=hashes[places], rows=taken(table, places))
 
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
@@ -109,11 +110,14 @@ class SplitProfiles:
     train: Profile
     validation: Profile
     analysis: Profile
+    keys: KeyProfile | None = None
+    """Of all rows, since a key that is in two splits is twice; the splits' own are not kept."""
 
     @cached_property
     def all(self) -> Profile:
         """The profile of all rows."""
-        return Profile.merge_all([self.train, self.validation, self.analysis])
+        profile = Profile.merge_all([self.train, self.validation, self.analysis])
+        return profile if self.keys is None else replace(profile, keys=self.keys)
 
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
@@ -122,6 +126,7 @@ class SplitProfiles:
             train=Profile.merge_all(part.train for part in parts),
             validation=Profile.merge_all(part.validation for part in parts),
             analysis=Profile.merge_all(part.analysis for part in parts),
+            keys=merged(part.keys for part in parts),
         )
 
 
@@ -132,27 +137,51 @@ def profile_table(table: pa.Table, key: Sequence[str] = ()) -> Profile:
 
 def profile_parts(table: pa.Table, parts: Parts, key: Sequence[str] = ()) -> list[Profile]:
     """Profile the rows of each part of a table; each value is looked at once."""
-    arrays = {name: compact_array(table[name]) for name in table.column_names}
-    measured = {name: Measured.of(array) for name, array in arrays.items()}
-    hashes = combined((column.hashes for column in measured.values()), table.num_rows)
-    keys = combined((measured[name].hashes for name in key), table.num_rows) if key else None
-    columns = {name: column.profiles(name, parts) for name, column in measured.items()}
-    plain = pa.table(arrays)
+    columns = measured(table)
+    profiles = profile_measured(columns, parts)
+    if not key:
+        return profiles
+    hashes = key_hashes(columns, key)
+    keys = [KeyProfile.of(tuple(key), parts.take(n, hashes)) for n in range(parts.count)]
+    return [replace(profile, keys=own) for profile, own in zip(profiles, keys, strict=True)]
+
+
+def measured(table: pa.Table) -> dict[str, Measured]:
+    """Look at each value of a table."""
+    return {name: Measured.of(compact_array(table[name])) for name in table.column_names}
+
+
+def key_hashes(columns: Mapping[str, Measured], key: Sequence[str]) -> Hashes:
+    """Return the hash of each row's key."""
+    return combined([columns[name].hashes for name in key], len(columns[key[0]].hashes))
+
+
+def profile_measured(columns: Mapping[str, Measured], parts: Parts) -> list[Profile]:
+    """Profile the rows of each part of a table whose values were looked at, but for their keys."""
+    hashes = joined((column.hashes for column in columns.values()), len(parts.of_row))
+    told = {name: column.profiles(name, parts) for name, column in columns.items()}
+    plain = pa.table({name: column.array for name, column in columns.items()})
+    samples = _samples(plain, hashes, parts)
     return [
         Profile(
-            rows=len(parts.take(number, hashes)),
-            columns={name: profiles[number] for name, profiles in columns.items()},
-            sample=_sample(plain, hashes, parts, number),
-            keys=None if keys is None else KeyProfile.of(tuple(key), parts.take(number, keys)),
+            rows=parts.size(number),
+            columns={name: profiles[number] for name, profiles in told.items()},
+            sample=samples[number],
         )
         for number in range(parts.count)
     ]
 
 
-def _sample(table: pa.Table, hashes: Hashes, parts: Parts, number: int) -> Sample:
-    places = smallest(parts.take(number, hashes), SAMPLE_ROWS)
-    rows = parts.take(number, np.arange(len(hashes)))[places]
-    return Sample(hashes=hashes[rows], rows=drawn(table, rows))
+def _samples(table: pa.Table, hashes: Hashes, parts: Parts) -> list[Sample]:
+    """Draw the sample of each part, all by one look into the table."""
+    held = [parts.take(number, np.arange(len(hashes))) for number in range(parts.count)]
+    rows = [places[smallest(hashes[places], SAMPLE_ROWS)] for places in held]
+    all_rows = drawn(table, np.concatenate(rows))
+    ends = np.cumsum([len(one) for one in rows])
+    return [
+        Sample(hashes=hashes[one], rows=taken(all_rows, np.arange(end - len(one), end)))
+        for one, end in zip(rows, ends, strict=True)
+    ]
 
 
 _NO_SAMPLE = Sample(hashes=np.empty(0, np.uint64), rows=pa.table({}))

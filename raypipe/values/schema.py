@@ -1,5 +1,6 @@
 """What the columns of a dataset must be."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -78,6 +79,10 @@ class Schema:
             and not (environment == SERVING and "label" in column.roles)
         )
         return replace(self, columns=tuple(kept))
+
+    def of_columns(self, names: Collection[str]) -> Self:
+        """Return what some of the columns must be."""
+        return replace(self, columns=tuple(one for one in self.columns if one.name in names))
 
     @property
     def label(self) -> str | None:

@@ -36,12 +36,19 @@ class Buckets:
         signed = np.empty(len(numbers), np.int64)
         for start in range(0, len(numbers), BLOCK):
             block = slice(start, start + BLOCK)
-            signed[block] = _bucket(numbers[block])
+            signed[block] = _size(numbers[block])
+        # Between the smallest above 0 and the largest below lie octaves that nothing is in.
+        smallest = int(signed.min()) or int(signed.min(where=signed > 0, initial=_MOST))
+        for start in range(0, len(numbers), BLOCK):
+            block = slice(start, start + BLOCK)
+            signed[block] = _signed(numbers[block], signed[block] - (smallest - 1))
         first = int(signed.min())
         signed -= first
         counts = np.bincount(signed, weights=times)
         held = np.flatnonzero(counts)
-        return cls(keys=(held + first).astype(np.int32), counts=counts[held].astype(np.int64))
+        keys = held + first
+        keys += np.sign(keys) * (smallest - 1)
+        return cls(keys=keys.astype(np.int32), counts=counts[held].astype(np.int64))
 
     @property
     def total(self) -> int:
@@ -94,11 +101,26 @@ class Buckets:
         )
 
 
-def _bucket(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    places = (np.abs(numbers).view(np.int64) >> _SHIFT) + 1
-    places[numbers == 0] = 0
-    return np.where(numbers < 0, -places, places)
+def _size(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return the buckets of the numbers' absolute values."""
+    forms = numbers.view(np.int64) & _UNSIGNED
+    sizes: npt.NDArray[np.int64] = (forms >> _SHIFT) + (forms != 0)
+    return sizes
 
+
+def _signed(
+    numbers: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Turn round what is of a number below 0, by its sign's bit; what is below 0 becomes 0."""
+    sign = numbers.view(np.int64) >> np.int64(63)
+    signed: npt.NDArray[np.int64] = np.maximum(sizes, 0) ^ sign
+    signed -= sign
+    return signed
+
+
+_UNSIGNED = np.int64((1 << 63) - 1)
+_MOST = 1 << 20
+"""More than there are buckets."""
 
 _LARGEST = np.array([np.finfo(np.float64).max]).view(np.int64)[0]
 
@@ -125,6 +147,12 @@ class Distinct:
     @classmethod
     def of_places(cls, places: npt.NDArray[np.int32]) -> Self:
         """Count what hashes say of registers: see register_and_rank."""
+        if len(places) < _REGISTERS:
+            ordered = np.sort(places)
+            highest = ordered[np.flatnonzero(np.diff(ordered >> 6, append=_REGISTERS))]
+            registers = np.zeros(_REGISTERS, np.uint8)
+            registers[highest >> 6] = highest & 63
+            return cls._written(registers)
         seen = np.zeros(_REGISTERS * 64, np.bool_)
         seen[places] = True
         # Ranks go from 1 to 53, so a register's flags are the bits of a float's mantissa, and the

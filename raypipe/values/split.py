@@ -1,7 +1,7 @@
 """Which split a row is in: a pure function of the row, so that it stays there as data grows."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.errors import UsageError
-from raypipe.values.hashing import row_hash, unit_interval
+from raypipe.values.hashing import Hashes, row_hash, unit_interval
 
 SPLITS = ("train", "validation", "analysis")
 """Names of the splits; a split's number is its place here."""
@@ -30,8 +30,8 @@ class SplitRule(Protocol):
         ...
 
 
-def split_of(table: pa.Table, rule: SplitRule) -> Splits:
-    """Return the number of each row's split.
+def split_of(table: pa.Table, rule: SplitRule, known: Mapping[str, Hashes] | None = None) -> Splits:
+    """Return the number of each row's split; `known` are hashes of columns, if at hand.
 
     A null in a hashed column counts as a value of its own; a row without a time is for training; a
     row whose column names no split is a UsageError.
@@ -40,7 +40,8 @@ def split_of(table: pa.Table, rule: SplitRule) -> Splits:
     match rule.by:
         case "hash" | "group":
             _require(table, given.columns)
-            return _by_hash(table, given.columns, given.shares, given.salt)
+            hashes = row_hash(table, given.columns, given.salt, known)
+            return _by_hash(hashes, given.shares)
         case "time":
             _require(table, [given.column])
             return _by_time(table[given.column], given)
@@ -56,8 +57,8 @@ def rule_columns(rule: SplitRule) -> tuple[str, ...]:
     return tuple(given.columns) if rule.by in ("hash", "group") else (given.column,)
 
 
-def _by_hash(table: pa.Table, columns: Sequence[str], shares: Any, salt: str) -> Splits:
-    place = unit_interval(row_hash(table, columns, salt))
+def _by_hash(hashes: Hashes, shares: Any) -> Splits:
+    place = unit_interval(hashes)
     validation, analysis = shares.train, shares.train + shares.validation
     return _numbered(place >= validation, place >= analysis)
 

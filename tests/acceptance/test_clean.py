@@ -149,10 +149,20 @@ def test_modules_whose_files_are_gone_leave_the_index(cleaned: Project) -> None:
     assert cleaned.raypipe("clean", "--json").result["clean"]["modules"] == 0
 
 
-@pytest.mark.parametrize("name", ["index/tmpabc", "requests/a.new", "requests/sealed/a.tmp"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "index/tmpabc",
+        "requests/a.new",
+        "requests/sealed/a.tmp",
+        ".watch.json-aaaaaaaaaaaa",
+        "gate_token.aaaaaaaa",
+        "schemas/.tiny.yaml-aaaaaaaaaaaa",
+    ],
+)
 def test_files_that_killed_writers_left_aside_go_after_a_day(cleaned: Project, name: str) -> None:
     left = home_of(cleaned) / name
-    young = left.with_name(left.name.replace("a", "b"))
+    young = left.with_name("b".join(left.name.rsplit("a", 1)))
     for file in (left, young):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"12345")

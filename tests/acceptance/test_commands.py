@@ -322,3 +322,36 @@ def test_a_changed_recipe_makes_a_minor_version(registered: Project) -> None:
     shown = project.raypipe("models", "show", "tiny", "--json").result["model"]
     assert shown["version"] == "1.1.0"
     assert "my_features" in json.dumps(shown["changelog"]["code"])
+
+
+@pytest.mark.parametrize(
+    ("streams", "code"),
+    [
+        (">&-", 0),
+        ("2>&-", 0),
+        (">&- 2>&- <&-", 0),
+        ("2>&1 | true; exit ${PIPESTATUS[0]}", 0),
+        (">/dev/null 2>/dev/full", 0),
+        (">/dev/full", 7),  # what was asked for is not there
+        ("--json >/dev/full", 7),
+    ],
+)
+def test_a_run_succeeds_wherever_its_words_go(flow: Project, streams: str, code: int) -> None:
+    """Under a supervisor that closes the streams, behind `| head`, into a log on a full disk."""
+    flow.edit("flow.py", 'print("counting to", count)', _CHATTY)
+    command = f"{sys.executable} -m raypipe run flow.py {streams}"
+    environment = {**os.environ, "HOME": str(flow.folder)}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=flow.folder, env=environment, check=False, timeout=120
+    )
+    assert done.returncode == code
+    (run,) = flow.raypipe("runs", "list", "--json").result["runs"]
+    assert run["status"] == "succeeded"
+
+
+_CHATTY = """
+    import os
+    for n in range(100):
+        print("counting", n, flush=True)
+    assert not os.fstat(1).st_size, "a file of the home is standard output"
+"""

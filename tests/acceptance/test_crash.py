@@ -211,3 +211,15 @@ def test_a_ledger_that_lost_its_content_is_no_new_home(flow: Project) -> None:
         said = flow.raypipe(*command)
         assert said.code == 7
         assert "is empty: it has lost what was in it" in said.err
+
+
+def test_a_step_that_ends_the_process_with_0_has_failed(project: Project) -> None:
+    """`raypipe run && deploy` would go on after half a run."""
+    project.write(
+        "leaves.py",
+        "import os\nfrom raypipe import pipeline, step\n\n\n@step\ndef leave() -> int:\n"
+        "    os._exit(0)\n\n\n@pipeline\ndef flow():\n    return leave()\n",
+    )
+    said = project.raypipe("run", "leaves.py", "--json")
+    assert said.code == 6, said.err
+    assert "os._exit(0)" in said.result["error"]["message"]

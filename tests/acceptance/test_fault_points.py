@@ -87,7 +87,7 @@ OF_DATA = (
     "import.committed",
     "import.merged",
 )
-OF_STORES = ("commit.recorded", "branch.moved", "branch.published", "object.removed")
+OF_STORES = ("commit.recorded", "branch.moved", "object.removed")
 """Held by test_versions_local.py."""
 OF_LABELS = ("label.kept",)
 OF_CAPTURES = ("capture.recorded",)

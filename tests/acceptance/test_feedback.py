@@ -114,6 +114,20 @@ def test_what_was_asked_and_told_becomes_the_next_data(served: Project) -> None:
     assert shard["rows"] == 1600
 
 
+def test_what_was_asked_is_held_to_the_schema_as_it_is_in_serving(served: Project) -> None:
+    """Requests have no label, and that is as it should be; a value that cannot be is named."""
+    ask(served, tiny.rows(60))
+    assert join(served).result["asked"] == []
+    odd = tiny.rows(80)
+    place = odd.column_names.index("miles")
+    far = pa.array([float(n) * 1000 for n in odd["miles"].to_pylist()])
+    ask(served, odd.set_column(place, "miles", far))
+    (found,) = join(served).result["asked"]
+    assert found["name"] == "range:miles"
+    assert "of the rows that were asked above 2000" in found["message"]
+    assert "What was asked breaks the schema" in served.raypipe("feedback", "join", "tiny.yaml").out
+
+
 def test_captured_rows_are_the_rows_that_were_asked(served: Project) -> None:
     project = served
     rows = tiny.rows(60)

@@ -3,12 +3,15 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import lakefs
@@ -209,6 +212,78 @@ def test_what_others_wrote_comes_in_once_raypipe_validated_it(guarded: Guarded) 
 
 
 @pytest.mark.long
+def test_a_revert_is_one_command_whatever_comes_of_it(guarded: Guarded) -> None:
+    """Reverted to what nobody saw yet: it says what to type, and that does it; so does --config."""
+    commits = []
+    for number in (2, 3):
+        file = tiny.write_shard(guarded.project, f"part{number}", tiny.rows(number * 20))
+        done = guarded.data("import", file, "--to", guarded.dataset, "--config", "tiny.yaml")
+        assert done.code == 0, done.err
+        commits.append(done.result["import"]["commit"])
+    head = guarded.head
+
+    unseen = guarded.data("revert", guarded.dataset, commits[0])
+    assert (unseen.code, "was never validated" in unseen.err) == (4, True), unseen.err
+    assert guarded.head == head
+    typed = re.search(r"raypipe data (merge \S+ revert-\w+ --config) FILE", unseen.err)
+    assert typed, unseen.err
+    merged = guarded.data(*typed[1].split(), "tiny.yaml")
+    assert merged.code == 0, merged.err
+    left = ["part-part0.parquet", "part-part1.parquet", "part-part3.parquet"]
+    assert [one["path"] for one in guarded.shown()["shards"]] == left
+
+    undone = guarded.data("revert", guarded.dataset, commits[1], "--config", "tiny.yaml")
+    assert undone.code == 0, undone.err
+    assert undone.result["revert"]["validation"]["verdict"] in {"pass", "warn"}
+    assert [one["path"] for one in guarded.shown()["shards"]] == left[:2]
+    assert [*guarded.shown(commits[1])["shards"]] != []
+
+
+def test_a_commit_that_another_client_picks_comes_in_once_it_is_let_in(guarded: Guarded) -> None:
+    """lakeFS says which commit is picked, so that what comes of it is known beforehand."""
+    repository, main, head = guarded.repository, guarded.repository.branch("main"), guarded.head
+    theirs = repository.branch("theirs").create("main")
+    guarded.write("theirs", "theirs", 40)
+    one = theirs.commit("Rows of ours").get_commit().id
+    assert "status code: 412" in refused(lambda: main.cherry_pick(one))
+    said = guarded.data("accept", f"lakefs://{guarded.repo}/theirs", "--reason", "ours")
+    assert said.code == 0, said.err
+    guarded.write("theirs", "more", 60)
+    more = theirs.commit("More of ours").get_commit().id
+    assert "status code: 412" in refused(lambda: main.cherry_pick(more))
+    assert guarded.head == head
+    main.cherry_pick(one)
+    assert len(guarded.shown()["shards"]) == 3
+
+    guarded.write("theirs", "told", 80)
+    told = theirs.commit("Ours", metadata={"cherry-pick-origin": one}).get_commit().id
+    assert "status code: 412" in refused(lambda: main.cherry_pick(told))
+    joined = repository.branch("joined").create("main")
+    theirs.merge_into(joined)
+    merge = joined.get_commit().id
+    assert "status code: 412" in refused(lambda: main.cherry_pick(merge, parent_number=1))
+    whys = [one["why"] for one in guarded.shown()["refused"][:2]]
+    assert all("raypipe data merge" in why for why in whys)
+
+
+def test_other_bytes_under_the_metadata_of_validated_ones_are_not_let_in(guarded: Guarded) -> None:
+    """A forger can write all that raypipe says of an object, but not what lakeFS finds it is."""
+    main, head = guarded.repository.branch("main"), guarded.head
+    theirs = guarded.repository.branch("theirs").create("main")
+    path = guarded.shown()["shards"][0]["path"]
+    validated = main.object(path)
+    content = bytearray(validated.reader(mode="rb").read())
+    content[100:104] = bytes(4)
+    told = validated.stat().metadata
+    assert {"raypipe-blake2b", "raypipe-md5"} <= told.keys()
+    theirs.object(path).upload(bytes(content), metadata=told)
+    theirs.commit("As before, believe me")
+    assert "status code: 412" in refused(lambda: theirs.merge_into(main))
+    assert guarded.head == head
+    assert "never validated" in guarded.shown()["refused"][0]["why"]
+
+
+@pytest.mark.long
 def test_a_rejected_import_stays_until_a_person_lets_it_in(guarded: Guarded) -> None:
     bad = tiny.rows(40)
     bad = bad.set_column(bad.column_names.index("number"), "number", tiny.rows(20)["number"])
@@ -261,6 +336,60 @@ def test_no_answer_is_a_no_and_says_so(guarded: Guarded) -> None:
     assert [file for file in kept if right.encode() in file.read_bytes()] == []
 
 
+def commands_now() -> str:
+    """Return the command lines of all processes, as `ps` shows them to everybody."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(file.read_bytes().decode("utf-8", "replace"))
+    return "\n".join(lines)
+
+
+def test_no_secret_is_kept_or_shown_by_who_guards(guarded: Guarded) -> None:
+    """Neither the gate's token nor lakeFS's credentials, in whatever came of merges."""
+    repository, seen = guarded.repository, [commands_now()]
+    theirs = repository.branch("theirs").create("main")
+    guarded.write("theirs", "theirs", 40)
+    theirs.commit("Rows of ours")
+    seen.append(refused(lambda: theirs.merge_into(repository.branch("main"))))
+    with ThreadPoolExecutor(1) as pool:
+        done = threading.Event()
+
+        def look() -> list[str]:
+            looked = []
+            while not done.wait(0.05):
+                looked.append(commands_now())
+            return looked
+
+        looking = pool.submit(look)
+        reason = ("--reason", "ours")
+        said = [
+            guarded.data("merge", guarded.dataset, "theirs"),
+            guarded.data("revert", guarded.dataset, "nothing"),
+            guarded.data("accept", f"lakefs://{guarded.repo}/theirs", *reason),
+            guarded.data("merge", guarded.dataset, "theirs"),
+            guarded.data("show", guarded.dataset),
+            guarded.data("protect", guarded.dataset),
+            guarded.project.raypipe("doctor"),
+        ]
+        done.set()
+        seen += looking.result()
+    assert [one.code for one in said[:5]] == [4, 9, 0, 0, 0]
+    seen += [text for one in said for text in (one.out, one.err)]
+    seen += guarded.end(guarded.watches[0])
+    seen.append(action_logs(guarded))
+    assert "is refused: " in seen[-2]
+    assert "is let in: " in seen[-2]
+    assert any("raypipe\0watch" in text for text in seen)  # what was looked at was there
+
+    token = guarded.project.folder / ".raypipe" / "gate_token"
+    kept = [file for file in guarded.project.folder.rglob("*") if file.is_file() and file != token]
+    assert {"ledger.db", "watch.json"} & {file.name for file in kept}
+    for secret in (token.read_text(), guarded.server.access_key, guarded.server.secret_key):
+        assert [text for text in seen if secret in text] == []
+        assert [file for file in kept if secret.encode() in file.read_bytes()] == []
+
+
 def test_what_came_in_unseen_is_undone(unguarded: Guarded, wait_until) -> None:
     """lakeFS reads what it is to ask from what is merged: that may know nothing of the gate."""
     repository = unguarded.repository
@@ -285,6 +414,9 @@ def test_what_came_in_unseen_is_undone(unguarded: Guarded, wait_until) -> None:
     wait_until(lambda: unguarded.head != cut)
     assert repository.branch("main").object("_lakefs_actions/raypipe.yaml").exists()
     assert "makes lakeFS ask" in unguarded.shown()["refused"][0]["why"]
+    told = "".join(unguarded.end(unguarded.watches[0]))
+    assert told.count("held what nobody let in") >= 2
+    assert told.count('"event":"undone"') == 2
 
 
 @pytest.mark.long

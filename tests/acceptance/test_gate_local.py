@@ -102,6 +102,23 @@ def test_imports_at_once_leave_nothing_that_was_not_looked_at_together(tiny_proj
     assert there["validation"].startswith("validated by run ")
 
 
+@pytest.mark.parametrize("protected", [True, False])
+def test_imports_at_once_that_pass_only_without_one_another_do_not_both_come_in(
+    tiny_project, protected
+):
+    if not protected:
+        assert data(tiny_project, "unprotect", DATASET).code == 0
+    files = [tiny.write_shard(tiny_project, f"same{n}", tiny.rows(60)) for n in range(2)]
+    asked = ("import", "--to", DATASET, "--config", "tiny.yaml")
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda file: data(tiny_project, *asked, file), files))
+    assert sorted(one.code for one in said) == [0, 4], [one.err for one in said]
+    assert any("duplicate_key" in one.err for one in said)
+    there = shown(tiny_project)
+    assert len(there["shards"]) == 4
+    assert there["validation"].startswith("validated by run ")
+
+
 def test_unprotecting_lets_everything_in_again(tiny_project):
     rows_on(tiny_project, "mine", "mine", 60)
     assert data(tiny_project, "unprotect", DATASET).code == 0
@@ -128,6 +145,7 @@ def test_a_slip_is_told(tiny_project):
         (("--listen", "127.0.0.1:99999"), 2),
         (("--listen", "192.0.2.1:1"), 8),
         (("--config", "nowhere.yaml"), 9),
+        (("--every", "nan"), 2),
     ],
 )
 def test_a_watch_that_cannot_be_is_told(project, arguments, code):

@@ -1,6 +1,7 @@
 """Data comes in by one command: each file once, whatever ends the import in between."""
 
 import json
+import os
 
 import pytest
 
@@ -86,8 +87,12 @@ def test_a_bad_row_stops_it_or_is_listed(project: Project) -> None:
     ("option", "said"),
     [
         (("--delimiter", "::"), "delimiter"),
+        (("--delimiter", "é"), "'é' cannot stand between values"),
         (("--encoding", "klingon"), "no encoding 'klingon'"),
+        (("--encoding", "rot13"), "no encoding 'rot13'"),
         (("--type", "zip"), "--type 'zip' names no column and type"),
+        (("--type", "idd=string"), "has no column 'idd' to be of a type"),
+        (("--type", "id=timestamp[s, tz=Mars]"), "column 'id': '0' is no timestamp"),
         (("--type", "id=whole"), "column 'id' cannot be 'whole'"),
         (("--shard-mb", "0"), "shard_mb"),
         (("--labels", "nowhere.csv"), "holds no Parquet, CSV"),
@@ -99,6 +104,12 @@ def test_an_option_that_cannot_be_is_named(
     csv(project, "in/x.csv", range(3))
     done = imported(project, "in", *option)
     assert (done.code, said in done.err) == (2, True), done.err
+
+
+def test_a_file_whose_name_is_no_text_is_named(project: Project) -> None:
+    csv(project, os.fsdecode(b"in/\xff.csv"), range(3))
+    done = imported(project, "in")
+    assert (done.code, "a file whose name is not written as utf-8" in done.err) == (2, True)
 
 
 def test_a_diff_speaks_of_rows_columns_and_statistics(project: Project) -> None:

@@ -1,9 +1,12 @@
 """The whole cycle on data in a real lakeFS: the answers of local data, and no credentials kept."""
 
+import json
 import os
 
 import pytest
 
+from raypipe.store.versions import open_store
+from raypipe.values.uri import parse_uri
 from tests.acceptance import tiny
 from tests.conftest import Project
 from tests.lakefs import LakeFS
@@ -61,6 +64,20 @@ def test_a_cycle_on_lakefs_gives_what_one_on_local_data_gives(on_lakefs, tmp_pat
     assert again.executed == []
 
 
+def test_commits_say_which_runs_wrote_and_validated_them(on_lakefs) -> None:
+    dataset = on_lakefs.folder.joinpath("tiny.yaml").read_text().split("dataset: ")[1].split()[0]
+    uri = parse_uri(dataset)
+    runs = on_lakefs.raypipe("runs", "list", "--json").result["runs"]
+    by_pipeline = {one["pipeline"]: one["id"] for one in runs}
+    newest = open_store(uri, on_lakefs.folder / ".raypipe").log(uri.ref)
+    said = [one.meta for one in newest]
+    assert by_pipeline["tiny.import"] in [one.get("raypipe.run") for one in said]
+    assert by_pipeline[f"{uri.repo}.import"] in [one.get("raypipe.run") for one in said]
+    assert {"raypipe.rows", "raypipe.run", "raypipe.data", "raypipe.evidence"} <= {
+        name for one in said for name in one
+    }
+
+
 def test_no_credentials_are_written_or_printed(on_lakefs, lakefs_server):
     """Not in a ledger, an artifact, a log, an error or on the terminal, whoever is asked."""
     printed = cycle(on_lakefs)
@@ -109,6 +126,40 @@ def test_settings_name_server_and_credentials(project, lakefs_server):
     assert shown.result["dataset"]["rows"] == 400
     assert without.code == 7
     assert "MY_KEY is not set" in without.err
+
+
+def test_settings_say_where_data_is_whatever_the_home_was_told_last(project, lakefs_server):
+    """Of two settings files each command asks the server of its own."""
+    dataset = f"lakefs://tiny-{os.urandom(4).hex()}/main"
+    given = {"MY_KEY": lakefs_server.access_key, "MY_SECRET": lakefs_server.secret_key}
+    store = "store: {lakefs: {endpoint: '%s', access_key: {env: MY_KEY}, secret_key: {env: %s}}}\n"
+    settings = tiny.SETTINGS.replace("local://tiny/main", dataset)
+    project.write("tiny.yaml", settings + store % (lakefs_server.url, "MY_SECRET"))
+    project.write("my_features.py", tiny.FEATURES)
+    project.write("my_helpers.py", tiny.HELPERS)
+    project.write("my_model.py", tiny.MODEL)
+    file = tiny.write_shard(project, "part0", tiny.rows(0))
+    told = project.folder / ".raypipe" / "lakefs.json"
+    elsewhere = json.dumps({"endpoint": "http://127.0.0.1:9", "access_key": "A", "secret_key": "B"})
+
+    for command in (
+        ("data", "init", dataset),
+        ("data", "import", file, "--to", dataset),
+        ("data", "branch", dataset, "work"),
+        ("data", "diff", dataset, "work"),
+        ("data", "profile", dataset),
+        ("data", "merge", dataset, "work"),
+        ("data", "report", dataset),
+    ):
+        if command[1] != "branch":  # which takes no settings
+            told.parent.mkdir(mode=0o700, exist_ok=True)
+            told.write_text(elsewhere)
+            command = (*command, "--config", "tiny.yaml")
+        said = project.raypipe(*command, **given)
+        assert said.code == 0, (command, said.err)
+    told.write_text(elsewhere)
+    plan = project.raypipe("plan", "tiny.yaml", **given)
+    assert plan.code == 0, plan.err
 
 
 def test_a_repository_on_a_server_is_made_only_when_asked_for(project, lakefs_server, monkeypatch):

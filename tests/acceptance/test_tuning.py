@@ -273,6 +273,7 @@ def test_a_trial_that_fails_is_kept_with_its_reason_and_ends_nothing(searched: P
     assert tiny.run(project).executed == []
 
 
+@pytest.mark.long
 def test_where_every_trial_fails_the_run_ends_with_the_first_reason(searched: Project) -> None:
     project = searched
     project.edit("my_model.py", "    return Net(signature, width)", "    raise ValueError('never')")
@@ -282,6 +283,7 @@ def test_where_every_trial_fails_the_run_ends_with_the_first_reason(searched: Pr
     assert trials_run(tiny.run(project)) == ["trial[0]", "trial[1]", "trial[2]"]
 
 
+@pytest.mark.long
 def test_whole_architectures_are_searched(imported: Project) -> None:
     project = imported
     project.write(
@@ -321,6 +323,7 @@ tuning:
 """
 
 
+@pytest.mark.long
 def test_recipes_are_searched_and_the_best_one_is_in_the_model(imported: Project) -> None:
     project = imported
     tiny_model = "{kind: custom, build: 'my_model:build'}"

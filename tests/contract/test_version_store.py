@@ -3,16 +3,18 @@
 import multiprocessing
 import pickle
 import secrets
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from raypipe.engine.records import Actor
 from raypipe.errors import NotFound, StoreError, UsageError
+from raypipe.store import lakefs_repository
 from raypipe.store.lakefs_access import LakeFSPlace
 from raypipe.store.locations import open_location
-from raypipe.store.publish import own_branch
 from raypipe.store.versions import MAIN, Diff, VersionStore
 from raypipe.store.versions_lakefs import LakeFSVersions
 from raypipe.store.versions_local import LocalVersions
@@ -401,26 +403,6 @@ def test_another_opening_sees_the_same(store, kind, commit, tmp_path):
     assert contents(STORES[kind](tmp_path), head) == {"a": "1"}
 
 
-def test_a_run_publishes_from_a_branch_of_its_own_by_one_act(store, commit, tmp_path):
-    commit(MAIN, a="1")
-    run = "20261126-120000-abcdef"
-    (tmp_path / "x").write_text("2")
-    (tmp_path / "y").write_text("half")
-    own_branch(store, MAIN, run, ANN).write({"left/of/a/kill": tmp_path / "y"}, "Killed")
-
-    branch = own_branch(store, MAIN, run, ANN)
-    made = branch.write({"out/x": tmp_path / "x", "out/y": tmp_path / "x"}, "Write")
-    assert contents(store, MAIN) == {"a": "1"}
-
-    head = branch.publish("Publish")
-    assert store.resolve(MAIN) == head
-    assert contents(store, MAIN) == {"a": "1", "out/x": "2", "out/y": "2"}
-    assert set(store.branches()) == {MAIN}
-    said = next(one for one in store.log(MAIN) if one.id == made)
-    assert said.meta["raypipe.run"] == run
-    assert said.meta["raypipe.object.out/x"] == store.list(MAIN, "out/x")[0].object_id
-
-
 def _write_many(kind: str, folder: Path, worker: int) -> None:
     store = STORES[kind](folder)
     for number in range(3):
@@ -448,3 +430,78 @@ def test_many_processes_lose_none_of_their_merges(kind, tmp_path):
     store = STORES[kind](tmp_path)
     assert set(contents(store, MAIN)) == expected
     assert {f.message for f in store.log(MAIN)} >= {f"Write {name}" for name in expected}
+
+
+AT_ONCE = 4
+
+
+def _all_at_once(folder: Path, kind: str, do: Callable[[VersionStore, int], str]) -> list[str]:
+    """Let several do something at the same moment; return what each has of it, or was told."""
+    start = threading.Barrier(AT_ONCE)
+
+    def one(number: int) -> str:
+        store = STORES[kind](folder)
+        store.resolve(MAIN)  # its connection stands
+        start.wait()
+        try:
+            return do(store, number)
+        except (UsageError, StoreError) as error:
+            return str(error)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, range(AT_ONCE)))
+
+
+def test_a_repository_that_several_make_at_once_is_one(kind, tmp_path):
+    for number in range(5):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if kind == "lakefs":
+            (folder / "repo").write_text(f"repo-{secrets.token_hex(6)}")
+        start = threading.Barrier(AT_ONCE)
+
+        def make(_: int, folder: Path = folder, start: threading.Barrier = start) -> str:
+            start.wait()
+            return STORES[kind](folder).resolve(MAIN)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            assert len(set(pool.map(make, range(AT_ONCE)))) == 1
+
+
+@pytest.mark.parametrize("given", ["branch", "tag"])
+def test_a_name_that_several_give_at_once_is_one_of_theirs(store, kind, given, tmp_path, commit):
+    head = commit(MAIN, a="1")
+    for number in range(3):
+        name = f"name-{number}"
+
+        def give(store: VersionStore, _: int, name: str = name) -> str:
+            return store.tag(name, MAIN) if given == "tag" else store.create_branch(name)
+
+        told = _all_at_once(tmp_path, kind, give)
+        assert told.count(head) == 1
+        assert all(f"{name!r} names a {given} already" in one for one in told if one != head)
+
+
+def test_no_name_is_a_branch_and_a_tag(store, kind, tmp_path, commit):
+    head = commit(MAIN, a="1")
+    for number in range(5):
+        name = f"name-{number}"
+
+        def give(store: VersionStore, which: int, name: str = name) -> str:
+            return store.tag(name, MAIN) if which % 2 else store.create_branch(name)
+
+        told = _all_at_once(tmp_path, kind, give)
+        given = [name in names for names in (store.branches(), store.tags())]
+        assert sum(given) == told.count(head) <= 1
+
+
+def test_a_repository_where_a_deleted_one_lay_says_so(lakefs_server, monkeypatch):
+    for name, text in lakefs_server.lakectl.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setattr(lakefs_repository, "MEANWHILE", 0.2)
+    repo = lakefs_server.create()
+    lakefs_server.ask("DELETE", f"/repositories/{repo}")
+
+    with pytest.raises(StoreError, match="perhaps a deleted one") as said:
+        LakeFSVersions(LakeFSPlace(), repo).check(create=True)
+    assert "store.lakefs.storage" in (said.value.hint or "")

@@ -8,7 +8,7 @@ from raypipe.engine.digest import digest_bytes
 from raypipe.engine.fingerprint.symbols import BUILTINS, ModuleTable, Piece, Sources
 from raypipe.errors import PipelineError
 
-FOLLOWED = ("raypipe.stages", "raypipe.model", "raypipe.values")
+FOLLOWED = ("raypipe.stages", "raypipe.model", "raypipe.values", "raypipe.pages")
 """Parts of raypipe that count like a project's own code; the others change no result."""
 DYNAMIC = {
     "importlib.import_module": "anywhere",

@@ -1,5 +1,5 @@
 """How good is the candidate, on data that it never saw."""
 
-from raypipe.stages.analysis.stage import bless, evaluate, judge, report
+from raypipe.stages.analysis.stage import bless, evaluate, judge, report, report_look
 
-__all__ = ["bless", "evaluate", "judge", "report"]
+__all__ = ["bless", "evaluate", "judge", "report", "report_look"]

@@ -11,6 +11,7 @@ from raypipe.config.data import SplitRule
 from raypipe.engine.context import current
 from raypipe.engine.step import step
 from raypipe.errors import NotBlessed
+from raypipe.pages.look import look_of
 from raypipe.values.dataset import Shard
 from raypipe.values.evaluation import Evaluation
 from raypipe.values.training import Checkpoint
@@ -88,14 +89,23 @@ def bless(evaluation: Evaluation, page: Path) -> Evaluation:
     return evaluation
 
 
+def report_look() -> str:
+    """Return the digest of what a report is drawn with."""
+    return look_of(Path(__file__).with_name("templates"))
+
+
 @step(driver=True)
 def report(
     evaluation: Evaluation,
     validation: Validation,
     history: tuple[dict[str, float], ...],
     name: str,
+    look: str = "",
 ) -> Path:
-    """Write the evaluation as one HTML file that needs nothing else."""
+    """Write the evaluation as one HTML file that needs nothing else.
+
+    `look` is the digest of what it is drawn with.
+    """
     from raypipe.pages.page import write
     from raypipe.stages.analysis.report import render
 

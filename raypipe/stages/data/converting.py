@@ -1,8 +1,6 @@
 """One input of an import becomes shards: quickly, or row by row where a row is not as it should."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +11,20 @@ import pyarrow.parquet as pq
 from raypipe.config.importing import ImportConfig
 from raypipe.errors import UsageError
 from raypipe.stages.data.images import image_rows
-from raypipe.stages.data.reading import faults, open_at, open_bytes
+from raypipe.stages.data.reading import faults, open_at
+from raypipe.stages.data.rejects import Rejects
 from raypipe.stages.data.rows import (
     Lines,
     arrow_rows,
     careful_csv,
     careful_jsonl,
+    loses_digits_in,
     parquet_rows,
     quick_csv,
     quick_jsonl,
     short,
     twice,
 )
-from raypipe.stages.data.shard_files import ShardFiles, as_path
 from raypipe.stages.data.types import (
     MOMENTS,
     OF_TEXT,
@@ -34,42 +33,21 @@ from raypipe.stages.data.types import (
     cast,
     casts,
     decoded,
+    is_beyond_calendars,
     named_type,
     plain,
     widest,
 )
-from raypipe.store.versions import did_you_mean
+from raypipe.stages.data.writing import Writing
 from raypipe.values.imported import Converted, Input, Rejected
 
-EXAMPLES = 5
-"""Rejected rows that are shown."""
 TEXT = ("csv", "jsonl")
+_WHOLE_TO = 2.0**53
+"""Up to this a float holds every whole number."""
 
 
 class _NotAsExpected(Exception):
     """A row that a quick reader let pass and that cannot stay."""
-
-
-class _Rejects:
-    """Rows that are left out: how many, the first of them, and all of them in a file."""
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-        self.count = 0
-        self.first: list[Rejected] = []
-        self.file: Path | None = None
-
-    def add(self, rejected: Rejected) -> None:
-        self.count += 1
-        if len(self.first) < EXAMPLES:
-            self.first.append(rejected)
-        if self._folder is not None:
-            if self.file is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self.file = self._folder / "rejects.jsonl"
-                self.file.unlink(missing_ok=True)
-            with self.file.open("a", encoding="utf-8", errors="backslashreplace") as out:
-                out.write(json.dumps(asdict(rejected), ensure_ascii=False) + "\n")
 
 
 def convert(
@@ -84,7 +62,15 @@ def convert(
     try:
         return _quickly(source, settings, known, folder / "quick", agreed=agreed)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, _NotAsExpected):
+        pass
+    try:
         return _with_care(source, settings, known, folder / "careful", agreed=agreed)
+    except pa.ArrowException as error:
+        said = str(error).split("\n", 1)[0]
+        raise UsageError(
+            f"{source.location} cannot become Parquet: {said}",
+            hint="--type COLUMN=TYPE says what a column is; or leave the column or the file out.",
+        ) from error
 
 
 def _with_named_types(known: pa.Schema, settings: ImportConfig) -> pa.Schema:
@@ -108,26 +94,56 @@ def _quickly(
 ) -> Converted:
     if source.kind not in TEXT:
         raise _NotAsExpected
-    writing = _Writing(source, settings, known, folder, agreed=agreed)
+    writing = Writing(source, settings, known, folder, agreed=agreed)
     read = (
         quick_csv(source, settings, known)
         if source.kind == "csv"
         else quick_jsonl(source, known)
     )  # fmt: skip
+    doubtful: set[str] = set()
     with faults_but_of_rows(source):
         for batch in read:
+            twice(batch.schema.names, source)
             if _needs_care(batch, settings, known):
                 raise _NotAsExpected
             writing.add(batch)
-    return writing.close(inferred=set(writing.names) - set(known.names), rejects=_Rejects())
+            doubtful.update(
+                field.name
+                for column, field in zip(batch.columns, batch.schema, strict=True)
+                if _is_doubtful(column, field, known)
+            )
+        if doubtful and loses_digits_in(source, settings, sorted(doubtful)):
+            raise _NotAsExpected
+    return writing.close(inferred=set(writing.names) - set(known.names), rejects=Rejects())
 
 
 def _needs_care(batch: pa.RecordBatch, settings: ImportConfig, known: pa.Schema) -> bool:
     """Say whether a row has no key, or text is not written as is said: Arrow reads it as bytes."""
     names = batch.schema.names
+    told = [f for f in batch.schema if f.name not in known.names]
     return any(batch[name].null_count for name in settings.key if name in names) or any(
-        pa.types.is_binary(f.type) for f in batch.schema if f.name not in known.names
+        pa.types.is_binary(f.type) for f in told
     )
+
+
+def _is_doubtful(column: pa.Array, field: pa.Field, known: pa.Schema) -> bool:
+    """Say whether Arrow may have taken whole numbers for floats that do not hold all their digits.
+
+    That is known of small ones; what is in lists and objects is not looked at.
+    """
+    if field.name in known.names:
+        return False
+    if pa.types.is_nested(field.type):
+        return _has_floats(field.type)
+    if not pa.types.is_floating(field.type):
+        return False
+    ends = pc.min_max(column).as_py()
+    return any(end is not None and abs(end) >= _WHOLE_TO for end in ends.values())
+
+
+def _has_floats(kind: pa.DataType) -> bool:
+    inner = [kind.field(n).type for n in range(kind.num_fields)]
+    return pa.types.is_floating(kind) or any(map(_has_floats, inner))
 
 
 def faults_but_of_rows(source: Input) -> "_Faults":
@@ -157,8 +173,8 @@ def _with_care(
     source: Input, settings: ImportConfig, known: pa.Schema, folder: Path, *, agreed: bool
 ) -> Converted:
     types = known if agreed else _types_of(source, settings, known)
-    rejects = _Rejects(folder if settings.rejects else None)
-    writing = _Writing(source, settings, types, folder, agreed=agreed)
+    rejects = Rejects(folder if settings.rejects else None)
+    writing = Writing(source, settings, types, folder, agreed=agreed)
     for lines in _rows(source, settings, rejects):
         writing.add(_fitted(lines, types, settings, rejects))
     if rejects.count and not settings.rejects:
@@ -170,7 +186,7 @@ def _with_care(
     return writing.close(inferred=inferred, rejects=rejects)
 
 
-def _rows(source: Input, settings: ImportConfig, rejects: _Rejects) -> Iterator[Lines]:
+def _rows(source: Input, settings: ImportConfig, rejects: Rejects) -> Iterator[Lines]:
     match source.kind:
         case "csv":
             return careful_csv(source, settings, rejects.add)
@@ -190,7 +206,7 @@ def _types_of(source: Input, settings: ImportConfig, known: pa.Schema) -> pa.Sch
         return _widened(_schema_of(source, settings), known)
     among = OF_TEXT if source.kind == "csv" else MOMENTS
     inference, schema = None, pa.schema([])
-    for lines in _rows(source, settings, _Rejects()):
+    for lines in _rows(source, settings, Rejects()):
         schema = lines.batch.schema
         texts = [f.name for f in schema if pa.types.is_string(f.type) and f.name not in known.names]
         inference = inference or Inference(texts, among)
@@ -206,7 +222,7 @@ def _schema_of(source: Input, settings: ImportConfig) -> pa.Schema:
         with faults(source.location):
             schema = pq.read_schema(path, filesystem=system)
     else:
-        first = next(iter(_rows(source, settings, _Rejects())), None)
+        first = next(iter(_rows(source, settings, Rejects())), None)
         schema = pa.schema([]) if first is None else first.batch.schema
     twice(schema.names, source)
     return pa.schema([(f.name, plain(f.type)) for f in schema])
@@ -225,7 +241,7 @@ def _widened(own: pa.Schema, known: pa.Schema) -> pa.Schema:
 
 
 def _fitted(
-    lines: Lines, types: pa.Schema, settings: ImportConfig, rejects: _Rejects
+    lines: Lines, types: pa.Schema, settings: ImportConfig, rejects: Rejects
 ) -> pa.RecordBatch:
     """Return the rows whose values have the types that are meant, each column cast to its own."""
     batch = lines.batch
@@ -240,8 +256,11 @@ def _fitted(
         if name in batch.schema.names:
             for row in np.flatnonzero(pc.is_null(batch[name]).to_numpy(zero_copy_only=False)):
                 bad.setdefault(int(row), f"column {name!r} is empty, which names the row")
+    for name in batch.schema.names:
+        for row in np.flatnonzero(is_beyond_calendars(batch[name])):
+            bad.setdefault(int(row), f"column {name!r}: its year is none of 1 to 9999")
     for row in sorted(bad):
-        text = ", ".join(str(value) for value in batch.slice(row, 1).to_pylist()[0].values())
+        text = ", ".join(_text(column.slice(row, 1)) for column in batch.columns)
         rejects.add(Rejected(line=lines.lines[row], reason=bad[row], text=short(text)))
     if bad:
         keep = np.ones(batch.num_rows, np.bool_)
@@ -251,7 +270,14 @@ def _fitted(
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def _bad_row(source: Input, rejects: _Rejects) -> UsageError:
+def _text(value: pa.Array) -> str:
+    try:
+        return str(value[0].as_py())
+    except (OverflowError, ValueError):  # no moment of Python's
+        return str(value.cast(pa.string())[0])
+
+
+def _bad_row(source: Input, rejects: Rejects) -> UsageError:
     first = rejects.first[0]
     more = f", and {rejects.count - 1:,} more such rows" if rejects.count > 1 else ""
     return UsageError(
@@ -261,7 +287,7 @@ def _bad_row(source: Input, rejects: _Rejects) -> UsageError:
     )
 
 
-def _too_many(source: Input, settings: ImportConfig, rejects: _Rejects, rows: int) -> UsageError:
+def _too_many(source: Input, settings: ImportConfig, rejects: Rejects, rows: int) -> UsageError:
     first = rejects.first[0]
     return UsageError(
         f"{rejects.count:,} of {rows:,} rows of {source.location} cannot be read, more than the "
@@ -269,120 +295,3 @@ def _too_many(source: Input, settings: ImportConfig, rejects: _Rejects, rows: in
         f"{first.line}: {first.reason}",
         hint="Mend the file, or allow more: rejected_share in the settings.",
     )
-
-
-# --- writing --------------------------------------------------------------------------------------
-
-
-class _Writing:
-    """Puts columns in their order, and rows into shards."""
-
-    def __init__(
-        self, source: Input, settings: ImportConfig, known: pa.Schema, folder: Path, *, agreed: bool
-    ) -> None:
-        self._source, self._settings, self._agreed = source, settings, agreed
-        self._known = known
-        self._files: ShardFiles | None = None
-        self._folder = folder
-        self._schema = pa.schema([])
-        self._valued: set[str] = set()
-        """Columns that have a value."""
-        self.rows = 0
-        self.names: list[str] = []
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Take further rows."""
-        if self._files is None:
-            self._begin(batch.schema)
-        assert self._files is not None
-        columns = [
-            cast(batch[f.name], f.type)
-            if f.name in batch.schema.names
-            else pa.nulls(batch.num_rows, f.type)
-            for f in self._schema
-        ]
-        self._files.add(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-        self.rows += batch.num_rows
-        self._valued |= {
-            f.name
-            for f, column in zip(self._schema, columns, strict=True)
-            if f.name not in self._valued and column.null_count < len(column)
-        }
-
-    def close(self, *, inferred: set[str], rejects: _Rejects) -> Converted:
-        """Return what was written; UsageError where there was no row."""
-        if self._files is None or not self.rows:
-            raise UsageError(
-                f"{self._source.location} has no rows", hint="Leave it out, or write it again."
-            )
-        return Converted(
-            shards=self._files.close(),
-            schema=self._schema.empty_table(),
-            inferred=tuple(sorted(inferred)),
-            empty=tuple(name for name in self.names if name not in self._valued),
-            rows=self.rows,
-            rejected=rejects.count,
-            examples=tuple(rejects.first),
-            rejects=rejects.file,
-        )
-
-    def _begin(self, schema: pa.Schema) -> None:
-        twice(schema.names, self._source)
-        types = {f.name: f.type for f in schema}
-        for name in (*self._settings.key, self._settings.partition):
-            if name is not None and name not in types:
-                what = "to divide it by" if name == self._settings.partition else "to name rows by"
-                raise UsageError(
-                    f"{self._source.location} has no column {name!r} {what}"
-                    + did_you_mean(name, types)
-                )
-        before = [f.name for f in self._known if self._agreed or f.name in types]
-        self.names = [*before, *(name for name in types if name not in before)]
-        known = {f.name: f.type for f in self._known}
-        self._schema = pa.schema([(n, _kept(types.get(n, known.get(n)))) for n in self.names])
-        self._files = ShardFiles(
-            self._folder, as_path(self._source.name), self._rows_each(), self._settings.partition
-        )
-
-    def _rows_each(self) -> int | None:
-        """Return how many rows a shard has, so that all are of even size; None for one shard."""
-        source, target = self._source, self._settings.shard_mb * 2**20
-        if source.kind == "images":
-            return None
-        size, rows = _size_and_rows(source, target)
-        count = -(-size // target)
-        return None if count <= 1 else max(1, -(-rows // count))
-
-
-def _kept(kind: pa.DataType | None) -> pa.DataType:
-    """Return the type that a shard's column has; one without a value is of text."""
-    return pa.string() if kind is None or pa.types.is_null(kind) else plain(kind)
-
-
-def _size_and_rows(source: Input, target: int) -> tuple[int, int]:
-    """Return the unpacked bytes of a file and about its rows: exactly where it has a footer."""
-    system, path = open_at(source.location)
-    match source.kind:
-        case "parquet":
-            footer = pq.read_metadata(path, filesystem=system)
-            groups = (footer.row_group(n) for n in range(footer.num_row_groups))
-            return sum(group.total_byte_size for group in groups), footer.num_rows
-        case "arrow":
-            if source.size <= target:
-                return source.size, 0
-            sizes = [(lines.batch.nbytes, lines.batch.num_rows) for lines in arrow_rows(source)]
-            return sum(size for size, _ in sizes), sum(rows for _, rows in sizes)
-        case _:
-            packed = source.location.endswith((".gz", ".bz2", ".zst", ".lz4"))
-            if source.size <= target and not packed:
-                return source.size, 0
-            return _size_and_lines(source.location)
-
-
-def _size_and_lines(location: str) -> tuple[int, int]:
-    size = lines = 0
-    with open_bytes(location) as stream:
-        while block := stream.read(2**24):
-            size += len(block)
-            lines += block.count(b"\n")
-    return size, lines

@@ -11,7 +11,6 @@ from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.fs
-import pyarrow.parquet as pq
 
 from raypipe.config.importing import ImportConfig
 from raypipe.engine.records import Actor
@@ -21,7 +20,7 @@ from raypipe.stages.data.converting import convert
 from raypipe.stages.data.inputs import find_inputs
 from raypipe.stages.data.shard_files import as_path
 from raypipe.stages.data.types import plain, widest
-from raypipe.store.locations import open_location
+from raypipe.store.locations import footer_of
 from raypipe.store.versions import StoredObject, VersionStore, did_you_mean
 from raypipe.values.imported import Converted, Input, Rejected, ShardFile
 from raypipe.values.uri import DatasetUri
@@ -100,14 +99,17 @@ def import_files(
     *,
     settings: ImportConfig | None = None,
     meta: Mapping[str, str] | None = None,
+    beside: Mapping[str, Path] | None = None,
     now: datetime | None = None,
     begin: Callable[[str], None] = lambda branch: None,
     convert_all: Converting = convert_here,
 ) -> ImportedShards:
     """Write files as shards onto a fresh branch of the reference's branch.
 
-    A file of the same name as one before replaces its shards. `meta` is said of the commit;
-    `begin` is told the name of the branch before that is made.
+    A file of the same name as one before replaces its shards. `meta` is said of the commit, as it
+    is once inputs are converted;
+    `beside` are files that go with it under paths of the repository; `begin` is told the name of
+    the branch before that is made.
     """
     settings = settings or ImportConfig()
     inputs = find_inputs(paths, settings)
@@ -118,7 +120,17 @@ def import_files(
         shards = [shard for one in converted for shard in one.shards]
         branch = _fresh_name(shards, now or datetime.now(UTC))
         begin(branch)
-        commit = _write(branch, inputs, shards, uri, head, versions, actor, meta or {})
+        commit = _write(
+            branch,
+            inputs,
+            shards,
+            uri,
+            head,
+            versions,
+            actor,
+            {} if meta is None else meta,
+            beside or {},
+        )
     named = list(zip(inputs, converted, strict=True))
     return ImportedShards(
         branch=uri.ref if commit == head else branch,
@@ -190,8 +202,8 @@ def _schema_at(uri: DatasetUri, commit: str, versions: VersionStore) -> pa.Schem
 
 
 def _schema_of(stored: StoredObject, versions: VersionStore) -> pa.Schema:
-    with open_location(versions.location(stored)) as file:
-        return pq.read_schema(file).remove_metadata()
+    footer = footer_of(versions.location(stored))
+    return footer.schema.to_arrow_schema().remove_metadata()
 
 
 # --- the columns that all inputs have -------------------------------------------------------------
@@ -222,7 +234,11 @@ def _agreed(
     """Return the columns of all inputs; UsageError names how one differs from the first."""
     there = {} if before is None else {f.name: f.type for f in before}
     named = dict.fromkeys(name for one in converted for name in one.schema.column_names)
-    kinds = {name: there.get(name, pa.string()) for name in [*there, *named] if name in named}
+    kinds = {
+        name: there.get(name) or _said(converted, name)
+        for name in [*there, *named]
+        if name in named
+    }
     for number, (source, one) in enumerate(zip(inputs, converted, strict=True)):
         wrong = [f"column {n!r} is missing" for n in named if _lacks(one, n, source)]
         for name in set(one.schema.column_names) - set(one.empty):
@@ -242,6 +258,16 @@ def _agreed(
                 hint="Give all files the same columns, or import them under paths of their own.",
             )
     return pa.schema(list(kinds.items()))
+
+
+def _said(converted: Sequence[Converted], name: str) -> pa.DataType:
+    """Return the type that the first file which says types has for a column; text if none does."""
+    kinds = (
+        one.schema.schema.field(name).type
+        for one in converted
+        if name in one.schema.column_names and name not in one.inferred
+    )
+    return next(kinds, pa.string())
 
 
 def _lacks(one: Converted, name: str, source: Input) -> bool:
@@ -279,6 +305,7 @@ def _write(
     versions: VersionStore,
     actor: Actor,
     meta: Mapping[str, str],
+    beside: Mapping[str, Path],
 ) -> str:
     """Commit shards onto a fresh branch, which goes again where nothing differs."""
     versions.create_branch(branch, head)
@@ -289,6 +316,8 @@ def _write(
             fault_point("import.staged")
         for path in _replaced(inputs, shards, uri, head, versions):
             versions.remove(branch, path)
+        for path, file in beside.items():
+            versions.put(branch, path, file)
         rows = sum(shard.rows for shard in shards)
         said = f"Import {_few([PurePosixPath(one.location).name for one in inputs])} into {uri}"
         commit = versions.commit(branch, said, actor, {"raypipe.rows": str(rows), **meta})

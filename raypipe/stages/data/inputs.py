@@ -69,11 +69,9 @@ def _inputs_at(text: str, settings: ImportConfig, *, read: bool) -> Iterator[Inp
 def _folder(
     text: str, system: Any, path: str, settings: ImportConfig, *, read: bool
 ) -> Iterator[Input]:
-    with faults(text):
-        inside = system.get_file_info(pa.fs.FileSelector(path))
     files = [
         info
-        for info in sorted(inside, key=lambda info: info.path)
+        for info in _below(system, path, text)
         if info.is_file and kind_of(info.path) and not info.base_name.startswith(".")
     ]
     if files and settings.labels is None:
@@ -89,10 +87,20 @@ def _folder(
     yield from _groups(text, system, path, images, settings, read=read)
 
 
-def _images_below(system: Any, path: str, text: str) -> Iterator[Any]:
+def _below(system: Any, path: str, text: str, *, recursive: bool = False) -> list[Any]:
     with faults(text):
-        below = system.get_file_info(pa.fs.FileSelector(path, recursive=True))
-    for info in sorted(below, key=lambda info: info.path):
+        below = system.get_file_info(pa.fs.FileSelector(path, recursive=recursive))
+    try:
+        return sorted(below, key=lambda info: str(info.path))
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"Folder {text} has a file whose name is not written as utf-8: {error.object!r}",
+            hint="Rename it.",
+        ) from error
+
+
+def _images_below(system: Any, path: str, text: str) -> Iterator[Any]:
+    for info in _below(system, path, text, recursive=True):
         if info.is_file and info.path.lower().endswith(IMAGES):
             yield info
 

@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 
 from raypipe.errors import StoreError
 from raypipe.store.locations import open_location
+from raypipe.values.keys import KeyProfile
 from raypipe.values.measure import Parts
-from raypipe.values.profile import SplitProfiles, profile_parts
+from raypipe.values.profile import SplitProfiles, key_hashes, measured, profile_measured
 from raypipe.values.split import SPLITS, SplitRule, split_of
 
 ROWS = 1 << 17
@@ -81,7 +82,9 @@ def _repeating(footer: pq.FileMetaData) -> list[str]:
 
 def profile_splits(table: pa.Table, rule: SplitRule, key: Sequence[str]) -> SplitProfiles:
     """Profile the rows of each split; a key with a missing column is validation's to report."""
-    splits = split_of(table, rule)
-    known = key if set(key) <= set(table.column_names) else ()
-    parts = profile_parts(table, Parts.of(splits, len(SPLITS)), known)
-    return SplitProfiles(train=parts[0], validation=parts[1], analysis=parts[2])
+    columns = measured(table)
+    splits = split_of(table, rule, {name: column.hashes for name, column in columns.items()})
+    known = key if set(key) <= set(columns) else ()
+    parts = profile_measured(columns, Parts.of(splits, len(SPLITS)))
+    keys = KeyProfile.of(tuple(known), key_hashes(columns, known)) if known else None
+    return SplitProfiles(train=parts[0], validation=parts[1], analysis=parts[2], keys=keys)

@@ -4,6 +4,8 @@ import codecs
 import csv
 import io
 import json
+import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,13 +21,19 @@ import pyarrow.parquet as pq
 from raypipe.config.importing import ImportConfig
 from raypipe.errors import UsageError
 from raypipe.stages.data.reading import faults, open_at, open_bytes
-from raypipe.stages.data.types import NULLS, widest
+from raypipe.stages.data.types import DEEPEST, NULLS, is_deep, loses_digits, widest
 from raypipe.values.imported import Input, Rejected
 
 BATCH = 65_536
 """Rows of a batch."""
 _PIECE = 64 * 2**20
 _LONG = 200
+_LONG_NUMBER = re.compile(rb"[:,\[]\s*-?\d{16,}\s*[,\]}]")
+_NULL_FIRST, _NULL_LATER = re.compile(rb"\s*null"), re.compile(rb"[\n}][ \t\r]*null")
+"""A line of JSON that is null: Arrow dies of it where it is the first, else makes a row of it."""
+_WINDOW = 4_096
+_DEEP = 1_000
+_BRACKETS = ((b"{", 1), (b"[", 1), (b"}", -1), (b"]", -1))
 Reject = Callable[[Rejected], None]
 
 
@@ -47,20 +55,45 @@ def delimiter_of(source: Input, settings: ImportConfig) -> str:
 # --- quickly: Arrow's readers, which stop at the first row that is not as those before ------------
 
 
-def quick_csv(source: Input, settings: ImportConfig, types: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Read CSV; columns that have no type given get one by the first block. ArrowInvalid."""
+def quick_csv(
+    source: Input, settings: ImportConfig, types: pa.Schema, only: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """Read CSV, or `only` some columns; what has no type given gets one by the first block.
+
+    ArrowInvalid.
+    """
     with open_bytes(source.location) as stream:
+        counted = _Quotes(stream)
         reader = pa.csv.open_csv(
-            stream,
+            counted,
             read_options=pa.csv.ReadOptions(encoding=settings.encoding),
             parse_options=pa.csv.ParseOptions(
                 delimiter=delimiter_of(source, settings), newlines_in_values=True
             ),
             convert_options=pa.csv.ConvertOptions(
-                column_types={field.name: field.type for field in types}, strings_can_be_null=True
+                column_types={field.name: field.type for field in types},
+                strings_can_be_null=True,
+                include_columns=list(only),
             ),
         )
         yield from reader
+    if counted.count % 2:  # one may never end, and Arrow takes all that follows it for its value
+        raise pa.ArrowInvalid("quotes that do not end")
+
+
+class _Quotes:
+    """A stream whose quotes are counted as it is read."""
+
+    closed = False
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        block: bytes = self._stream.read(size)
+        self.count += block.count(b'"')
+        return block
 
 
 def quick_jsonl(source: Input, types: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -83,12 +116,52 @@ def _schema_of_pieces(source: Input, types: pa.Schema) -> pa.Schema:
     return pa.schema(list(found.items()))
 
 
+def loses_digits_in(source: Input, settings: ImportConfig, columns: Sequence[str]) -> bool:
+    """Say whether what was read as floats has whole numbers with more digits than these keep."""
+    if source.kind == "csv":
+        texts = pa.schema([(name, pa.string()) for name in columns])
+        batches = quick_csv(source, settings, texts, columns)
+        return any(loses_digits(batch[name]) for batch in batches for name in columns)
+    return any(_LONG_NUMBER.search(piece) for piece in _pieces(source))
+
+
 def _json_table(piece: bytes, schema: pa.Schema) -> pa.Table:
-    return pa.json.read_json(
+    if _NULL_FIRST.match(piece) or _is_deep(piece) or not _is_utf8(piece):
+        raise pa.ArrowInvalid("Arrow would take it, or end this process over it")
+    table = pa.json.read_json(
         pa.BufferReader(piece),
         read_options=pa.json.ReadOptions(block_size=len(piece) + 1),
         parse_options=pa.json.ParseOptions(explicit_schema=schema),
     )
+    if any(map(is_deep, table.schema.types)):
+        raise pa.ArrowInvalid("a value is nested too deeply")
+    if all(column.null_count for column in table.columns) and _NULL_LATER.search(piece):
+        raise pa.ArrowInvalid("a row is null")
+    return table
+
+
+def _is_deep(piece: bytes) -> bool:
+    """Say whether values lie so deep in one another that Arrow's recursion might not end well."""
+    depth = 0
+    for start in range(0, len(piece), _WINDOW):
+        window = piece[start : start + _WINDOW]
+        end = window.rfind(b"\n") + 1
+        depth = (0 if end else depth) + sum(
+            sign * window.count(bracket, end) for bracket, sign in _BRACKETS
+        )
+        if depth > _DEEP:
+            return True
+    return False
+
+
+def _is_utf8(piece: bytes) -> bool:
+    if piece.isascii():
+        return True
+    try:
+        piece.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _pieces(source: Input) -> Iterator[bytes]:
@@ -136,6 +209,7 @@ def arrow_rows(source: Input) -> Iterator[Lines]:
 def _counted(batches: Any) -> Iterator[Lines]:
     first = 1
     for batch in batches:
+        batch.validate(full=True)  # not every writer sees to it that text is UTF-8
         yield Lines(batch=batch, lines=range(first, first + batch.num_rows))
         first += batch.num_rows
 
@@ -183,7 +257,7 @@ def _csv_rows(
                 line = reader.line_num + 1
         except csv.Error as error:
             raise UsageError(
-                f"{source.location}:{reader.line_num} cannot be read: {error}",
+                f"{source.location}:{line} cannot be read: {error}",
                 hint="Mend its quotes, or leave the file out.",
             ) from error
 
@@ -195,62 +269,106 @@ def twice(names: Sequence[str], source: Input) -> None:
 
 
 _KINDS = {bool: "a truth value", int: "a number", float: "a number", str: "text", list: "a list"}
+_Place = tuple[str, ...]
+"""Where in a row a value stands: its column, then fields of objects; `[]` is any item of a list."""
 
 
 def careful_jsonl(source: Input, reject: Reject) -> Iterator[Lines]:
     """Read JSON lines row by row; what is not of the kind that most values are is rejected."""
-    kinds = _kinds_of_columns(source)
+    kinds = _kinds_of_places(source)
     types = _json_types(source, kinds)
     rows = _fitting(source, kinds, reject)
     while taken := list(islice(rows, BATCH)):
-        columns = [
-            pa.array([row.get(name) for _, row in taken], kind) for name, kind in types.items()
-        ]
+        columns = [_array(source, taken, name, kind) for name, kind in types.items()]
         yield Lines(
             batch=pa.RecordBatch.from_arrays(columns, list(types)),
             lines=[line for line, _ in taken],
         )
 
 
-def _json_types(source: Input, kinds: dict[str, str]) -> dict[str, pa.DataType]:
+def _json_types(source: Input, kinds: dict[_Place, str]) -> dict[str, pa.DataType]:
     """Return the types that the values of columns have, told by all rows that fit."""
-    found: dict[str, pa.DataType] = dict.fromkeys(kinds, pa.null())
+    found: dict[str, pa.DataType] = {place[0]: pa.null() for place in kinds}
     rows = _fitting(source, kinds, lambda rejected: None)
     while taken := list(islice(rows, BATCH)):
-        for name in kinds:
-            values = pa.array([row.get(name) for _, row in taken])
+        for name in found:
+            values = _array(source, taken, name)
             found[name] = widest(found[name], values.type) or pa.string()
     return found
 
 
+def _array(
+    source: Input,
+    taken: Sequence[tuple[int, dict[str, Any]]],
+    name: str,
+    kind: pa.DataType | None = None,
+) -> pa.Array:
+    """Return the values of a column; UsageError names the row that does not go with those before.
+
+    Arrow takes any value by itself, but not 1.5 beside a whole number that a float cannot hold.
+    """
+    values = [row.get(name) for _, row in taken]
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        bad = bisect_left(range(len(values)), True, key=lambda n: not _fit(values[: n + 1], kind))
+        said = str(error).split("\n", 1)[0].rstrip(".")
+        raise UsageError(
+            f"{source.location}:{taken[min(bad, len(taken) - 1)][0]}: column {name!r}: {said}",
+            hint="Mend the row, or leave it out.",
+        ) from error
+
+
+def _fit(values: Sequence[Any], kind: pa.DataType | None) -> bool:
+    try:
+        pa.array(values, kind)
+    except (pa.ArrowException, ValueError, OverflowError):
+        return False
+    return True
+
+
 def _fitting(
-    source: Input, kinds: dict[str, str], reject: Reject
+    source: Input, kinds: dict[_Place, str], reject: Reject
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     for line, row, text in _json_rows(source):
         if isinstance(row, str):
             reject(Rejected(line=line, reason=row, text=short(text)))
             continue
-        wrong = [
-            f"column {name!r}: {_KINDS.get(type(value), 'an object')}, where most are {kinds[name]}"
-            for name, value in row.items()
-            if value is not None and _KINDS.get(type(value), "an object") != kinds[name]
-        ]
-        if wrong:
-            reject(Rejected(line=line, reason=wrong[0], text=short(text)))
-        else:
+        wrong = next((told for told in _told_of(row) if kinds[told[0]] != told[1]), None)
+        if wrong is None:
             yield line, row
+            continue
+        (name, *inside), kind = wrong
+        at = f" at {'.'.join(inside)}" if inside else ""
+        reason = f"column {name!r}: {kind}{at}, where most are {kinds[wrong[0]]}"
+        reject(Rejected(line=line, reason=reason, text=short(text)))
 
 
-def _kinds_of_columns(source: Input) -> dict[str, str]:
-    """Return what most values of each column are."""
-    counts: dict[str, Counter[str]] = {}
+def _told_of(row: dict[str, Any]) -> Iterator[tuple[_Place, str]]:
+    """Yield where in a row values stand, and of what kind each is."""
+    left: list[tuple[_Place, Any]] = [((name,), value) for name, value in reversed(row.items())]
+    while left:
+        place, value = left.pop()
+        if value is None:
+            continue
+        yield place, _KINDS.get(type(value), "an object")
+        if isinstance(value, dict):
+            left += [((*place, name), inner) for name, inner in reversed(value.items())]
+        elif isinstance(value, list):
+            left += [((*place, "[]"), inner) for inner in reversed(value)]
+
+
+def _kinds_of_places(source: Input) -> dict[_Place, str]:
+    """Return what most values of each column are, and of each part of nested ones."""
+    counts: dict[_Place, Counter[str]] = {}
     for _, row, _ in _json_rows(source):
-        for name, value in row.items() if isinstance(row, dict) else ():
-            counts.setdefault(name, Counter())
-            if value is not None:
-                counts[name][_KINDS.get(type(value), "an object")] += 1
+        if isinstance(row, dict):
+            for name in row:
+                counts.setdefault((name,), Counter())
+            for place, kind in _told_of(row):
+                counts.setdefault(place, Counter())[kind] += 1
     return {
-        name: found.most_common(1)[0][0] if found else "nothing" for name, found in counts.items()
+        place: found.most_common(1)[0][0] if found else "nothing" for place, found in counts.items()
     }
 
 
@@ -265,12 +383,42 @@ def _json_rows(source: Input) -> Iterator[tuple[int, dict[str, Any] | str, str]]
                     f"{source.location} is one JSON array, not JSON lines",
                     hint="Write one object a line: jq -c '.[]' FILE > FILE.jsonl",
                 )
-            try:
-                row = json.loads(raw)
-            except ValueError as error:
-                yield number, f"no JSON: {error}", raw
-                continue
-            yield number, row if isinstance(row, dict) else "no JSON object", raw
+            yield number, _json_row(raw), raw
+
+
+def _json_row(raw: str) -> dict[str, Any] | str:
+    """Return the object that a line holds, or why it is none that can be kept."""
+    try:
+        row = json.loads(raw, parse_int=_whole)
+    except RecursionError:
+        return "it is nested too deeply"
+    except ValueError as error:
+        return f"no JSON: {error}"
+    if not isinstance(row, dict):
+        return "no JSON object"
+    return _unfit(row) if "\\" in raw or raw.count("{") + raw.count("[") > DEEPEST else row
+
+
+def _unfit(row: dict[str, Any]) -> dict[str, Any] | str:
+    """Return a row, or why Arrow and Parquet cannot keep it."""
+    for place, _ in _told_of(row):
+        if len(place) > DEEPEST:
+            return f"column {place[0]!r}: it is nested more than {DEEPEST} levels deep"
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "half of a surrogate pair, which is no letter"
+    return row
+
+
+def _whole(text: str) -> int | float:
+    """Read a whole number; one that no integer of Arrow's holds must be one that a float holds."""
+    value = int(text)
+    if -(2**63) <= value < 2**63:
+        return value
+    if abs(value) < 2**1023 and int(float(value)) == value:
+        return float(value)
+    raise ValueError(f"{text[:40]} has more digits than a number can keep; write it as text")
 
 
 def short(text: str) -> str:

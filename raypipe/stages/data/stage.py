@@ -47,11 +47,3 @@ def profile_rows(shard: Shard, key: tuple[str, ...]) -> Profile:
 
     tables = read_tables(shard.location)
     return Profile.merge_all(profile_table(table, known(table.column_names)) for table in tables)
-
-
-@step(driver=True)
-def merge_profiles(profiles: list[SplitProfiles]) -> SplitProfiles:
-    """Merge the profiles of shards into those of the dataset."""
-    from raypipe.values.profile import SplitProfiles
-
-    return SplitProfiles.merge_all(profiles)

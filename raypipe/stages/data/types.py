@@ -15,7 +15,11 @@ NULLS = frozenset(
 MOMENTS = tuple(pa.timestamp(unit, zone) for unit in ("s", "ns") for zone in (None, "UTC"))
 OF_TEXT = (pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), *MOMENTS, pa.float64())
 """Types that text is tried for, in this order; what fits none of them is a string."""
+DEEPEST = 50
+"""Levels of lists and objects in one value; more than some hundreds end a process in Arrow."""
 _STEP = 4_096
+_LONGEST_EXACT = 300
+"""Digits of whole numbers that a float can hold at all."""
 _DECIMAL = re.compile(r"(decimal(?:128|256))\((\d+), ?(-?\d+)\)")
 _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?tz=(.+))?\]")
 
@@ -23,8 +27,11 @@ _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?tz=(.+))?\]")
 def named_type(name: str) -> pa.DataType | None:
     """Return the type of a name as Arrow prints it; None if there is no such one."""
     if found := _DECIMAL.fullmatch(name):
-        make = getattr(pa, found[1])
-        return make(int(found[2]), int(found[3]))
+        try:
+            made: pa.DataType = getattr(pa, found[1])(int(found[2]), int(found[3]))
+        except ValueError:  # more digits than it has
+            return None
+        return made
     if found := _TIMESTAMP.fullmatch(name):
         return pa.timestamp(found[1], found[2])
     if (found := re.fullmatch(r"list<(?:item: )?(.+)>", name)) and (inner := named_type(found[1])):
@@ -73,8 +80,8 @@ def casts(column: pa.Array, to: pa.DataType) -> bool:
 
 def cast(column: pa.Array, to: pa.DataType) -> pa.Array:
     """Cast values to a type; ArrowInvalid where one would lose something."""
-    if pa.types.is_null(to) and column.null_count == len(column):
-        return pa.nulls(len(column))
+    if column.null_count == len(column):
+        return pa.nulls(len(column), to)
     if pa.types.is_string(column.type) and not pa.types.is_string(to):
         if pa.types.is_integer(to) or pa.types.is_floating(to):
             column = pc.utf8_trim_whitespace(column)
@@ -84,6 +91,21 @@ def cast(column: pa.Array, to: pa.DataType) -> pa.Array:
             moments = pc.binary_join_element_wise("1970-01-01", column, " ")
             return pc.cast(pc.cast(moments, pa.timestamp("ns")), to)
     return pc.cast(column, to)
+
+
+def is_beyond_calendars(column: pa.Array) -> np.ndarray:
+    """Say of each date or moment whether its year is none of 1 to 9999, which Python cannot say."""
+    kind = column.type
+    if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+        return np.zeros(len(column), np.bool_)
+    unit = "D" if pa.types.is_date32(kind) else "ms" if pa.types.is_date64(kind) else kind.unit
+    if unit == "ns":  # three centuries at most
+        return np.zeros(len(column), np.bool_)
+    counts = column.cast(pa.int32()) if unit == "D" else column
+    values: np.ndarray = counts.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    years = np.array(["0001-01-01", "10000-01-01"], f"datetime64[{unit}]").astype(np.int64)
+    beyond: np.ndarray = (values < years[0]) | (values >= years[1])
+    return beyond
 
 
 class Inference:
@@ -99,7 +121,7 @@ class Inference:
         for name, column in zip(self._names, columns, strict=True):
             if column.null_count < len(column):
                 self._seen[name] = True
-                self._left[name] = [kind for kind in self._left[name] if casts(column, kind)]
+                self._left[name] = [kind for kind in self._left[name] if _holds(kind, column)]
 
     def schema(self) -> pa.Schema:
         """Return the types; null for a column without a value."""
@@ -109,6 +131,40 @@ class Inference:
                 for name in self._names
             ]
         )
+
+
+def is_deep(kind: pa.DataType) -> bool:
+    """Say whether lists and objects lie more than DEEPEST levels in one another."""
+    left = [(kind, 0)]
+    while left:
+        outer, level = left.pop()
+        if level > DEEPEST:
+            return True
+        left += [(outer.field(n).type, level + 1) for n in range(outer.num_fields)]
+    return False
+
+
+def _holds(kind: pa.DataType, column: pa.Array) -> bool:
+    if pa.types.is_floating(kind) and loses_digits(column):
+        return False
+    return casts(column, kind)
+
+
+def loses_digits(column: pa.Array) -> bool:
+    """Say whether texts are whole numbers of which a float would keep the first digits alone.
+
+    Two long ids that differ in the last digit would be one number.
+    """
+    long = pc.fill_null(pc.match_substring_regex(column, r"^\s*[+-]?\d{16,}\s*$"), False)
+    if not pc.any(long).as_py():
+        return False
+    return any(not _is_exact(text) for text in column.filter(long).unique().to_pylist())
+
+
+def _is_exact(text: str) -> bool:
+    if len(text) > _LONGEST_EXACT:
+        return False
+    return int(float(text)) == int(text)
 
 
 def plain(kind: pa.DataType) -> pa.DataType:

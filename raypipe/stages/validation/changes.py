@@ -5,8 +5,9 @@ with another name, text in another encoding. What fits none of these is drift.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
+from types import MappingProxyType
 
 import numpy as np
 
@@ -30,9 +31,13 @@ FEW = 20
 
 
 def of_changes(
-    new: Profile, accepted: Profile, schema: Schema, settings: ValidationConfig
+    new: Profile,
+    accepted: Profile,
+    schema: Schema,
+    settings: ValidationConfig,
+    gaps: Mapping[str, Gap | None],
 ) -> Iterator[Found]:
-    """Say how the new rows differ from the accepted ones."""
+    """Say how the new rows differ from the accepted ones; `gaps` are those by Jensen-Shannon."""
     if not new.rows or not accepted.rows:
         return
     pairs = {
@@ -46,7 +51,7 @@ def of_changes(
         yield found
     if settings.drift is None:
         return
-    moved = dict(_moved(pairs, settings.drift))
+    moved = dict(_moved(pairs, settings.drift, known=gaps))
     swapped = list(_swapped(pairs, moved, settings.drift))
     for one, other in swapped:
         named |= {one, other}
@@ -112,11 +117,19 @@ def _rows_a_draw(one: Profile, other: Profile, columns: tuple[str, ...]) -> floa
     return max(1.0, unit(groups) / unit([one.rows, other.rows]))
 
 
-def _moved(pairs: _Pairs, settings: DriftConfig, draws: float = 1.0) -> Iterator[tuple[str, Gap]]:
+def _moved(
+    pairs: _Pairs,
+    settings: DriftConfig,
+    draws: float = 1.0,
+    known: Mapping[str, Gap | None] = MappingProxyType({}),
+) -> Iterator[tuple[str, Gap]]:
     """Return what moved; `draws` is how many rows came by one draw."""
     for name, (new, accepted) in pairs.items():
         measure = settings.measures.get(name, settings.measure)
-        gap = column_gap(new, accepted, measure, ALARMS)
+        if measure == "js" and name in known:
+            gap = known[name]
+        else:
+            gap = column_gap(new, accepted, measure)
         threshold = settings.columns.get(name, settings.threshold)
         by_chance = draws if measure in ("js", "psi") else math.sqrt(draws)
         if (
@@ -319,5 +332,8 @@ def _unreadable(column: ColumnProfile, profile: Profile) -> tuple[int, int, list
     else:
         texts = profile.sample.rows[column.name].drop_null().to_pylist()
         counts = dict.fromkeys(map(str, texts), 1)
+    together = "\n".join(counts)
+    if not any(mark in together for mark in BROKEN):
+        return 0, sum(counts.values()), []
     broken = [text for text in counts if any(mark in text for mark in BROKEN)]
     return sum(counts[text] for text in broken), sum(counts.values()), sorted(broken)

@@ -13,8 +13,8 @@ from raypipe.stages.validation.columns import of_columns
 from raypipe.stages.validation.judging import judged
 from raypipe.stages.validation.labels import of_dominance, of_label, of_leakage
 from raypipe.stages.validation.words import amount, percent
-from raypipe.values.drift import drift_by_column
-from raypipe.values.profile import Profile, SplitProfiles
+from raypipe.values.drift import Gap, distances, gap_by_column
+from raypipe.values.profile import KeyProfile, Profile, SplitProfiles
 from raypipe.values.schema import Schema
 from raypipe.values.split import SplitRule
 from raypipe.values.validation import Found, Validation
@@ -36,13 +36,13 @@ def check(
     """
     found = [*_of_rows(profiles), *of_columns(profiles.all, schema, "rows")]
     found += [*_of_key(profiles.all), *of_label(profiles.train, schema, settings), *searched]
-    distances: dict[str, float] = {}
+    gaps: dict[str, Gap | None] = {}
     if fresh is not None:
         found += of_columns(fresh.all, schema, "the new rows")
         found += of_leakage(fresh.train, schema, settings)
     if fresh is not None and baseline is not None:
-        distances = drift_by_column(fresh.all, baseline.all) if settings.drift else {}
-        found += of_changes(fresh.all, baseline.all, schema, settings)
+        gaps = gap_by_column(fresh.all, baseline.all) if settings.drift else {}
+        found += of_changes(fresh.all, baseline.all, schema, settings, gaps)
         found += of_dominance(fresh.all, baseline.all, schema, settings)
     if split is not None and split.by != "time":
         found += of_skew(profiles, schema, settings, split)
@@ -51,7 +51,7 @@ def check(
         rows=profiles.all.rows,
         new_rows=fresh.all.rows if fresh else None,
         anomalies=anomalies,
-        drift=distances,
+        drift=distances(gaps),
         accepted=accepted,
     )
 
@@ -66,17 +66,24 @@ def _of_rows(profiles: SplitProfiles) -> Iterator[Found]:
         yield Found(kind="empty", said=said, examples=tuple(empty))
 
 
+def _by_sample(keys: KeyProfile) -> str:
+    if keys.exact:
+        return ""
+    return f", as {amount(len(keys.hashes), 'key')} suggest, a fair sample of them"
+
+
 def _of_key(profile: Profile) -> Iterator[Found]:
     keys = profile.keys
     if keys is not None and keys.duplicates:
         named = ", ".join(keys.columns)
         share = keys.duplicates / keys.rows
         verb = "has" if keys.duplicates == 1 else "have"
-        which = f"{amount(keys.duplicates, 'row')} ({percent(share)})"
+        about = "" if keys.exact else "about "
+        which = f"{about}{amount(keys.duplicates, 'row')} ({percent(share)})"
         yield Found(
             kind="duplicate_key",
             column=named if len(keys.columns) == 1 else "",
-            said=f"{which} {verb} the key of another ({named}).",
+            said=f"{which} {verb} the key of another ({named}){_by_sample(keys)}.",
             share=share,
             allow="another data.key",
         )

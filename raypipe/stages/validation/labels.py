@@ -1,7 +1,7 @@
 """What is wrong with the label: constant, lopsided, told by a column, or by a value alone."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ from raypipe.config.validation import ValidationConfig
 from raypipe.stages.validation.words import amount, percent, some, visible
 from raypipe.values.chance import differ, share_at_least, share_at_most
 from raypipe.values.columns import ColumnProfile
-from raypipe.values.hashing import as_numbers, canonical_text
+from raypipe.values.hashing import as_numbers, canonical_text, value_hash
 from raypipe.values.measure import plain_array
 from raypipe.values.profile import Profile
 from raypipe.values.schema import Schema, is_numeric
@@ -87,7 +87,8 @@ def of_leakage(train: Profile, schema: Schema, settings: ValidationConfig) -> It
             continue
         told, limit = None, EXACT
         if classes is not None:
-            told, limit = _told_class(rows, name, classes), settings.leakage
+            few = train.columns[name].values is not None
+            told, limit = _told_class(rows, name, classes, few=few), settings.leakage
         elif numbers is not None:
             told = _told_number(rows, name, numbers)
         if told is not None and told[1] > limit:
@@ -100,21 +101,22 @@ def of_leakage(train: Profile, schema: Schema, settings: ValidationConfig) -> It
             )
 
 
-def _told_class(rows: object, name: str, truth: Codes) -> tuple[float, float] | None:
+def _told_class(rows: object, name: str, truth: Codes, *, few: bool) -> tuple[float, float] | None:
     """Return what share of the label a column tells beyond the commonest class, and at least.
 
     Half of the rows guess the other half, by the commonest label of a value, or of the numbers
-    that lie about it.
+    that lie about it. Only a column of `few` values may be the label by another name.
     """
-    codes = _codes(rows, name)
-    if codes is None or len(truth) < 2 * ENOUGH:
+    if len(truth) < 2 * ENOUGH:
+        return None
+    numbers = _numbers(rows, name)
+    codes = _codes(rows, name) if few or numbers is None else None
+    if codes is not None and _is_one_to_one(codes, truth):
+        return 1.0, 1.0
+    codes = codes if numbers is None else _ranked(numbers)
+    if codes is None:
         return None
     base = np.bincount(truth).max() / len(truth)
-    if _is_one_to_one(codes, truth):
-        return 1.0, 1.0
-    numbers = _numbers(rows, name)
-    if numbers is not None:
-        codes = _ranked(numbers)
     halves = np.arange(len(truth)) % 2 == 0
     right = sum(_guessed(codes, truth, half) for half in (halves, ~halves))
     held = share_at_least(right, len(truth), 2.0)
@@ -128,14 +130,16 @@ def _is_one_to_one(codes: Codes, truth: Codes) -> bool:
 
     Each of two labels at least must be met often enough that it is no accident.
     """
-    pairs, counts = np.unique(np.stack([codes, truth]), axis=1, return_counts=True)
-    kinds = len(np.unique(truth))
-    return bool(pairs.shape[1] == kinds == len(np.unique(codes)) and np.sort(counts)[-2] >= 10)
+    kinds = int(truth.max()) + 1
+    pairs = np.bincount(codes * kinds + truth)
+    counts = pairs[pairs > 0]
+    return bool(len(counts) == kinds == int(codes.max()) + 1 and np.sort(counts)[-2] >= 10)
 
 
 def _guessed(codes: Codes, truth: Codes, known: npt.NDArray[np.bool_]) -> int:
-    table = np.zeros((codes.max() + 1, truth.max() + 1), np.int64)
-    np.add.at(table, (codes[known], truth[known]), 1)
+    shape = int(codes.max()) + 1, int(truth.max()) + 1
+    cells = codes[known] * shape[1] + truth[known]
+    table = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
     met = table.sum(axis=1) > 0
     guess = np.where(met, table.argmax(axis=1), table.sum(axis=0).argmax())
     return int((guess[codes[~known]] == truth[~known]).sum())
@@ -169,15 +173,15 @@ def _ranked(numbers: npt.NDArray[np.float64]) -> Codes:
     """Cut numbers into parts of about equal size, each of ten rows or more."""
     filled = np.where(np.isfinite(numbers), numbers, np.inf)
     parts = max(2, min(50, len(filled) // ENOUGH))
-    edges = np.unique(np.quantile(filled, np.linspace(0, 1, parts + 1)[1:-1], method="nearest"))
+    shares = np.linspace(0, 1, parts + 1)[1:-1]
+    edges = np.unique(np.sort(filled)[np.rint(shares * (len(filled) - 1)).astype(np.int64)])
     return np.searchsorted(edges, filled, side="right").astype(np.int64)
 
 
 def _codes(rows: object, name: str) -> Codes | None:
     """Number the values of a sample's column; a null is a value."""
-    column = rows[name]  # type: ignore[index]
-    texts = np.array([text if text is not None else "\0" for text in canonical_text(column)])
-    return np.unique(texts, return_inverse=True)[1].astype(np.int64) if len(texts) else None
+    hashes = value_hash(plain_array(rows[name]))  # type: ignore[index]
+    return np.unique(hashes, return_inverse=True)[1].astype(np.int64) if len(hashes) else None
 
 
 def _numbers(rows: object, name: str) -> npt.NDArray[np.float64] | None:
@@ -205,21 +209,27 @@ def of_dominance(
     seen = new.columns[label]
     if label not in accepted.columns or not has_classes(seen):
         return
+    samples = new.sample.rows, accepted.sample.rows
+    truths = [canonical_text(rows[label]) for rows in samples]
     for name, column in new.columns.items():
         few = column.values is not None and 2 <= len(column.values) <= CLASSES
         if name == label or not few or name not in accepted.columns:
             continue
-        ours, theirs = _together(new, name, label), _together(accepted, name, label)
+        ours, theirs = (
+            _together(canonical_text(rows[name]), truth)
+            for rows, truth in zip(samples, truths, strict=True)
+        )
         yield from _dominated(name, label, ours, theirs, settings.dominance)
 
 
-def _together(profile: Profile, column: str, label: str) -> dict[str, Counter[str]]:
-    """Count labels by value, in the sample."""
-    rows = profile.sample.rows
+def _together(
+    values: Sequence[str | None], truths: Sequence[str | None]
+) -> dict[str, Counter[str]]:
+    """Count labels by value."""
     counted: dict[str, Counter[str]] = {}
-    for value, truth in zip(canonical_text(rows[column]), canonical_text(rows[label]), strict=True):
+    for (value, truth), count in Counter(zip(values, truths, strict=True)).items():
         if value is not None and truth is not None:
-            counted.setdefault(value, Counter())[truth] += 1
+            counted.setdefault(value, Counter())[truth] = count
     return counted
 
 

@@ -93,6 +93,31 @@ def schema_from_yaml(text: str, name: str = "schema") -> Schema:
     )
 
 
+def schema_changes(before: Schema, after: Schema) -> tuple[str, ...]:
+    """Say how a schema differs from an earlier one, by column and as it is written."""
+    old, new = ({column.name: column for column in one.columns} for one in (before, after))
+    said = [f"{name}: is no column any more" for name in old if name not in new]
+    said += [f"{name}: is a column now" for name in new if name not in old]
+    for name in (name for name in new if name in old):
+        then, now = _column_to_data(old[name]), _column_to_data(new[name])
+        said += [
+            f"{name}: {key} {_as_written(then.get(key))} → {_as_written(now.get(key))}"
+            for key in dict.fromkeys((*then, *now))
+            if then.get(key) != now.get(key)
+        ]
+    if before.rows != after.rows:
+        said.append(f"rows: {_as_written(before.rows)} → {_as_written(after.rows)}")
+    return tuple(said)
+
+
+def _as_written(value: object) -> str:
+    if value is None:
+        return "not said"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join('any' if one is None else str(one) for one in value)}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _column(name: str, read: _ColumnText) -> Column:
     low, high = read.range or (None, None)
     return Column(

@@ -12,9 +12,10 @@ from raypipe.engine.step import step
 from raypipe.errors import UsageError, ValidationStopped
 from raypipe.values.checked import Checked
 from raypipe.values.dataset import Dataset, Shard
+from raypipe.values.feedback import Joined
 from raypipe.values.schema import Role, Schema
 from raypipe.values.signature import Task
-from raypipe.values.validation import Found, Validation
+from raypipe.values.validation import Anomaly, Found, Validation
 
 if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
     from raypipe.values.profile import SplitProfiles
@@ -126,6 +127,19 @@ def admit(
         hint=f"{report}Mend the data and import it again, or allow what is meant to be so; what is "
         f"expected this once: --accept {stops[0].name} --why TEXT.",
     )
+
+
+@step(driver=True)
+def validate_asked(
+    joined: Joined, schema: Schema, features: tuple[str, ...], settings: ValidationConfig
+) -> tuple[Anomaly, ...]:
+    """Hold what a model was asked against the schema as it is in serving, where no label is.
+
+    `features` are the columns that a version needs. It stops nothing: the answers were given.
+    """
+    from raypipe.stages.validation.asked import check_asked
+
+    return check_asked(joined, schema, features, settings)
 
 
 def require_agreement(schema: Schema, data: DataConfig) -> None:

@@ -2,6 +2,8 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pyarrow as pa
 import pytest
@@ -82,3 +84,21 @@ def test_a_gateway_that_is_not_there_is_told_with_where_it_was_looked_for():
     with pytest.raises(ClusterError, match=f"the gateway at {url} does not answer") as refused:
         Connection(f"{url}/").get("/v2")
     assert "raypipe serve start" in refused.value.hint
+
+
+@pytest.mark.parametrize("body", [b'{"detail": "Not Found"}', b"[]", b'"no"', b"<html>"])
+def test_what_answers_and_is_no_gateway_is_told(body):
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(ClusterError, match=r"no gateway \(status 404\)"):
+            Connection(f"http://127.0.0.1:{server.server_port}").get("/v2/models/flights")
+        server.shutdown()

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from raypipe.app.assemble import Workshop, declared_environment, open_workshop
+from raypipe.config.store import StoreConfig
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.records import Review, RunRecord, RunStatus
-from raypipe.errors import UsageError
+from raypipe.errors import StoreError, UsageError
+from raypipe.store.lakefs_access import ACCESS_KEY, FILE, SECRET_KEY
 from raypipe.store.ledger import SqlLedger
+from raypipe.values.uri import parse_uri
 
 
 @pytest.fixture
@@ -119,3 +122,25 @@ def test_what_a_step_depends_on_must_be_a_file(root, name):
         declared_environment((f"file:{name}",), root)
     assert told.value.hint
     assert len(str(told.value)) < 400
+
+
+def test_settings_say_where_lakefs_is_before_what_the_home_was_told(tmp_path, monkeypatch):
+    """No server is asked: that there are no credentials names the one that would be."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (ACCESS_KEY, SECRET_KEY, FILE):
+        monkeypatch.delenv(name, raising=False)
+    home, uri = tmp_path / ".raypipe", parse_uri("lakefs://tiny/main")
+
+    def settings(name: str) -> StoreConfig:
+        return StoreConfig.model_validate({"lakefs": {"endpoint": f"http://{name}"}})
+
+    mine = open_workshop(tmp_path, home, write=True, store=settings("mine"))
+    open_workshop(tmp_path, home, write=True, store=settings("last"))
+
+    for found, where in (
+        (lambda: mine.versions(uri), "mine"),
+        (lambda: mine.versions(uri, store=settings("other")), "other"),
+        (lambda: open_workshop(tmp_path, home, write=False).versions(uri), "last"),
+    ):
+        with pytest.raises(StoreError, match=f"no credentials for lakeFS at http://{where}$"):
+            found()

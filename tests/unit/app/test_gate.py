@@ -69,10 +69,10 @@ def test_a_local_branch_has_no_file_that_makes_anybody_ask():
 @pytest.mark.parametrize(
     ("event", "instead"),
     [
-        ("pre-commit", "raypipe data merge"),
-        ("pre-revert", "raypipe data revert"),
-        ("pre-cherry-pick", "raypipe data merge"),
-        ("pre-tea", "protect the branch again"),
+        ("pre-commit", "raypipe data merge lakefs://flights/main BRANCH --config FILE"),
+        ("pre-revert", "raypipe data revert lakefs://flights/main COMMIT"),
+        ("pre-cherry-pick", "raypipe data merge lakefs://flights/main BRANCH --config FILE"),
+        ("pre-tea", "raypipe data protect lakefs://flights/main"),
     ],
 )
 def test_a_change_is_refused_of_which_lakefs_does_not_say_what_comes_of_it(event, instead):
@@ -95,6 +95,20 @@ BODY = {
 
 def test_what_lakefs_says_is_read():
     assert read_asked(BODY) == MERGE
+
+
+@pytest.mark.parametrize(
+    ("metadata", "origin"),
+    [
+        ({"cherry-pick-origin": "c7"}, "c7"),
+        ({"cherry-pick-origin": 7}, ""),
+        ({"cherry-pick-origin": "c" * 1001}, ""),
+        (["cherry-pick-origin"], ""),
+        (None, ""),
+    ],
+)
+def test_what_is_picked_is_read_where_lakefs_says_it(metadata, origin):
+    assert read_asked({**BODY, "commit_metadata": metadata}).origin == origin
 
 
 @pytest.mark.parametrize(

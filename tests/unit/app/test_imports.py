@@ -46,9 +46,9 @@ def test_what_an_interrupted_import_left_goes_with_the_next(workshop, versions, 
     with pytest.raises(type(error)):
         begun(workshop, versions, error)
     assert [left.branch for left in left_behind(workshop)] == [BRANCH]
-    remove_left(workshop, parse_uri("local://other/main"))
+    remove_left(workshop, parse_uri("local://other/main"), versions)
     assert BRANCH in versions.branches()
-    remove_left(workshop, URI)
+    remove_left(workshop, URI, versions)
     assert set(versions.branches()) == {"main"}
     assert list(workshop.paths.imports.iterdir()) == []
 
@@ -56,7 +56,7 @@ def test_what_an_interrupted_import_left_goes_with_the_next(workshop, versions, 
 def test_a_branch_that_an_import_ended_with_is_nobodys_to_remove(workshop, versions):
     with pytest.raises(ValidationStopped):
         begun(workshop, versions, ValidationStopped("not these rows"))
-    remove_left(workshop, URI)
+    remove_left(workshop, URI, versions)
     assert BRANCH in versions.branches()
 
 
@@ -65,7 +65,7 @@ def test_a_running_import_keeps_its_branch_whoever_cleans_or_imports(workshop, v
         begin(BRANCH)
         versions.create_branch(BRANCH)
         other = open_workshop(workshop.root, workshop.paths.home, write=True)
-        remove_left(other, URI)
+        remove_left(other, URI, versions)
         assert clean(workshop.paths.home, dry_run=False)["count"] == 0
         assert BRANCH in versions.branches()
 
@@ -81,11 +81,28 @@ def test_clean_says_which_branches_it_removes(workshop, versions):
     assert clean(workshop.paths.home, dry_run=True)["count"] == 0
 
 
-def test_a_note_that_was_not_written_out_is_of_no_branch(workshop, versions):
+def test_a_server_that_does_not_answer_keeps_nothing_else_from_going(workshop, monkeypatch):
+    """The branch of an import that was killed is on it, and stays noted for the next time."""
+    monkeypatch.setenv("LAKECTL_SERVER_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("LAKECTL_CREDENTIALS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("LAKECTL_CREDENTIALS_SECRET_ACCESS_KEY", "secret")
     workshop.paths.imports.mkdir()
     note = workshop.paths.imports / BRANCH
-    note.write_text("")
-    remove_left(workshop, URI)
+    note.write_text("lakefs://tiny/main")
+    run = workshop.paths.runs / "20260101-000000-abcdef"
+    run.mkdir(parents=True)
+    said = clean(workshop.paths.home, dry_run=False)
+    assert said["shown"] == [f"run {run.name}"]
+    assert said["left"][0].startswith(f"branch {BRANCH} of lakefs://tiny/main: ")
+    assert (run.exists(), note.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("text", ["", "local://ti"])
+def test_a_note_that_was_not_written_out_is_of_no_branch(workshop, versions, text):
+    workshop.paths.imports.mkdir()
+    note = workshop.paths.imports / BRANCH
+    note.write_text(text)
+    remove_left(workshop, URI, versions)
     assert not note.exists()
 
 

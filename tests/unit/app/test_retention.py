@@ -7,7 +7,7 @@ import pytest
 
 from raypipe.app.clean import clean
 from raypipe.app.retention import retire
-from raypipe.cli.render import cleaning
+from raypipe.cli.render_home import cleaning
 from raypipe.engine.records import Actor, RunRecord, RunStatus
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.paths import HomePaths
@@ -35,7 +35,15 @@ def filled(home: Path, keep: dict[str, object] | None) -> HomePaths:
 
 
 @pytest.mark.parametrize(
-    ("keep", "gone"), [(None, 5), ({}, 5), ({"newest": 10}, 15), ({"runs": None}, 0)]
+    ("keep", "gone"),
+    [
+        (None, 5),
+        ({}, 5),
+        ({"newest": 10}, 15),
+        ({"runs": None}, 0),
+        ({"newest": 10, "of an earlier raypipe": 1}, 15),
+        ({"runs": "as an earlier raypipe wrote it"}, 0),
+    ],
 )
 def test_runs_go_by_the_settings_of_the_newest_one(tmp_path, keep, gone):
     paths = filled(tmp_path / "home", keep)

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -97,6 +98,19 @@ def test_a_stream_beside_the_file_stays_open_and_a_line_without_an_end_is_kept(l
     assert beside.getvalue() == "x"
     assert not beside.closed
     assert tee.closed
+
+
+def test_a_stream_beside_the_file_that_takes_no_more_stops_no_step(log):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as gone:
+        tee = Tee(Log(log), "stdout", gone)
+        tee.write("one\n")
+        tee.write("two\n")
+        tee.flush()
+        os.dup2(nowhere := os.open(os.devnull, os.O_WRONLY), writer)
+        os.close(nowhere)
+    assert texts(log) == ["one", "two"]
 
 
 def test_steps_inside_one_another_each_have_their_own_file(log, tmp_path):

@@ -1,11 +1,13 @@
 """The digest of a file or folder is of its content, and stays what it is."""
 
+import errno
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from raypipe.errors import StoreError
-from raypipe.store.content import copy_path, digest_path, replace_file
+from raypipe.store.content import add_file, copy_path, digest_path, replace_file
 
 
 def make(folder: Path, files: dict[str, str]) -> Path:
@@ -95,3 +97,23 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
         replace_file(file, "three")
     assert file.read_text() == "two"
     assert [one.name for one in tmp_path.iterdir()] == ["ledger.json"]
+
+
+def test_of_several_makers_of_a_file_the_first_wins(tmp_path):
+    names = [f"{n}" * 9_999 for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: add_file(tmp_path / "a", text.encode()), names))
+    assert (tmp_path / "a").read_text() in names
+    add_file(tmp_path / "a", b"late")
+    assert (tmp_path / "a").read_text() in names
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_file_is_made_where_the_file_system_has_no_links(tmp_path, monkeypatch):
+    def refuse(self, target):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    for _ in range(2):
+        add_file(tmp_path / "a", b"first")
+        assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a", b"first")]

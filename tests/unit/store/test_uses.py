@@ -1,5 +1,6 @@
 """What is in use is noted in time; what nobody uses any more is not."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -56,6 +57,28 @@ def test_what_a_user_notes_is_seen_until_it_ends(uses):
     assert noted(uses) == {"a", "b", "c"}
     user.end()
     assert noted(uses) == set()
+
+
+def test_a_note_is_whole_though_the_disk_takes_it_in_parts(uses, monkeypatch):
+    """Else what it names would be removed under the one who needs it."""
+    write, full = os.write, [False]
+
+    def some(descriptor: int, data: bytes) -> int:
+        if full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[:3])
+
+    user = uses.begin("run-1")
+    monkeypatch.setattr(os, "write", some)
+    user.note("abcdefgh")
+    full[0] = True
+    with pytest.raises(StoreError, match="cannot be noted"):
+        user.note("lost")
+    full[0] = False
+    user.note("lost", "found")
+    with uses.removing(()) as now:
+        assert all(map(now.needs, ("abcdefgh", "lost", "found")))
+    user.end()
 
 
 def test_processes_of_one_user_note_for_it(uses):

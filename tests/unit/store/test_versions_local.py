@@ -237,16 +237,11 @@ DYING = """
 import sys
 from pathlib import Path
 from raypipe.engine.records import Actor
-from raypipe.store.publish import own_branch
 from raypipe.store.versions_local import LocalVersions
 folder, act = Path(sys.argv[1]), sys.argv[2]
 store, ann = LocalVersions(folder), Actor(user="ann", host="desk")
 if act == "commit":
     store.commit("main", "Write", ann)
-elif act == "publish":
-    branch = own_branch(store, "main", "1", ann)
-    branch.write({"out": folder.parent / "in"}, "Write")
-    branch.publish("Publish")
 else:
     store.merge("work", "main", ann)
 """
@@ -288,21 +283,3 @@ def test_a_commit_or_a_merge_that_dies_there_changed_nothing(tmp_path, name, poi
     assert act(tmp_path / "repo", name) == 0
     wanted = {"commit": {"ours"}, "merge": {"ours", "theirs"}, "forward": {"theirs"}}[name]
     assert set(texts(store, MAIN)) == wanted
-
-
-@pytest.mark.slow  # ten processes
-@pytest.mark.parametrize(
-    "point",
-    ["import.object", "commit.recorded", "branch.moved", "branch.moved:2", "branch.published"],
-)
-def test_a_run_that_dies_as_it_publishes_does_so_when_it_is_run_again(tmp_path, point):
-    store = LocalVersions(tmp_path / "repo")
-    (tmp_path / "in").write_text("text")
-
-    assert act(tmp_path / "repo", "publish", point) == -signal.SIGKILL
-    assert set(texts(store, MAIN)) <= {"out"}
-    assert act(tmp_path / "repo", "publish") == 0
-
-    assert texts(store, MAIN) == {"out": "text"}
-    assert [one.message for one in store.log(MAIN)] == ["Write", "The repository starts"]
-    assert set(store.branches()) == {MAIN}

@@ -209,6 +209,18 @@ def test_keys_beyond_the_bound_are_estimated_in_bounded_room(monkeypatch):
         assert np.array_equal(getattr(whole, name), getattr(merged, name))
 
 
+@pytest.mark.parametrize("bound", [1 << 22, 5_000, 300])
+def test_few_keys_that_are_put_in_among_many_are_as_if_all_were_sorted(monkeypatch, bound):
+    monkeypatch.setattr(keys, "KEYS", bound)
+    rows = np.random.default_rng(1).integers(0, 15_000, 20_000).astype(np.uint64) << np.uint64(40)
+    parts = np.split(rows, [10, 500, 501, 19_700])
+    whole = KeyProfile.of(("k",), rows)
+    for some in (parts, parts[::-1]):
+        merged = KeyProfile.merge_all([KeyProfile.of(("k",), part) for part in some])
+        for name in ("rows", "hashes", "repeated", "more"):
+            assert np.array_equal(getattr(whole, name), getattr(merged, name)), name
+
+
 def test_a_profile_has_a_bound_whatever_the_rows():
     """A column: 4,096 registers, 1,000 values; buckets of the octaves that occur, 64 each."""
     rng = np.random.default_rng(0)
@@ -227,3 +239,18 @@ def test_a_profile_of_an_older_format_is_told():
     profile = profile_table(pa.table({"a": [1]}))
     with pytest.raises(StoreError, match="format 1"):
         Profile(rows=1, columns=profile.columns, sample=profile.sample, format=1)
+
+
+def test_long_texts_are_not_counted_so_that_few_of_them_are_no_burden():
+    """Each is in the sample; it is the counted values that would be merged and kept for ever."""
+    short, long = "x" * 1_000, "x" * 1_001
+    assert profile_table(pa.table({"t": [short, short, "y"]})).columns["t"].values == {
+        short: 2,
+        "y": 1,
+    }
+    parts = [profile_table(pa.table({"t": [text, "y"]})) for text in (long, short)]
+    assert [part.columns["t"].counted is None for part in parts] == [True, False]
+    merged = parts[0].merge(parts[1])
+    whole = profile_table(pa.table({"t": [long, "y", short, "y"]}))
+    assert merged.columns["t"].counted is None
+    assert CODEC.encode(merged).digest == CODEC.encode(whole).digest

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raypipe.config.deepchecks import DeepchecksConfig
+from raypipe.engine.context import current
 from raypipe.runtime.processes import MARK, end, marked
 from raypipe.stages.validation.deepchecks.catalogue import CATALOGUE, SUITES, Known, severity_of
 from raypipe.stages.validation.deepchecks.environment import (
@@ -43,15 +44,16 @@ def run_checks(
 ) -> Checked:
     """Run all checks that apply; `folder` is where the page and what passes between lie."""
     folder.mkdir(parents=True, exist_ok=True)
-    asked = [known for known in CATALOGUE if known.suite in suites]
-    asked = [known for known in asked if severity_of(known.name, settings) != "off"]
+    asked = _asked(settings, suites)
     rows = {"train": sample.train.num_rows, "validation": sample.validation.num_rows}
     if why := _unfit(sample, roles):
-        return Checked(checks=_not_run(asked, why), rows=rows, unfinished=why)
+        return run_nothing(settings, suites, why, rows)
     reasons = {known.name: _inapplicable(known, roles) for known in asked}
     going = [known for known in asked if not reasons[known.name]]
     job = _job(sample, roles, settings, going, folder)
-    why = _wait(_started(environment, job, folder), settings) if going else ""
+    why = _run(environment, job, folder, settings) if going else ""
+    if why:  # another time it may finish; until then each run would wait for it as long
+        current().expire(settings.seconds)
     told = _read(folder / "results.jsonl")
     checked = Checked(
         checks=tuple(_check(known, reasons[known.name], told, why) for known in asked),
@@ -64,6 +66,29 @@ def run_checks(
     return write_page(checked, folder)
 
 
+def run_nothing(
+    settings: DeepchecksConfig,
+    suites: Sequence[str],
+    why: str,
+    rows: Mapping[str, int] | None = None,
+) -> Checked:
+    """Return what is told of rows that cannot be checked: of each check that it did not run."""
+    checks = (
+        Check(name=known.name, suite=known.suite, status="not_run", reason=why)
+        for known in _asked(settings, suites)
+    )
+    none = {"train": 0, "validation": 0}
+    return Checked(checks=tuple(checks), rows=dict(rows or none), unfinished=why)
+
+
+def _asked(settings: DeepchecksConfig, suites: Sequence[str]) -> list[Known]:
+    return [
+        known
+        for known in CATALOGUE
+        if known.suite in suites and severity_of(known.name, settings) != "off"
+    ]
+
+
 def _unfit(sample: Sample, roles: Roles) -> str:
     """Return why rows cannot be checked at all; validation says more of it."""
     columns = sample.train.column_names
@@ -71,12 +96,6 @@ def _unfit(sample: Sample, roles: Roles) -> str:
     if missing := [name for name in named if name not in columns]:
         return f"the rows have no column {missing[0]!r}"
     return "" if sample.train.num_rows else "there are no train rows"
-
-
-def _not_run(asked: Sequence[Known], why: str) -> tuple[Check, ...]:
-    return tuple(
-        Check(name=known.name, suite=known.suite, status="not_run", reason=why) for known in asked
-    )
 
 
 def _inapplicable(known: Known, roles: Roles) -> str:
@@ -139,6 +158,17 @@ def _is_category(values: pa.ChunkedArray) -> bool:
         return True
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     return bool(text) and pc.count_distinct(values).as_py() <= CATEGORIES
+
+
+def _run(
+    environment: Environment, job: Mapping[str, Any], folder: Path, settings: DeepchecksConfig
+) -> str:
+    """Run the process; return why it did not come to its end, or begin."""
+    try:
+        running = _started(environment, job, folder)
+    except OSError as error:  # of a Python that was moved, or is another machine's
+        return f"its Python {str(environment.python)!r} does not start: {error.strerror}"
+    return _wait(running, settings)
 
 
 def _started(environment: Environment, job: Mapping[str, Any], folder: Path) -> "_Running":

@@ -53,10 +53,14 @@ def environment_folder(given: str | None = None) -> Path:
 
 def find_environment(given: str | None = None) -> Environment | str:
     """Return the environment, or in a sentence why there is none."""
-    folder = environment_folder(given)
+    return environment_in(environment_folder(given))
+
+
+def environment_in(folder: Path) -> Environment | str:
+    """Return the environment of a folder, or in a sentence why it holds none."""
     try:
         made = json.loads((folder / MARKER).read_text(encoding="utf-8"))["constraints"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return f"deepchecks is not installed: there is no environment in {str(folder)!r}."
     if made != digest_of(CONSTRAINTS):
         return f"the environment in {str(folder)!r} was made of other versions than these."
@@ -83,7 +87,7 @@ def install(
     It is made beside its place and proven by an import, then moved there: half of one is never
     taken for whole. UsageError if no Python suits, StoreError with pip's words if that fails.
     """
-    if not isinstance(find_environment(str(folder)), str):
+    if not isinstance(environment_in(folder), str):
         return False
     chosen = _python(python)
     try:
@@ -91,7 +95,7 @@ def install(
     except OSError as error:
         raise StoreError(f"{str(folder.parent)!r} cannot be made: {error.strerror}") from error
     with _alone(folder):
-        if not isinstance(find_environment(str(folder)), str):
+        if not isinstance(environment_in(folder), str):
             return False  # somebody else made it meanwhile
         _require_own(folder)
         say(f"Making {folder} with {chosen}; that takes a minute or two.")

@@ -8,25 +8,20 @@ nothing: neither this page, nor the network.
 from dataclasses import replace
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
+from markupsafe import escape
 
+from raypipe.pages.page import templates, write
 from raypipe.values.checked import Checked
 
 
 def write_page(checked: Checked, folder: Path) -> Checked:
     """Write the page beside what deepchecks drew, if it did, and name it in the result."""
     drawn = folder / "drawn.html"
-    page = folder / "checks.html"
     inner = drawn.read_text(encoding="utf-8") if drawn.exists() else ""
-    page.write_text(render(checked, inner), encoding="utf-8")
-    return replace(checked, page=page)
+    return replace(checked, page=write(render(checked, inner), folder / "checks.html"))
 
 
 def render(checked: Checked, drawn: str) -> str:
-    """Return the page; everything that comes from data is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        trim_blocks=True,
-    )
-    return environment.get_template("checks.html").render(c=checked, drawn=drawn)
+    """Return the page; everything that comes from data is made visible and escaped."""
+    template = templates(Path(__file__).with_name("templates")).get_template("checks.html")
+    return template.render(c=checked, drawn=escape(drawn))

@@ -35,12 +35,12 @@ def check_data(
     """Run deepchecks on a sample of all shards; its environment is of the driver's machine."""
     import pyarrow as pa
 
-    from raypipe.stages.validation.deepchecks.driving import run_checks
+    from raypipe.stages.validation.deepchecks.driving import run_checks, run_nothing
     from raypipe.stages.validation.deepchecks.sampling import merge_samples
 
     try:
         sample = merge_samples(samples, settings.rows)
     except pa.ArrowException as error:
         why = f"the shards' columns do not go together ({error})"
-        return Checked(checks=(), rows={"train": 0, "validation": 0}, unfinished=why)
+        return run_nothing(settings, suites, why)
     return run_checks(sample, roles, settings, environment, current().scratch / "checks", suites)

@@ -9,6 +9,7 @@ from raypipe.config.data import DataConfig
 from raypipe.config.validation import ValidationConfig
 from raypipe.engine.context import current
 from raypipe.engine.step import step
+from raypipe.pages.look import look_of
 from raypipe.values.checked import Checked
 from raypipe.values.dataset import Dataset, Shard
 from raypipe.values.schema import Schema
@@ -17,6 +18,11 @@ from raypipe.values.validation import Validation
 if TYPE_CHECKING:  # a plan imports this module, and must not wait for Arrow
     from raypipe.stages.validation.report.report import Report
     from raypipe.values.profile import Profile, SplitProfiles
+
+
+def report_look() -> str:
+    """Return the digest of what a data report is drawn with."""
+    return look_of(Path(__file__).with_name("templates"))
 
 
 @step(driver=True)
@@ -32,11 +38,12 @@ def report_data(
     baseline: SplitProfiles | None = None,
     new: tuple[Shard, ...] = (),
     checked: Checked | None = None,
+    look: str = "",
 ) -> Path:
     """Write what is known of a dataset and what validation found as one HTML file.
 
     `fresh` are the rows of the `new` shards, and `baseline` those accepted before. `checked` is
-    what deepchecks came to.
+    what deepchecks came to, and `look` the digest of what the page is drawn with.
     """
     from raypipe.stages.validation.report.checks import checks_of
     from raypipe.stages.validation.report.report import Report, Validated
@@ -64,6 +71,7 @@ def report_rows(
     fresh: list[Profile],
     before: list[Profile] | None = None,
     new: tuple[Shard, ...] = (),
+    look: str = "",
 ) -> Path:
     """Write what is known of rows of which no settings say what they mean.
 

@@ -1817,7 +1817,7 @@ def test_a_relative_import_is_made_absolute(
 @pytest.mark.parametrize(
     ("module", "neutral"),
     [("raypipe", True), ("raypipe.engine.plan", True), ("raypipe.stages.data", False),
-     ("raypipe.values", False), ("raypiper", False), ("flow", False)],
+     ("raypipe.values", False), ("raypipe.pages", False), ("raypiper", False), ("flow", False)],
 )  # fmt: skip
 def test_the_parts_of_raypipe_that_change_no_result_count_nothing(
     module: str, neutral: bool

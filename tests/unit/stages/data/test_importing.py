@@ -164,6 +164,16 @@ def test_files_must_agree_among_themselves(store, inputs):
     assert set(store.branches()) == {"main"}
 
 
+def test_a_column_that_has_no_value_yet_has_the_type_that_its_file_says(store, inputs):
+    """Else the first value that comes would be of another type than what is there."""
+    for month in (1, 2):
+        late = {"month": [month], "late": pa.array([None], pa.float64())}
+        pq.write_table(pa.table(late), inputs / f"2013-0{month}.parquet")
+    publish(taken(store, inputs), URI, store, ANN)
+    schemas = {str(table.schema.field("late").type) for table in read(store, "main").values()}
+    assert schemas == {"double"}
+
+
 def truncated(path: Path) -> None:
     pq.write_table(pa.table({"month": list(range(5000))}), path)
     path.write_bytes(path.read_bytes()[:-100])

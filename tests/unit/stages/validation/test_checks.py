@@ -1,9 +1,14 @@
 """Which anomalies rows have: each way to break a schema, one at a time."""
 
+import tracemalloc
+
+import pyarrow as pa
 import pytest
 
 from raypipe.config.validation import DriftConfig, ValidationConfig
+from raypipe.stages.validation import labels
 from raypipe.stages.validation.checks import check
+from raypipe.values import keys
 from raypipe.values.profile import SplitProfiles
 
 ROWS = 100
@@ -113,6 +118,17 @@ def test_two_rows_of_one_key_stop(profiles, schema):
     what, (anomaly,) = found(profiles({"id": [0, 0, *range(2, 100)]}), schema)
     assert what == [("duplicate_key", "id", "stop")]
     assert "1 row (1 %) has the key of another (id)" in anomaly.message
+
+
+def test_beyond_the_keys_that_are_kept_so_many_are_said_to_be_an_estimate(
+    profiles, schema, monkeypatch
+):
+    monkeypatch.setattr(keys, "KEYS", 60)
+    _, (anomaly,) = found(profiles({"id": [*range(50), *range(50)]}), schema)
+    assert "50 rows (50 %) have the key of another (id)." in anomaly.message
+    monkeypatch.setattr(keys, "KEYS", 20)
+    _, (anomaly,) = found(profiles({"id": [*range(50), *range(50)]}), schema)
+    assert "about 50 rows (50 %) have the key of another (id), as 20 keys" in anomaly.message
 
 
 def test_keys_that_two_shards_share_stop(profiles, schema):
@@ -244,3 +260,15 @@ def test_a_split_of_few_groups_may_differ_as_groups_do(schema):
     by_day = GroupSplit(columns="day_no", salt="2")
     assert skewed(by_day, by_day) == []
     assert skewed(by_day, HashSplit(columns=("n",)))[-1:] == ["mood"]
+
+
+def test_one_long_text_costs_its_own_length_not_that_of_every_row():
+    """numpy would give each row the room of the longest: a document of a megabyte, and all is."""
+    rows = pa.table({"text": ["x" * 50_000, *map(str, range(999))]})
+    tracemalloc.start()
+    codes = labels._codes(rows, "text")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert codes is not None
+    assert len(set(codes)) == 1000
+    assert most < 10 * 2**20

@@ -1,17 +1,21 @@
 """The process of the checks: bounded, ended with all that it started, and never silently short."""
 
+import json
 import os
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
 from raypipe.config.deepchecks import DeepchecksConfig
+from raypipe.engine.context import current, within
 from raypipe.runtime.processes import start_time
-from raypipe.stages.validation.deepchecks.catalogue import CATALOGUE
+from raypipe.stages.validation.deepchecks.catalogue import CATALOGUE, SUITES
 from raypipe.stages.validation.deepchecks.driving import run_checks
 from raypipe.stages.validation.deepchecks.environment import Environment
 from raypipe.stages.validation.deepchecks.sampling import HASH, Sample
+from raypipe.stages.validation.deepchecks.steps import check_data
 from raypipe.values.checked import Roles
 
 ROWS = pa.table({"a": [1.0, 2.0], "late": [True, False], HASH: pa.array([1, 2], pa.uint64())})
@@ -44,6 +48,16 @@ def statuses(checked):
     return {check.name: check.status for check in checked.checks}
 
 
+def test_of_shards_that_do_not_go_together_each_check_did_not_run():
+    other = ROWS.set_column(0, "a", pa.array([{"x": 1}, {"x": 2}]))
+    samples = [SAMPLE, Sample(train=other, validation=other)]
+    nowhere = Environment(packages="", runner="", folder="/nowhere")
+    checked = check_data(samples, ROLES, DeepchecksConfig(), nowhere, SUITES)
+    assert set(statuses(checked).values()) == {"not_run"}
+    assert len(checked.checks) == len(CATALOGUE)
+    assert checked.unfinished.startswith("the shards' columns do not go together")
+
+
 def test_what_hangs_is_killed_with_what_it_started_and_named(process, tmp_path):
     children = tmp_path / "children"
     environment = process(
@@ -68,6 +82,18 @@ def test_what_hangs_is_killed_with_what_it_started_and_named(process, tmp_path):
     assert [pid for pid in started if _lives(pid)] == []
 
 
+@pytest.mark.parametrize(("ends", "kept_for"), [("sleep 600", [2.0]), ("exit 3", [2.0]), ("", [])])
+def test_checks_that_did_not_finish_are_tried_again_after_as_long_as_they_may_take(
+    process, tmp_path, ends, kept_for
+):
+    here = replace(current(), run="r", step="check_data", events=tmp_path / "events.jsonl")
+    environment = process(f"{BEGINS}\n{ends}")
+    with within(here):
+        run_checks(SAMPLE, ROLES, DeepchecksConfig(seconds=2), environment, tmp_path / "checks")
+    said = here.events.read_text().splitlines() if here.events.exists() else []
+    assert [json.loads(line)["after"] for line in said] == kept_for
+
+
 def _lives(pid):
     deadline = time.monotonic() + 30
     while start_time(pid) is not None and time.monotonic() < deadline:
@@ -89,6 +115,14 @@ def test_a_process_that_dies_is_told_of_and_so_is_the_check_at_work(process, tmp
     assert checked.unfinished.startswith("deepchecks did not finish at MixedNulls")
     assert checked.unfinished.endswith(said)
     assert statuses(checked)["MixedNulls"] == "crashed"
+
+
+def test_a_python_that_does_not_start_is_told_of(process, tmp_path):
+    environment = process("")
+    environment.python.write_text("no program")
+    checked = run_checks(SAMPLE, ROLES, DeepchecksConfig(), environment, tmp_path / "checks")
+    assert "does not start: Exec format error" in checked.unfinished
+    assert set(statuses(checked).values()) <= {"not_run", "not_applicable"}
 
 
 def test_checks_are_told_no_home_and_no_modules_of_this_process(process, tmp_path, monkeypatch):

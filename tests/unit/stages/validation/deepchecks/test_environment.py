@@ -38,11 +38,23 @@ def test_one_that_is_whole_is_found_and_not_made_again(folder):
     assert install(folder, python="/no/such/python") is False
 
 
+def test_an_install_looks_at_the_folder_that_it_is_given_whatever_the_variable_names(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RAYPIPE_DEEPCHECKS", str(whole(tmp_path / "other")))
+    with pytest.raises(UsageError, match="deepchecks needs Python"):
+        install(folder, python="/no/such/python")
+    monkeypatch.setenv("RAYPIPE_DEEPCHECKS", "/nowhere")
+    assert install(whole(folder), python="/no/such/python") is False
+
+
 def test_one_without_its_marker_is_half_made(folder):
     (whole(folder) / MARKER).unlink()
-    assert find_environment(str(folder)) == (
-        f"deepchecks is not installed: there is no environment in {str(folder)!r}."
-    )
+    none = f"deepchecks is not installed: there is no environment in {str(folder)!r}."
+    assert find_environment(str(folder)) == none
+    for torn in ("", "[]", '"x"', "{}"):
+        (folder / MARKER).write_text(torn)
+        assert find_environment(str(folder)) == none
 
 
 def test_one_of_other_versions_is_none(folder):

@@ -44,3 +44,16 @@ def test_no_value_of_the_data_is_markup_and_drawings_are_in_a_sandbox():
     assert frame["srcdoc"] == f"<p>drawn</p>{EVIL}"
     policy = next(one["content"] for one in seen.named("meta") if "http-equiv" in one)
     assert policy.startswith("default-src 'none';")
+
+
+def test_what_cannot_be_seen_is_written_out_and_drawings_stay_whole():
+    """A letter that turns the direction of writing makes one name look like another."""
+    checked = Checked(
+        checks=(), rows={"train": 1, "validation": 1}, left_out={"a\u202egnp.exe": "long " * 999}
+    )
+    drawn = "<p>\u202e</p>" * 9_999
+    page = render(checked, drawn)
+    assert "a\\u202egnp.exe" in page
+    assert "long " * 500 not in page
+    (frame,) = Seen(page).named("iframe")
+    assert frame["srcdoc"] == drawn

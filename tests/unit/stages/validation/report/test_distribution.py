@@ -72,11 +72,12 @@ def test_bins_of_both_have_one_scale_and_each_sums_to_one():
     assert np.argmax(found.now) > np.argmax(found.before) + BINS / 4
 
 
-def test_one_value_far_out_does_not_flatten_the_rest_and_is_told_of():
-    values = np.append(RANDOM.normal(0, 1, 9_999), 1e9)
+def test_values_far_out_do_not_flatten_the_rest_and_are_told_of():
+    """So many that the sample, which tells of numbers that lie so far apart, has some for sure."""
+    values = np.append(RANDOM.normal(0, 1, 9_900), 1e9 + np.arange(100))
     found = histogram(column(values), None)
     assert max(found.now) < 0.25
-    assert 1e-4 <= found.outside < 0.002
+    assert 0.002 <= found.outside < 0.03
 
 
 def test_bins_of_steep_numbers_grow():

@@ -30,7 +30,7 @@ from raypipe.values.split import SPLITS, split_of
 from raypipe.values.transform import Transform
 from raypipe.values.uri import parse_uri
 from tests.lakefs import LakeFS
-from tests.lineage import Lineage, function_of, holds
+from tests.origins import Lineage, function_of, holds
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))

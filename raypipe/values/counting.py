@@ -1,0 +1,105 @@
+"""How often each of few values occurs, by their canonical texts, in bounded room."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from raypipe.values.hashing import canonical_text
+
+EXACT_VALUES = 1_000
+"""Distinct values up to which each is counted."""
+
+LONGEST_COUNTED = 1_000
+"""Characters of the longest value up to which values are counted: longer ones are no names."""
+
+_TWICE = 2
+"""Values that are no other than some: what is no number does not count, and 0 has two signs."""
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ValueCounts:
+    """How often each of some values occurs, written down in little room."""
+
+    texts: str
+    """The values' canonical texts, as a JSON list."""
+    counts: Counts
+
+    @cached_property
+    def pairs(self) -> dict[str, int]:
+        """Values and how often each occurs."""
+        return dict(zip(json.loads(self.texts), self.counts.tolist(), strict=True))
+
+    @classmethod
+    def merge_all(cls, parts: Sequence[Self]) -> Self | None:
+        """Count the values of all parts; None if they are too many."""
+        most = max(parts, key=lambda part: len(part.counts))
+        if all(part.texts == most.texts for part in parts):
+            return cls(texts=most.texts, counts=np.sum([part.counts for part in parts], axis=0))
+        counts = dict(most.pairs)
+        for part in parts:
+            for text, count in part.pairs.items() if part is not most else ():
+                counts[text] = counts.get(text, 0) + count
+        if len(counts) > EXACT_VALUES:
+            return None
+        if len(counts) == len(most.counts):  # in their order, and written down already
+            return cls(texts=most.texts, counts=np.array([*counts.values()], np.int64))
+        ordered = sorted(counts)
+        times = np.array([counts[text] for text in ordered], np.int64)
+        return cls(texts=_as_json(ordered), counts=times)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Countable:
+    """The canonical texts of values: written out once, and counted for each part of the rows."""
+
+    quoted: list[str]
+    """Each text once, in order, as JSON."""
+    lengths: Counts
+    """Of these texts, in characters."""
+    place: npt.NDArray[np.int64]
+    """Of the text of each value; beyond the last, of a null and of what is no number."""
+
+    @classmethod
+    def of(cls, values: pa.Array) -> Self:
+        """Write out values."""
+        texts = canonical_text(values)
+        left_out = {None, "nan"} if pa.types.is_floating(values.type) else {None}
+        known = sorted({text for text in texts if text is not None and text not in left_out})
+        places: dict[str | None, int] = {text: place for place, text in enumerate(known)}
+        return cls(
+            quoted=[_as_json(text) for text in known],
+            lengths=np.array([len(text) for text in known], np.int64),
+            place=np.array([places.get(text, len(known)) for text in texts], np.int64),
+        )
+
+    def counted(self, counts: Counts) -> ValueCounts | None:
+        """Return how often each occurs, where each value does so often.
+
+        None if they are too many, or one is so long that many like it were a burden.
+        """
+        times = np.bincount(self.place, counts, len(self.quoted) + 1)[:-1].astype(np.int64)
+        held = np.flatnonzero(times)
+        if len(held) > EXACT_VALUES or self.lengths[held].max(initial=0) > LONGEST_COUNTED:
+            return None
+        return ValueCounts(
+            texts=f"[{','.join([self.quoted[place] for place in held.tolist()])}]",
+            counts=times[held],
+        )
+
+
+def may_be_counted(values: int) -> bool:
+    """Say whether so many differing values may be few enough by their canonical texts."""
+    return values <= EXACT_VALUES + _TWICE
+
+
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
