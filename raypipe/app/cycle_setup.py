@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from raypipe.app.accepting import accepting
+from raypipe.app.accepting import accepting, as_recorded, not_found
 from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.checking import checking_for, not_checked
 from raypipe.app.cycle import cycle
@@ -73,6 +73,7 @@ def prepare_cycle(
             "last_sweep": lambda _: last_sweep(workshop, config.name),
         },
         compare=comparing(workshop, dataset),
+        parameters=as_recorded(config, request.accept) or None,
         settings=settings,
         commits={config.data.dataset: dataset.commit},
         target=str(target),
@@ -81,7 +82,10 @@ def prepare_cycle(
         shared=request.shared or config.runtime.shared,
         audit=config.runtime.audit,
         cpus=config.runtime.cpus,
-        warn=lambda planner: not_checked(workshop, planner),
+        warn=lambda planner: (
+            *not_checked(workshop, planner),
+            *not_found(workshop, planner, request.accept),
+        ),
         after=_after(workshop, config, dataset, schema_file),
         pages=("report_data",),
     )

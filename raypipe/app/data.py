@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from raypipe.app.accepting import accepting
+from raypipe.app.accepting import accepting, as_recorded, not_found
 from raypipe.app.assemble import Workshop
 from raypipe.app.checking import NO_CHECKS, Checking, checking_for
 from raypipe.app.imports import remove_left, under_way
@@ -95,7 +95,7 @@ def import_files(
         )
     versions = workshop.versions(uri, create=create or uri.scheme == "local")
     remove_left(workshop, uri, versions)
-    told: dict[str, str] = {}
+    told = {} if cycle is None else as_recorded(cycle, accept)
     with under_way(workshop, uri) as begin:
         imported = importing.import_files(
             files,
@@ -113,7 +113,7 @@ def import_files(
             return {**said, "note": f"{to} holds all of this already; there is no new commit"}
         if cycle is not None and config is not None:
             said["validation"] = validate_branch(
-                workshop, cycle, config, uri, imported.branch, versions, listen
+                workshop, cycle, config, uri, imported.branch, versions, listen, accept
             )
         else:
             said["validation"] = "no schema to hold the rows to: give --config"
@@ -223,8 +223,12 @@ def validate_branch(
     branch: str,
     versions: VersionStore,
     listen: Listener,
+    accept: Sequence[str] = (),
 ) -> Json:
-    """Run validation on a branch; its results are those that the cycle finds again."""
+    """Run validation on a branch; its results are those that the cycle finds again.
+
+    `accept` are the changes that the settings expect because a person named them now.
+    """
     schema_file = schema_path(config, file.absolute(), workshop)
     if (schema := read_schema(schema_file)) is not None:
         keep_text(versions, branch, config.name, schema_file.read_text(), workshop.actor)
@@ -238,8 +242,10 @@ def validate_branch(
         Prepared(
             graph=graph,
             workshop=workshop,
+            parameters=as_recorded(config, accept) or None,
             commits={str(uri): dataset.commit},
             target=str(file.absolute()),
+            warn=lambda planner: not_found(workshop, planner, accept),
         ),
         RunRequest(),
         listen,
