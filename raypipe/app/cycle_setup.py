@@ -17,7 +17,7 @@ from raypipe.app.prepare import Prepared, workshop_for
 from raypipe.app.request import RunRequest
 from raypipe.app.resume import Resumed
 from raypipe.app.routes import gateway_told, serving_now
-from raypipe.app.schema_file import read_schema, schema_path, write_schema
+from raypipe.app.schema_file import known_schema, schema_path, write_schema
 from raypipe.app.shards import comparing
 from raypipe.app.targets import Target
 from raypipe.app.verdicts import record
@@ -52,7 +52,8 @@ def prepare_cycle(
     if resumed is not None and resumed.beside is not None and not schema_file.exists():
         own = resumed.beside / target.path.relative_to(target.root)
         schema_file = schema_path(config, own, workshop)
-    schema = read_schema(schema_file)
+    at = replace(parse_uri(config.data.dataset), ref=dataset.commit)
+    schema = known_schema(workshop, config, schema_file, at, write=write)
     accepted = last_accepted(workshop, config.name, dataset)
     before = accepted.shards if accepted else ()
     model = config.registry.model or config.name

@@ -22,7 +22,7 @@ from raypipe.app.protect import standing
 from raypipe.app.publishing import RUN, is_protected, publish
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
-from raypipe.app.schema_file import read_schema, schema_beside, schema_path
+from raypipe.app.schema_file import known_schema, schema_beside, schema_path
 from raypipe.app.schema_object import (
     changed_schemas,
     keep_inferred,
@@ -104,7 +104,7 @@ def import_files(
             workshop.actor,
             settings=how,
             meta=told,
-            beside=schema_beside(workshop, cycle, config),
+            beside=schema_beside(workshop, cycle, config, uri),
             begin=begin,
             convert_all=_converting(workshop, uri, run or RunRequest(), listen, told),
         )
@@ -230,7 +230,8 @@ def validate_branch(
     `accept` are the changes that the settings expect because a person named them now.
     """
     schema_file = schema_path(config, file.absolute(), workshop)
-    if (schema := read_schema(schema_file)) is not None:
+    schema = known_schema(workshop, config, schema_file, uri, write=True)
+    if schema is not None:
         keep_text(versions, branch, config.name, schema_file.read_text(), workshop.actor)
     dataset = dataset_at(str(replace(uri, ref=branch)), versions)
     before = _shards_at(uri, versions)
