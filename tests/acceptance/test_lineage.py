@@ -22,6 +22,7 @@ from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
 from raypipe.stages.data import dataset_at
 from raypipe.stages.preprocessing.fitting import fit_transform
+from raypipe.stages.validation.deepchecks.sampling import sample_file
 from raypipe.stages.validation.inference import infer_schema
 from raypipe.store.versions import open_store
 from raypipe.values.dataset import TensorFile
@@ -193,6 +194,17 @@ def test_samples_are_of_the_rows_of_their_split(ran):
         drawn = getattr(profiles, split).sample.rows.select(ran.config.data.key).to_pylist()
         assert drawn
         assert {tuple(row.values()) for row in drawn} <= keys
+
+
+def test_what_deepchecks_is_given_has_no_mark(ran, tmp_path):
+    """Of every shard, with room for all of its rows."""
+    data, rows = ran.config.data, 0
+    for month in ran.months:
+        pq.write_table(month, tmp_path / "month.parquet")
+        sample = sample_file(str(tmp_path / "month.parquet"), data.split, data.key, len(month))
+        assert holds([sample.train, sample.validation], MARKS) == set()
+        rows += sample.train.num_rows + sample.validation.num_rows
+    assert rows == sum(map(len, [*ran.rows("train"), *ran.rows("validation")]))
 
 
 def test_the_transform_is_what_train_rows_alone_give(ran):
