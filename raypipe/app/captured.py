@@ -183,7 +183,7 @@ def _commit(
                 versions,
                 workshop.actor,
                 meta={EFFECT: row.key},
-                beside=schema_beside(workshop, config, file),
+                beside=schema_beside(workshop, config, file, uri),
                 begin=begin,
             )
         if imported.unchanged:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from raypipe.app.accepting import accepting
+from raypipe.app.accepting import accepting, as_recorded, not_found
 from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.checking import checking_for, not_checked
 from raypipe.app.cycle import cycle
@@ -17,7 +17,7 @@ from raypipe.app.prepare import Prepared, workshop_for
 from raypipe.app.request import RunRequest
 from raypipe.app.resume import Resumed
 from raypipe.app.routes import gateway_told, serving_now
-from raypipe.app.schema_file import read_schema, schema_path, write_schema
+from raypipe.app.schema_file import known_schema, schema_path, write_schema
 from raypipe.app.shards import comparing
 from raypipe.app.targets import Target
 from raypipe.app.verdicts import record
@@ -52,7 +52,8 @@ def prepare_cycle(
     if resumed is not None and resumed.beside is not None and not schema_file.exists():
         own = resumed.beside / target.path.relative_to(target.root)
         schema_file = schema_path(config, own, workshop)
-    schema = read_schema(schema_file)
+    at = replace(parse_uri(config.data.dataset), ref=dataset.commit)
+    schema = known_schema(workshop, config, schema_file, at, write=write)
     accepted = last_accepted(workshop, config.name, dataset)
     before = accepted.shards if accepted else ()
     model = config.registry.model or config.name
@@ -73,6 +74,7 @@ def prepare_cycle(
             "last_sweep": lambda _: last_sweep(workshop, config.name),
         },
         compare=comparing(workshop, dataset),
+        parameters=as_recorded(config, request.accept) or None,
         settings=settings,
         commits={config.data.dataset: dataset.commit},
         target=str(target),
@@ -81,7 +83,10 @@ def prepare_cycle(
         shared=request.shared or config.runtime.shared,
         audit=config.runtime.audit,
         cpus=config.runtime.cpus,
-        warn=lambda planner: not_checked(workshop, planner),
+        warn=lambda planner: (
+            *not_checked(workshop, planner),
+            *not_found(workshop, planner, request.accept),
+        ),
         after=_after(workshop, config, dataset, schema_file),
         pages=("report_data",),
     )

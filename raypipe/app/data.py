@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from raypipe.app.accepting import accepting
+from raypipe.app.accepting import accepting, as_recorded, not_found
 from raypipe.app.assemble import Workshop
 from raypipe.app.checking import NO_CHECKS, Checking, checking_for
 from raypipe.app.imports import remove_left, under_way
@@ -22,7 +22,7 @@ from raypipe.app.protect import standing
 from raypipe.app.publishing import RUN, is_protected, publish
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
-from raypipe.app.schema_file import read_schema, schema_beside, schema_path
+from raypipe.app.schema_file import known_schema, schema_beside, schema_path
 from raypipe.app.schema_object import (
     changed_schemas,
     keep_inferred,
@@ -95,7 +95,7 @@ def import_files(
         )
     versions = workshop.versions(uri, create=create or uri.scheme == "local")
     remove_left(workshop, uri, versions)
-    told: dict[str, str] = {}
+    told = {} if cycle is None else as_recorded(cycle, accept)
     with under_way(workshop, uri) as begin:
         imported = importing.import_files(
             files,
@@ -104,7 +104,7 @@ def import_files(
             workshop.actor,
             settings=how,
             meta=told,
-            beside=schema_beside(workshop, cycle, config),
+            beside=schema_beside(workshop, cycle, config, uri),
             begin=begin,
             convert_all=_converting(workshop, uri, run or RunRequest(), listen, told),
         )
@@ -113,7 +113,7 @@ def import_files(
             return {**said, "note": f"{to} holds all of this already; there is no new commit"}
         if cycle is not None and config is not None:
             said["validation"] = validate_branch(
-                workshop, cycle, config, uri, imported.branch, versions, listen
+                workshop, cycle, config, uri, imported.branch, versions, listen, accept
             )
         else:
             said["validation"] = "no schema to hold the rows to: give --config"
@@ -223,10 +223,15 @@ def validate_branch(
     branch: str,
     versions: VersionStore,
     listen: Listener,
+    accept: Sequence[str] = (),
 ) -> Json:
-    """Run validation on a branch; its results are those that the cycle finds again."""
+    """Run validation on a branch; its results are those that the cycle finds again.
+
+    `accept` are the changes that the settings expect because a person named them now.
+    """
     schema_file = schema_path(config, file.absolute(), workshop)
-    if (schema := read_schema(schema_file)) is not None:
+    schema = known_schema(workshop, config, schema_file, uri, write=True)
+    if schema is not None:
         keep_text(versions, branch, config.name, schema_file.read_text(), workshop.actor)
     dataset = dataset_at(str(replace(uri, ref=branch)), versions)
     before = _shards_at(uri, versions)
@@ -238,8 +243,10 @@ def validate_branch(
         Prepared(
             graph=graph,
             workshop=workshop,
+            parameters=as_recorded(config, accept) or None,
             commits={str(uri): dataset.commit},
             target=str(file.absolute()),
+            warn=lambda planner: not_found(workshop, planner, accept),
         ),
         RunRequest(),
         listen,

@@ -12,7 +12,7 @@ from raypipe.app.look import workshop_of
 from raypipe.app.prepare import Prepared
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
-from raypipe.app.schema_file import read_schema, schema_path
+from raypipe.app.schema_file import known_schema, schema_path
 from raypipe.app.validating import connect_validation
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
@@ -54,7 +54,8 @@ def report(
     elif cycle is not None and (accepted := last_accepted(workshop, cycle.name, now)) is not None:
         before = accepted
     if cycle is not None and config is not None:
-        schema = read_schema(schema_path(cycle, config.absolute(), workshop))
+        file = schema_path(cycle, config.absolute(), workshop)
+        schema = known_schema(workshop, cycle, file, uri, write=False)
         return _with_settings(workshop, cycle, now, before, schema, out, listen)
     return _without_settings(workshop, uri, now, before, out, listen)
 

@@ -75,7 +75,22 @@ def protect(
             )
         token = gate_token(workshop.paths)
         text = action_text(gate, _branches(workshop, uri), token if secret_in_repository else None)
-        return {**said, **_install(workshop, replace(row, gate=gate), uri, versions, text)}
+        row = replace(row, gate=gate, server=versions.endpoint)
+        return {**said, **_install(workshop, row, uri, versions, text)}
+
+
+def require_its_server(row: ProtectionRow, versions: VersionStore) -> None:
+    """Raise UsageError where a store is of another lakeFS than the branch that was protected.
+
+    A branch of that name there is not ours to judge.
+    """
+    if isinstance(versions, LakeFSVersions) and row.server not in ("", versions.endpoint):
+        raise UsageError(
+            f"{row.dataset} is protected in the lakeFS at {row.server}, and this home was told "
+            f"last of the one at {versions.endpoint}",
+            hint="say with --config which settings name the first; or, if it is there now, "
+            f"raypipe data protect {row.dataset}",
+        )
 
 
 def claim_of(dataset: str) -> str:

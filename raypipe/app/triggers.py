@@ -12,7 +12,7 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.gate import Asked, state_at
-from raypipe.app.protect import claim_of
+from raypipe.app.protect import claim_of, require_its_server
 from raypipe.app.undo import undo
 from raypipe.app.verdicts import what_lets_in
 from raypipe.config.cycle import CycleConfig
@@ -118,6 +118,8 @@ class Eye:
         try:
             now = [one for one in self._protections() if one.dataset == dataset]
             head = versions.resolve(uri.ref)
+            for held in now:
+                require_its_server(held, versions)
             undone = undo(self._workshop, now[0], versions, head) if now else None
         finally:
             claim.release()

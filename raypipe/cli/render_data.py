@@ -10,8 +10,15 @@ Json = Any
 
 def commits(data: Json) -> str:
     """Return commits as a table, as they come."""
-    rows = [(one["id"][:12], moment(one["time"]), who(one), one["message"]) for one in data]
+    rows = [(one["id"][:12], moment(one["time"]), who(one), _told(one)) for one in data]
     return table(("commit", "time", "by", "message"), rows)
+
+
+def _told(commit: Json) -> str:
+    """Return what a commit says, and which changes a person expected of it."""
+    meta = commit["meta"].items()
+    expected = [f"{key} ({said})" for key, said in meta if key.startswith("accept ")]
+    return "; ".join([commit["message"], *expected])
 
 
 def dataset(data: Json) -> str:

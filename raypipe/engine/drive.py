@@ -677,6 +677,7 @@ class Drive:
         assert planned.fingerprint is not None
         bounds = (_step_of(planned.node).options.expires, lasts)
         lasts = min((bound for bound in bounds if bound is not None), default=None)
+        aside = self.planner.given_aside(planned.node)
         now = self.ports.now()
         return self.ports.ledger.record(
             Result(
@@ -684,7 +685,7 @@ class Drive:
                 step=planned.node.name,
                 root=published.root,
                 artifacts=published.artifacts,
-                explanation=replace(planned.explanation, beside=self.planner.beside(planned.node)),
+                explanation=replace(planned.explanation, aside=aside),
                 run=self.run,
                 seconds=seconds,
                 created=now,

@@ -587,6 +587,17 @@ class Planner:
         uncounted = {*options.uncounted, options.kept}
         return {name: value for name, value in node.arguments.items() if name not in uncounted}
 
+    def given_aside(self, node: Node) -> dict[str, str]:
+        """Return the digests of the artifacts that a step is given and that do not count."""
+        counted = self._counted(node)
+        return {
+            at: self.known.digest_of(part, place_in(node, name))[0]
+            for name, value in node.arguments.items()
+            if name not in counted and not isinstance(value, Literal_)
+            for at, part in leaves(name, value)
+            if not isinstance(part, Literal_) and node_of(part) in self.known.manifests
+        }
+
     def _explain(self, node: Node, fingerprint: Fingerprint) -> Explanation:
         assert node.step is not None
         parameters: dict[str, str] = {}
@@ -612,17 +623,6 @@ class Planner:
             environment=dict(self.ports.environment(node.step.options.depends_on)),
             shown=shown,
         )
-
-    def beside(self, node: Node) -> dict[str, str]:
-        """Return the digests of artifacts that a step is given and that do not count."""
-        assert node.step is not None
-        return {
-            at: self.known.digest_of(part, place_in(node, name))[0]
-            for name in node.step.options.uncounted
-            if name in node.arguments
-            for at, part in leaves(name, node.arguments[name])
-            if not isinstance(part, Literal_) and node_of(part) in self.known.manifests
-        }
 
 
 def expiry(node: Node, result: Result) -> float | None:

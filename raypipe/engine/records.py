@@ -85,7 +85,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """Everything that went into a key, by name: what `why` compares; and what was given beside."""
+    """Everything that went into a key, by name: what `why` compares; and what was given aside."""
 
     fingerprint: str
     """Digest of the fingerprint; the ledger keeps its parts."""
@@ -97,9 +97,8 @@ class Explanation:
     """Declared file or variable to the digest of its content."""
     shown: Mapping[str, str] = field(default_factory=dict)
     """Parameter to a short text of its value, for people."""
-    beside: Mapping[str, str] = field(default_factory=dict)
-    """Parameter to the digest of an artifact that it was given and that does not count: no part of
-    the key, for lineage alone."""
+    aside: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Parameter that does not count to the digest of the artifact it was given: for lineage."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -451,10 +451,11 @@ SELECT * FROM verdicts WHERE content = :content ORDER BY id DESC;
 SELECT * FROM verdicts WHERE verdict = 'accepted' ORDER BY id;
 
 -- protect: only validated data comes to a branch from now on
-INSERT INTO protections (dataset, gate, action, actor, time)
-VALUES (:dataset, :gate, :action, :actor, :time)
+INSERT INTO protections (dataset, gate, action, server, actor, time)
+VALUES (:dataset, :gate, :action, :server, :actor, :time)
 ON CONFLICT (dataset) DO UPDATE SET
-gate = excluded.gate, action = excluded.action, actor = excluded.actor, time = excluded.time;
+gate = excluded.gate, action = excluded.action, server = excluded.server, actor = excluded.actor,
+time = excluded.time;
 
 -- unprotect: whatever data comes to a branch again
 DELETE FROM protections WHERE dataset = :dataset;

@@ -98,10 +98,12 @@ def told_of_no_more(database: Database) -> list[str]:
 
 
 def _parameters(database: Database, review: Review) -> object:
-    """Return what the run that asks was started with; None where it was not recorded."""
+    """Return what the run of a script was given that asks; None for a cycle, or if not known."""
     row = database.one("run", id=review.run)
-    asked = None if row is None else rows.read_run(row).parameters
-    return None if asked is None else asked.get("parameters")
+    run = None if row is None else rows.read_run(row)
+    if run is None or run.settings is not None or run.parameters is None:
+        return None
+    return run.parameters.get("parameters")
 
 
 def _with_free_id(database: Database, review: Review) -> Review:

@@ -170,6 +170,8 @@ class ProtectionRow:
     """What lakeFS asks; empty where the branch is not lakeFS's."""
     action: str = ""
     """Object id of the file that says so."""
+    server: str = ""
+    """Endpoint of the lakeFS that has the branch; empty where the branch is not lakeFS's."""
     actor: Actor
     time: float = 0.0
 

@@ -220,6 +220,7 @@ CREATE TABLE protections (          -- branches that only validated data comes t
     dataset TEXT PRIMARY KEY,       -- SCHEME://REPO/BRANCH, with /PATH
     gate TEXT NOT NULL,             -- what lakeFS asks; empty where it is not lakeFS's
     action TEXT NOT NULL,           -- object id of the file that says so
+    server TEXT NOT NULL,           -- endpoint of lakeFS that has the branch; empty as above
     actor TEXT NOT NULL,
     time REAL NOT NULL
 ) WITHOUT ROWID;

@@ -56,6 +56,11 @@ class LakeFSVersions:
         self._repo = repo
         self._server = server or LakeFSServer(place)
 
+    @property
+    def endpoint(self) -> str:
+        """Where the server is."""
+        return self._server.endpoint
+
     # --- the repository -------------------------------------------------------------------------
 
     def check(self, *, create: bool = False) -> None:

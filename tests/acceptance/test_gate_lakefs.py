@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -430,6 +431,28 @@ def test_what_came_in_unseen_is_undone(unguarded: Guarded, wait_until) -> None:
     told = "".join(unguarded.end(unguarded.watches[0]))
     assert told.count("held what nobody let in") >= 2
     assert told.count('"event":"undone"') == 2
+
+
+def test_a_branch_of_that_name_on_another_server_is_not_judged(
+    unguarded: Guarded, monkeypatch
+) -> None:
+    """The same one under another name here: what counts is where the protected one was."""
+    repository = unguarded.repository
+    before = repository.branch("main").get_commit().id
+    first = unguarded.watch()
+    assert unguarded.data("protect", unguarded.dataset).code == 0
+    unguarded.end(first)
+    there = os.environ["LAKECTL_SERVER_ENDPOINT_URL"]
+    monkeypatch.setenv("LAKECTL_SERVER_ENDPOINT_URL", there.replace("127.0.0.1", "localhost"))
+    watch = unguarded.watch("--listen", f"127.0.0.1:{unguarded.port}", "--every", "0.2")
+    old = repository.branch("old").create(before)
+    unguarded.write("old", "old", 40)
+    old.commit("From before")
+    came = old.merge_into(repository.branch("main"))
+    time.sleep(3)  # ten looks and more
+    assert unguarded.head == came
+    said = "".join(unguarded.end(watch))
+    assert f"{unguarded.dataset} is protected in the lakeFS at {there}" in said
 
 
 @pytest.mark.long

@@ -15,8 +15,11 @@ from raypipe.app.look import look
 from raypipe.config.data import GroupSplit
 from raypipe.config.load import load
 from raypipe.engine.graph import Graph, Ref, build, node_of, path_of
+from raypipe.stages.data import dataset_at
+from raypipe.store.versions import open_store
 from raypipe.values.dataset import Dataset, Shard, TensorFile
 from raypipe.values.split import split_of
+from raypipe.values.uri import parse_uri
 from tests.acceptance import tiny
 
 CONFIGS = sorted((Path(raypipe.__file__).parent.parent / "configs").rglob("*.yaml"))
@@ -137,3 +140,21 @@ def test_what_a_recorded_training_was_given_holds_the_other_two_splits_and_no_mo
         own = [rows[digest] for key, digest in given.items() if key.startswith(f"{name}[")]
         assert sum(own) == int((splits == number).sum()) > 0
     assert (splits == 2).any()
+
+
+def test_each_look_counts_whatever_the_verdict_and_another_threshold_is_none(imported):
+    def looks() -> int:
+        workshop = look(imported.folder / ".raypipe")
+        versions = open_store(parse_uri("local://tiny/main"), workshop.paths.home)
+        dataset = dataset_at("local://tiny/main", versions)
+        return workshop.ledger.looks(workshop.codec.encode(dataset).digest)
+
+    assert looks() == 0
+    strict = ("--set", "analysis.thresholds.auc.at_least=0.999")
+    refused = tiny.run(imported, *strict)
+    assert refused.result["error"]["kind"] == "NotBlessed"
+    assert looks() == 1
+    assert tiny.run(imported).result["status"] == "waiting"  # on what was measured then
+    assert looks() == 1
+    assert tiny.run(imported, "--force", "evaluate").result["status"] == "waiting"
+    assert looks() == 2

@@ -52,7 +52,9 @@ def test_the_same_on_the_same_evidence_is_said_once(ledger):
 
 
 def test_a_branch_is_protected_until_it_is_not(ledger):
-    row = ProtectionRow(dataset="lakefs://a/main", gate="http://h:1", action="a1", actor=ANN)
+    row = ProtectionRow(
+        dataset="lakefs://a/main", gate="http://h:1", action="a1", server="http://l", actor=ANN
+    )
     ledger.gate.protect(row)
     ledger.gate.protect(ProtectionRow(dataset="lakefs://a/main", gate="http://h:2", actor=BOB))
     ledger.gate.protect(ProtectionRow(dataset="local://b/main", actor=ANN))

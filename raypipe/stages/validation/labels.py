@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raypipe.config.validation import ValidationConfig
-from raypipe.stages.validation.words import amount, percent, some, visible
+from raypipe.stages.validation.words import SHOWN, amount, percent, some, visible
 from raypipe.values.chance import differ, share_at_least, share_at_most
 from raypipe.values.columns import ColumnProfile
 from raypipe.values.hashing import as_numbers, canonical_text, value_hash
@@ -92,13 +92,25 @@ def of_leakage(train: Profile, schema: Schema, settings: ValidationConfig) -> It
         elif numbers is not None:
             told = _told_number(rows, name, numbers)
         if told is not None and told[1] > limit:
+            examples = _told_by(rows, name, label.name)
             yield Found(
                 kind="target_leakage",
                 column=name,
-                said=f"the column alone tells {percent(told[0])} of {label.name}: is it known "
-                "before the label is?",
+                said=f"the column alone tells {percent(told[0])} of {label.name}, such as "
+                f"{examples[0]}: is it known before the label is?",
                 share=told[0],
+                examples=examples,
             )
+
+
+def _told_by(rows: object, name: str, label: str) -> tuple[str, ...]:
+    """Return what the commonest values of a column tell: `delayed (late yes)`."""
+    values, truths = (canonical_text(rows[column]) for column in (name, label))  # type: ignore[index]
+    told: dict[str, str] = {}
+    for pair, _ in Counter(zip(values, truths, strict=True)).most_common():
+        value, truth = ("null" if text is None else visible(text) for text in pair)
+        told.setdefault(value, truth)
+    return tuple(f"{value} ({label} {truth})" for value, truth in [*told.items()][:SHOWN])
 
 
 def _told_class(rows: object, name: str, truth: Codes, *, few: bool) -> tuple[float, float] | None:

@@ -31,6 +31,7 @@ def upgrade(op: Operations) -> None:
             dataset TEXT PRIMARY KEY,
             gate TEXT NOT NULL,
             action TEXT NOT NULL,
+            server TEXT NOT NULL,
             actor TEXT NOT NULL,
             time REAL NOT NULL
         ) WITHOUT ROWID;

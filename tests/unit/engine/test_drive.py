@@ -777,11 +777,35 @@ def test_what_is_uncounted_is_handed_over_and_does_not_count(world):
 
     first = world.run(pipeline, n=5, note="a")
     assert world.value(first, "show") == [1, 5, "a"]
-    recorded = world.ledger.result_of(planned(first, "show").key).explanation
-    assert recorded.beside == {"hint": planned(first, "load").digest}  # for lineage
     driven = world.run(pipeline, n=6, note="b")
     assert world.ran == ["load"]
     assert world.value(driven, "show") == [1, 5, "a"]
+
+
+def test_what_is_uncounted_is_recorded_for_lineage(world):
+    @step
+    def load(n):
+        return [n, {"part": n + 1}]
+
+    @step(uncounted=("hint", "more", "note"))
+    def show(value, hint, more, note):
+        return value
+
+    def pipeline(n):
+        loaded = load(n)
+        show(1, loaded[0], {"of": [loaded[1]["part"]]}, "a note")
+
+    def aside(driven):
+        made = next(one for one in driven.planned if one.node.name == "show").result
+        return world.ledger.result_of(made.key).explanation.aside
+
+    def digest(value):
+        return world.codec.encode(value).digest
+
+    first = world.run(pipeline, n=5)
+    assert aside(first) == {"hint": digest(5), "more.of[0]": digest(6)}
+    kept = world.run(pipeline, n=7)
+    assert aside(kept) == aside(first)  # what it was made of, not what it would be given now
 
 
 # --- batches ------------------------------------------------------------------------------------
@@ -2039,7 +2063,9 @@ def test_a_step_says_for_how_long_what_it_gave_is_kept(world):
 
     for place, later, times in (("there", 61, 1), ("away", 50, 1), ("away", 61, 2)):
         asked.clear()
-        assert world.run(pipeline, place=place, force=["ask"]).status == "succeeded"
+        driven = world.run(pipeline, place=place, force=["ask"])
+        result = planned(driven, "ask").result
+        assert result.expires == result.created + (60 if place == "away" else 3600)
         world.time += later
         world.run(pipeline, place=place)
         assert len(asked) == times
