@@ -81,6 +81,7 @@ def test_clean_says_which_branches_it_removes(workshop, versions):
     assert clean(workshop.paths.home, dry_run=True)["count"] == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_keeps_nothing_else_from_going(workshop, monkeypatch):
     """The branch of an import that was killed is on it, and stays noted for the next time."""
     monkeypatch.setenv("LAKECTL_SERVER_ENDPOINT_URL", "http://127.0.0.1:9")

@@ -218,6 +218,7 @@ def swapped(one: str, other: str) -> tuple[str, ...]:
     return tuple(places.get(act, act) for act in PROTOCOL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "said"),
     [

@@ -178,6 +178,7 @@ def test_parts_are_profiled_as_if_each_were_alone():
         assert digest(part) == digest(alone)
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes():
     code = (
         "import pyarrow as pa\n"

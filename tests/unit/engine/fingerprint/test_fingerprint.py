@@ -64,6 +64,7 @@ def outcome(project: Project) -> Any:
             return repr(error)
 
 
+@pytest.mark.slow
 @searched
 @given(st.data())
 def test_an_edit_that_changes_the_result_changes_the_fingerprint(data: st.DataObject) -> None:

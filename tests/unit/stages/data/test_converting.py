@@ -85,6 +85,7 @@ def test_each_format_gives_the_same_shard(tmp_path, name, write):
     assert rows(done).equals(TABLE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("early", "late", "kind"),
     [
@@ -164,6 +165,7 @@ def test_what_parquet_cannot_keep_is_told_of(tmp_path):
         converted(tmp_path / "x.arrow")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["123456789012345678901", "18446744073709551615"])
 def test_long_ids_keep_their_last_digit(tmp_path, first):
     """A float keeps sixteen digits or so: two ids would be one, and their rows duplicates."""

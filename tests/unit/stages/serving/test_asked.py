@@ -163,6 +163,7 @@ def test_whatever_json_it_is_there_are_rows_or_a_sentence(rows):
     assert batch_of(asked).num_rows == asked.rows == len(rows)
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(
         st.fixed_dictionaries(

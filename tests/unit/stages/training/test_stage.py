@@ -34,6 +34,7 @@ def events(context, kind):
     return [event for event in lines if event["event"] == kind]
 
 
+@pytest.mark.slow
 def test_keeps_the_best_checkpoints_best_first_and_the_candidate_is_the_best(run):
     trained = run()
 

@@ -58,6 +58,7 @@ def test_of_shards_that_do_not_go_together_each_check_did_not_run():
     assert checked.unfinished.startswith("the shards' columns do not go together")
 
 
+@pytest.mark.slow
 def test_what_hangs_is_killed_with_what_it_started_and_named(process, tmp_path):
     children = tmp_path / "children"
     environment = process(
@@ -82,6 +83,7 @@ def test_what_hangs_is_killed_with_what_it_started_and_named(process, tmp_path):
     assert [pid for pid in started if _lives(pid)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ends", "kept_for"), [("sleep 600", [2.0]), ("exit 3", [2.0]), ("", [])])
 def test_checks_that_did_not_finish_are_tried_again_after_as_long_as_they_may_take(
     process, tmp_path, ends, kept_for
