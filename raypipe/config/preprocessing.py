@@ -5,10 +5,20 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from raypipe.config.base import BaseConfig, CodeReference, Columns
+from raypipe.config.category_groups import (
+    FrequencyGroup,
+    HashingGroup,
+    MultiHotGroup,
+    OrdinalGroup,
+)
+from raypipe.config.number_groups import BucketiseGroup, ClipConfig, DateGroup
 
 
 class NumericGroup(BaseConfig):
-    """Numbers: filled, perhaps logged, then scaled."""
+    """Numbers: filled, perhaps clipped and logged, then scaled.
+
+    Missing are null, NaN and infinities.
+    """
 
     kind: Literal["numeric"] = "numeric"
 
@@ -18,11 +28,18 @@ class NumericGroup(BaseConfig):
     impute: Literal["mean", "median", "zero"] = "mean"
     """What stands in for a missing value; taken from the train profile."""
 
+    clip: ClipConfig | None = None
+    """Bounds that numbers are kept within before all that follows; None: none."""
+
     log: bool = False
     """Take log(1 + x) of what is not negative (negative values count as 0) before scaling."""
 
-    scale: Literal["standard", "none"] = "standard"
+    scale: Literal["standard", "min_max", "robust", "none"] = "standard"
     """Standard: subtract the mean of the train split, divide by its standard deviation.
+
+    Min_max: from 0 at its smallest number to 1 at its largest; what lies outside of them in other
+    rows, lies outside of 0 to 1. Robust: subtract its median, divide by the distance of its
+    quartiles. A column of one value is divided by 1.
     """
 
     tensor: str = "dense"
@@ -102,7 +119,17 @@ class FunctionGroup(BaseConfig):
 
 
 Group = Annotated[
-    NumericGroup | CyclicGroup | OneHotGroup | EmbeddingGroup | FunctionGroup,
+    NumericGroup
+    | BucketiseGroup
+    | CyclicGroup
+    | DateGroup
+    | OneHotGroup
+    | OrdinalGroup
+    | FrequencyGroup
+    | HashingGroup
+    | MultiHotGroup
+    | EmbeddingGroup
+    | FunctionGroup,
     Field(discriminator="kind"),
 ]
 

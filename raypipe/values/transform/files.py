@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from raypipe.errors import StoreError
 from raypipe.values.signature import Feature, Label, Signature, TensorSpec
-from raypipe.values.transform.groups import KINDS, Embedding, Group, OneHot
+from raypipe.values.transform.groups import KINDS, Group, Vocabulary
 
 if TYPE_CHECKING:
     from raypipe.values.transform.transform import Transform
@@ -67,7 +67,7 @@ def _write_vocabularies(groups: tuple[Group, ...], file: Path) -> None:
     rows = [
         {"group": number, "column": column, "values": list(known)}
         for number, group in enumerate(groups)
-        if isinstance(group, OneHot | Embedding)
+        if isinstance(group, Vocabulary)
         for column, known in zip(group.columns, group.vocabularies, strict=True)
     ]
     table = pa.Table.from_pylist(rows, schema=_SCHEMA)
@@ -93,11 +93,15 @@ def _group(
     number: int, data: dict[str, Any], words: dict[int, tuple[tuple[str, ...], ...]]
 ) -> Group:
     kind: Any = KINDS[data["kind"]]
-    state = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k != "kind"}
-    if issubclass(kind, OneHot | Embedding):
+    state = {name: _tuples(value) for name, value in data.items() if name != "kind"}
+    if issubclass(kind, Vocabulary):
         state["vocabularies"] = words[number]
     group: Group = kind(**state)
     return group
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _signature(data: dict[str, Any]) -> Signature:

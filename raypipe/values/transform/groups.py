@@ -2,13 +2,17 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import TypeGuard
+
+from raypipe.values.transform.category_groups import Frequency, Hashed, MultiHot, Ordinal
+from raypipe.values.transform.number_groups import Buckets, Date
 
 _LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numeric:
-    """Numbers: filled, perhaps logged, then centred and scaled; float32.
+    """Numbers: filled, perhaps clipped and logged, then centred and scaled; float32.
 
     What is null, NaN or infinite is filled. Of numbers beyond float32 the largest one is taken.
     """
@@ -23,6 +27,10 @@ class Numeric:
     """Subtracted, by column."""
     scale: tuple[float, ...]
     """Divided by, by column; never 0."""
+    low: tuple[float | None, ...] = ()
+    """What each column is kept above, after filling; None: nothing; empty: none is."""
+    high: tuple[float | None, ...] = ()
+    """What each column is kept below."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,11 +111,21 @@ class Function:
         return (name,) if self.width == 1 else tuple(f"{name}[{i}]" for i in range(self.width))
 
 
-Group = Numeric | Cyclic | OneHot | Embedding | Function
+Vocabulary = OneHot | Embedding | Ordinal | Frequency | MultiHot
+"""Groups that know values."""
+Indexed = Embedding | Hashed | Buckets
+"""Groups that may tell indices, each with a number of values that it can take."""
+Group = Numeric | Cyclic | Date | Function | Vocabulary | Indexed
 KINDS: dict[str, type[Group]] = {
     "numeric": Numeric,
+    "bucketise": Buckets,
     "cyclic": Cyclic,
+    "date": Date,
     "one_hot": OneHot,
+    "ordinal": Ordinal,
+    "frequency": Frequency,
+    "hashing": Hashed,
+    "multi_hot": MultiHot,
     "embedding": Embedding,
     "function": Function,
 }
@@ -116,7 +134,12 @@ KINDS: dict[str, type[Group]] = {
 
 def dtype_of(group: Group) -> str:
     """Return the dtype of what a group makes."""
-    return "int64" if isinstance(group, Embedding) else "float32"
+    return "int64" if is_indexed(group) else "float32"
+
+
+def is_indexed(group: Group) -> TypeGuard[Indexed]:
+    """Say whether a group tells indices, for an embedding."""
+    return isinstance(group, Embedding) or (isinstance(group, Hashed | Buckets) and group.index)
 
 
 def places(groups: tuple[Group, ...]) -> list[tuple[int, int]]:

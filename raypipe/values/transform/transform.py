@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from raypipe.values.signature import Feature, Signature, TensorSpec
-from raypipe.values.transform.groups import Embedding, Group, columns_of, dtype_of, places
+from raypipe.values.transform.groups import Group, columns_of, dtype_of, is_indexed, places
 from raypipe.values.transform.label import LabelEncoder
-from raypipe.values.transform.parts import FunctionPart, Part, part_of
+from raypipe.values.transform.parts import FunctionPart, part_of
 from raypipe.values.transform.reading import Batch, Reader
+from raypipe.values.transform.stacking import Part
 from raypipe.values.transform.types import arrow_type
 
 Tensors = dict[str, npt.NDArray[Any]]
@@ -22,10 +23,10 @@ Tensors = dict[str, npt.NDArray[Any]]
 class Transform:
     """A fitted recipe: its state is data, and says all there is to know.
 
-    A missing value (null, NaN, infinity) is filled by numeric groups, (0, 0) in cyclic ones, no
-    flag in one-hot groups and index 0 in embeddings; a value unseen in training is the same to the
-    latter two. The empty text is a value. A missing column, and a value that cannot be cast to the
-    type of its feature, are UsageErrors that name them. Tensors are always finite.
+    What a missing value (null, NaN, infinity) and one that training did not see become, each kind
+    of group says. The empty text is a value, but to a tokenizer. A missing column, and a value
+    that cannot be cast to the type of its feature, are UsageErrors that name them. Tensors are
+    always finite.
     """
 
     groups: tuple[Group, ...]
@@ -125,9 +126,7 @@ def tensor_specs(groups: tuple[Group, ...]) -> tuple[TensorSpec, ...]:
     for name in dict.fromkeys(group.tensor for group in groups):
         own = [group for group in groups if group.tensor == name]
         names = tuple(text for group in own for text in group.names)
-        sizes = tuple(
-            n for group in own if isinstance(group, Embedding) for n in group.cardinalities
-        )
+        sizes = tuple(n for group in own if is_indexed(group) for n in group.cardinalities)
         specs.append(
             TensorSpec(
                 name=name,

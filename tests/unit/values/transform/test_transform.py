@@ -102,21 +102,14 @@ def test_groups_that_share_a_tensor_stand_side_by_side(everything):
 
 
 def test_the_signature_names_the_raw_columns_that_are_read(everything):
-    assert everything.columns == ("x", "n", "flag", "text", "code", "day", "level")
+    names = ("x", "n", "flag", "text", "code", "day", "level", "at", "tags")
+    assert everything.columns == names
 
 
-def test_no_rows_give_empty_tensors(everything):
-    kinds = {
-        "x": pa.float64(),
-        "n": pa.int64(),
-        "flag": pa.bool_(),
-        "text": pa.string(),
-        "code": pa.int64(),
-        "day": pa.date32(),
-        "level": pa.float64(),
-    }
-    rows = pa.schema(list(kinds.items())).empty_table()
-    assert everything.apply(rows)["indices"].shape == (0, 4)
+def test_no_rows_give_empty_tensors(everything, no_rows):
+    tensors = everything.apply(no_rows)
+    shapes = {spec.name: (0, *spec.shape) for spec in everything.signature.tensors}
+    assert {name: tensor.shape for name, tensor in tensors.items()} == shapes
 
 
 # --- what does not fit
@@ -267,23 +260,12 @@ def test_a_label_that_is_missing_or_unknown_is_refused(task, kind, classes, colu
 # --- as a value
 
 
-def test_a_transform_that_was_used_travels_and_counts_as_before(everything):
+def test_a_transform_that_was_used_travels_and_counts_as_before(everything, a_row):
     fresh = pickle.loads(pickle.dumps(everything))
-    rows = pa.table(
-        {
-            "x": [1.0],
-            "n": [1],
-            "flag": [True],
-            "text": ["a"],
-            "code": [7],
-            "day": pa.array([date(2013, 1, 2)]),
-            "level": [5.0],
-        }
-    )
-    used = everything.apply(rows)
+    used = everything.apply(a_row)
     again = pickle.loads(pickle.dumps(everything))
     assert fresh == everything == again
-    assert again.apply(rows)["dense"].tobytes() == used["dense"].tobytes()
+    assert again.apply(a_row)["dense"].tobytes() == used["dense"].tobytes()
 
 
 def test_an_edit_of_a_users_function_makes_another_transform(transform_of):
