@@ -11,6 +11,7 @@ from raypipe.config.category_groups import (
     MultiHotGroup,
     OrdinalGroup,
 )
+from raypipe.config.content_groups import ImageGroup, TextGroup
 from raypipe.config.number_groups import BucketiseGroup, ClipConfig, DateGroup
 
 
@@ -129,6 +130,8 @@ Group = Annotated[
     | HashingGroup
     | MultiHotGroup
     | EmbeddingGroup
+    | TextGroup
+    | ImageGroup
     | FunctionGroup,
     Field(discriminator="kind"),
 ]

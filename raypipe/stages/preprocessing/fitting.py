@@ -1,11 +1,14 @@
 """From a recipe and the train profile to a transform, without another look at rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 
 from raypipe.config.faults import suggest
 from raypipe.config.preprocessing import Group
 from raypipe.errors import UsageError
-from raypipe.stages.preprocessing.kinds import CodeOf, fit_group, unfit_for
+from raypipe.stages.preprocessing.kinds import CodeOf, Facts, TextOf, fit_group, unfit_for
+from raypipe.stages.preprocessing.questions import Question
 from raypipe.values.label import fit_label
 from raypipe.values.profile import Profile
 from raypipe.values.schema import Column, Schema
@@ -22,14 +25,18 @@ def fit_transform(
     task: Task,
     *,
     code_of: CodeOf = lambda reference: "",
+    text_of: TextOf = lambda file: Path(file).read_text(encoding="utf-8"),
+    answers: Mapping[Question, Mapping[str, int]] = MappingProxyType({}),
 ) -> Transform:
     """Return the transform of a recipe, fitted to the profile of the train split.
 
     A column that the train split has no value of is filled with 0 and has an empty vocabulary.
+    `answers` are those to what the recipe asks of the rows themselves: see questions_of.
     """
     for number, group in enumerate(recipe):
         _require(group, number, schema, label)
-    fitted = tuple(fit_group(group, train, code_of) for group in recipe)
+    facts = Facts(train=train, answers=answers, code_of=code_of, text_of=text_of)
+    fitted = tuple(fit_group(group, facts) for group in recipe)
     _require_agreement(fitted, label)
     known = {column.name: _feature(column) for column in schema.columns}
     features = features_of(fitted, known)
@@ -90,6 +97,11 @@ def _require_agreement(fitted: tuple[groups.Group, ...], label: str) -> None:
                 f"A tensor is named {label!r} like the label", hint="Give it another name."
             )
         dtype = groups.dtype_of(group)
+        if groups.is_alone(group) and sum(one.tensor == group.tensor for one in fitted) > 1:
+            raise UsageError(
+                f"Tensor {group.tensor!r} holds a text or an image, and other values beside it",
+                hint="Give each text and each image a tensor of its own.",
+            )
         if dtypes.setdefault(group.tensor, dtype) != dtype:
             raise UsageError(
                 f"Tensor {group.tensor!r} would hold both float32 and int64",

@@ -1,6 +1,7 @@
 """One group of a recipe, fitted to the train profile; and which columns a group can read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from raypipe.config.category_groups import (
     FrequencyGroup,
@@ -8,6 +9,7 @@ from raypipe.config.category_groups import (
     MultiHotGroup,
     OrdinalGroup,
 )
+from raypipe.config.content_groups import ImageGroup, TextGroup
 from raypipe.config.number_groups import BucketiseGroup, DateGroup
 from raypipe.config.preprocessing import (
     CyclicGroup,
@@ -18,25 +20,42 @@ from raypipe.config.preprocessing import (
     OneHotGroup,
 )
 from raypipe.stages.preprocessing import statistics
+from raypipe.stages.preprocessing.looking import mean_and_std
 from raypipe.stages.preprocessing.numbers import fit_numeric
+from raypipe.stages.preprocessing.questions import Question, question_of
 from raypipe.values.profile import Profile
 from raypipe.values.schema import NUMBERS, kind_of
 from raypipe.values.transform.category_groups import Frequency, Hashed, MultiHot, Ordinal
+from raypipe.values.transform.content_groups import Image, Text
 from raypipe.values.transform.groups import Cyclic, Embedding, Function, OneHot
 from raypipe.values.transform.groups import Group as Fitted
 from raypipe.values.transform.number_groups import Buckets, Date
+from raypipe.values.transform.tokenizing import learned, read_state
 from raypipe.values.transform.types import arrow_type
 
 CodeOf = Callable[[str], str]
 """From a code reference to the digest of the code that it reaches."""
+TextOf = Callable[[str], str]
+"""From a file's path to what it says."""
 
 _MOMENTS = ("date", "timestamp")
 _VALUES = (*NUMBERS, "text", *_MOMENTS)
 
 
-def fit_group(group: Group, train: Profile, code_of: CodeOf) -> Fitted:
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What groups are fitted to."""
+
+    train: Profile
+    answers: Mapping[Question, Mapping[str, int]]
+    """What was counted in the rows themselves, by what was asked."""
+    code_of: CodeOf
+    text_of: TextOf
+
+
+def fit_group(group: Group, facts: Facts) -> Fitted:
     """Fit a group; what the train split has no value of is filled with 0 and knows no value."""
-    columns, tensor = group.columns, group.tensor or _tensor(group)
+    columns, tensor, train = group.columns, group.tensor or _tensor(group), facts.train
     match group:
         case NumericGroup():
             return fit_numeric(group, train)
@@ -73,10 +92,60 @@ def fit_group(group: Group, train: Profile, code_of: CodeOf) -> Fitted:
                 tensor=tensor,
                 function=str(group.function),
                 width=group.width,
-                code=code_of(str(group.function)),
+                code=facts.code_of(str(group.function)),
             )
+        case TextGroup():
+            return _fit_text(group, facts)
+        case ImageGroup():
+            return _fit_image(group, facts)
         case _:
             return _fit_values(group, train)
+
+
+def _fit_text(group: TextGroup, facts: Facts) -> Text:
+    if group.file is not None:
+        state, name = facts.text_of(group.file), group.file
+    else:
+        state = learned(
+            _counted(group, facts),
+            group.tokenizer,
+            lowercase=group.lowercase,
+            vocabulary=group.vocabulary,
+            min_count=group.min_count,
+        )
+        name = "what was learned"
+    shift, size = read_state(state, name)
+    return Text(
+        columns=group.columns,
+        tensor=group.tensor,
+        tokenizer=state,
+        length=group.length,
+        shift=shift,
+        size=size,
+    )
+
+
+def _counted(group: TextGroup | ImageGroup, facts: Facts) -> Mapping[str, int]:
+    question = question_of(group)
+    if question is None or question not in facts.answers:
+        raise ValueError(f"nobody looked at the rows for {question}")
+    return facts.answers[question]
+
+
+def _fit_image(group: ImageGroup, facts: Facts) -> Image:
+    figures = [(0.0, 1.0)] * group.channels
+    if group.normalise == "train":
+        figures = mean_and_std(_counted(group, facts), group.channels)
+    mean, std = group.mean, group.std
+    return Image(
+        columns=group.columns,
+        tensor=group.tensor,
+        size=group.size,
+        channels=group.channels,
+        mean=mean or tuple(one for one, _ in figures),
+        std=std or tuple(one for _, one in figures),
+        broken=group.broken,
+    )
 
 
 def _fit_values(
@@ -148,6 +217,10 @@ def unfit_for(group: Group, type_name: str) -> str | None:
             ):
                 return "it has no time zone, so that `zone` cannot be told: leave `zone` out"
             allowed = _MOMENTS
+        case TextGroup():
+            allowed = ("text",)
+        case ImageGroup():
+            allowed = ("binary", "large_binary")
         case MultiHotGroup():
             if kind == "list" and (told := arrow_type(type_name)) is not None:
                 kind = kind_of(str(getattr(told, "value_type", "null")))

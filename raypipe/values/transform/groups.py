@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from raypipe.values.transform.category_groups import Frequency, Hashed, MultiHot, Ordinal
+from raypipe.values.transform.content_groups import Image, Text
 from raypipe.values.transform.number_groups import Buckets, Date
 
 _LONGEST_NAME = 60
@@ -113,9 +114,9 @@ class Function:
 
 Vocabulary = OneHot | Embedding | Ordinal | Frequency | MultiHot
 """Groups that know values."""
-Indexed = Embedding | Hashed | Buckets
+Indexed = Embedding | Hashed | Buckets | Text
 """Groups that may tell indices, each with a number of values that it can take."""
-Group = Numeric | Cyclic | Date | Function | Vocabulary | Indexed
+Group = Numeric | Cyclic | Date | Function | Image | Vocabulary | Indexed
 KINDS: dict[str, type[Group]] = {
     "numeric": Numeric,
     "bucketise": Buckets,
@@ -127,6 +128,8 @@ KINDS: dict[str, type[Group]] = {
     "hashing": Hashed,
     "multi_hot": MultiHot,
     "embedding": Embedding,
+    "text": Text,
+    "image": Image,
     "function": Function,
 }
 """The groups by the names that settings and files give them."""
@@ -139,7 +142,24 @@ def dtype_of(group: Group) -> str:
 
 def is_indexed(group: Group) -> TypeGuard[Indexed]:
     """Say whether a group tells indices, for an embedding."""
-    return isinstance(group, Embedding) or (isinstance(group, Hashed | Buckets) and group.index)
+    return isinstance(group, Embedding | Text) or (
+        isinstance(group, Hashed | Buckets) and group.index
+    )
+
+
+def shape_of(group: Group) -> tuple[int, ...]:
+    """Return the shape of what a group makes of a row."""
+    return group.shape if isinstance(group, Image) else (len(group.names),)
+
+
+def names_of(group: Group) -> tuple[str, ...]:
+    """Return what each value of a row is, in words; nothing where they are too many to be named."""
+    return () if isinstance(group, Image | Text) else group.names
+
+
+def is_alone(group: Group) -> bool:
+    """Say whether nothing else can stand in the tensor of a group."""
+    return isinstance(group, Image | Text)
 
 
 def places(groups: tuple[Group, ...]) -> list[tuple[int, int]]:
@@ -148,7 +168,7 @@ def places(groups: tuple[Group, ...]) -> list[tuple[int, int]]:
     found = []
     for group in groups:
         start = reached.get(group.tensor, 0)
-        reached[group.tensor] = start + len(group.names)
+        reached[group.tensor] = start + shape_of(group)[0]
         found.append((start, reached[group.tensor]))
     return found
 

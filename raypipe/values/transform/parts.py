@@ -15,12 +15,15 @@ from raypipe.errors import UsageError
 from raypipe.values.code import resolve
 from raypipe.values.transform.category_groups import Frequency, Hashed, MultiHot, Ordinal
 from raypipe.values.transform.category_parts import hashed_part, multi_hot_part, valued_part
+from raypipe.values.transform.content_groups import Image, Text
 from raypipe.values.transform.groups import Cyclic, Embedding, Function, Group, Numeric, OneHot
+from raypipe.values.transform.image_part import image_part
 from raypipe.values.transform.lookup import lookup
 from raypipe.values.transform.number_groups import Buckets, Date
 from raypipe.values.transform.number_parts import buckets_part, date_part
 from raypipe.values.transform.reading import Column, as_array
 from raypipe.values.transform.stacking import Part, Target, stacked
+from raypipe.values.transform.text_part import TextPart
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -46,6 +49,10 @@ def part_of(group: Group, types: Sequence[pa.DataType]) -> Part:
             return hashed_part(group, types)
         case MultiHot():
             return multi_hot_part(group, types)
+        case Text():
+            return TextPart(group)
+        case Image():
+            return image_part(group)
         case Function():
             return FunctionPart(group, types)
 

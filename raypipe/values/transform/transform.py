@@ -9,11 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from raypipe.values.signature import Feature, Signature, TensorSpec
-from raypipe.values.transform.groups import Group, columns_of, dtype_of, is_indexed, places
+from raypipe.values.transform.groups import (
+    Group,
+    columns_of,
+    dtype_of,
+    is_indexed,
+    names_of,
+    places,
+    shape_of,
+)
 from raypipe.values.transform.label import LabelEncoder
 from raypipe.values.transform.parts import FunctionPart, part_of
 from raypipe.values.transform.reading import Batch, Reader
 from raypipe.values.transform.stacking import Part
+from raypipe.values.transform.text_part import TextPart
 from raypipe.values.transform.types import arrow_type
 
 Tensors = dict[str, npt.NDArray[Any]]
@@ -38,7 +47,7 @@ class Transform:
     """Features that a batch need not have: they count as null then."""
 
     def apply(self, batch: Batch) -> Tensors:
-        """Turn rows into tensors, each of shape [rows, width]."""
+        """Turn rows into tensors, each of shape [rows, width] (images: [rows, channels, h, w])."""
         return self._compiled.apply(batch)
 
     def prepare(self) -> None:
@@ -86,20 +95,20 @@ class _Compiled:
         signature = transform.signature
         self._reader = Reader(signature.features, transform.optional)
         self._tensors = [
-            (spec.name, spec.shape[0], np.dtype(spec.dtype)) for spec in signature.tensors
+            (spec.name, spec.shape, np.dtype(spec.dtype)) for spec in signature.tensors
         ]
         self._parts = _parts(transform)
         self.label = LabelEncoder(signature.label, transform.label_type)
 
     def prepare(self) -> None:
         for part, *_ in self._parts:
-            if isinstance(part, FunctionPart):
+            if isinstance(part, FunctionPart | TextPart):
                 part.prepare()
 
     def apply(self, batch: Batch) -> Tensors:
         columns = self._reader.read(batch)
         rows = batch.num_rows
-        tensors = {name: np.empty((rows, width), dtype) for name, width, dtype in self._tensors}
+        tensors = {name: np.empty((rows, *shape), dtype) for name, shape, dtype in self._tensors}
         for part, taken, tensor, start, stop in self._parts:
             part([columns[place] for place in taken], tensors[tensor][:, start:stop])
         return tensors
@@ -125,13 +134,14 @@ def tensor_specs(groups: tuple[Group, ...]) -> tuple[TensorSpec, ...]:
     specs = []
     for name in dict.fromkeys(group.tensor for group in groups):
         own = [group for group in groups if group.tensor == name]
-        names = tuple(text for group in own for text in group.names)
+        names = tuple(text for group in own for text in names_of(group))
+        width = sum(shape_of(group)[0] for group in own)
         sizes = tuple(n for group in own if is_indexed(group) for n in group.cardinalities)
         specs.append(
             TensorSpec(
                 name=name,
                 dtype="int64" if dtype_of(own[0]) == "int64" else "float32",
-                shape=(len(names),),
+                shape=(width, *shape_of(own[0])[1:]),
                 cardinalities=sizes or None,
                 columns=names,
             )

@@ -14,8 +14,10 @@ from raypipe.config.number_groups import DatePart
 from raypipe.values.signature import Feature, Label, Signature
 from raypipe.values.transform import Transform
 from raypipe.values.transform.category_groups import Frequency, Hashed, MultiHot, Ordinal
+from raypipe.values.transform.content_groups import Image, Text
 from raypipe.values.transform.groups import Cyclic, Embedding, Function, Group, Numeric, OneHot
 from raypipe.values.transform.number_groups import Buckets, Date
+from raypipe.values.transform.tokenizing import learned
 from raypipe.values.transform.transform import features_of, tensor_specs
 from raypipe.values.transform.types import arrow_type
 
@@ -29,6 +31,8 @@ TYPES = {
     "level": "double",
     "at": "timestamp[us, tz=UTC]",
     "tags": "list<item: string>",
+    "title": "string",
+    "picture": "binary",
 }
 
 
@@ -42,6 +46,8 @@ def twice(rows: pa.Table) -> np.ndarray:
     return np.stack([known * 2, known + 1], axis=1)
 
 
+COUNTS = {"a": 9, "b": 7, "sun": 5, "moon": 3}
+WORDS = learned(COUNTS, "words", lowercase=True, vocabulary=20, min_count=1)
 GROUPS: tuple[Group, ...] = (
     Numeric(
         columns=("x", "n", "flag"),
@@ -104,6 +110,16 @@ GROUPS: tuple[Group, ...] = (
     Hashed(columns=("text", "code", "level", "day"), tensor="places", buckets=7, index=True),
     Hashed(columns=("text", "flag"), tensor="more", buckets=5, index=False),
     MultiHot(columns=("tags",), tensor="more", vocabularies=(("a", "", "b"),)),
+    Text(columns=("text", "title"), tensor="tokens", tokenizer=WORDS, length=4, shift=0, size=6),
+    Image(
+        columns=("picture",),
+        tensor="image",
+        size=(3, 5),
+        channels=3,
+        mean=(0.5, 0.25, 0.1),
+        std=(0.3, 0.2, 0.7),
+        broken="stop",
+    ),
 )
 """A group of every kind."""
 
@@ -159,5 +175,7 @@ def a_row() -> pa.Table:
         "level": 5.0,
         "at": datetime(2013, 1, 2, 3, 4, 5, tzinfo=UTC),
         "tags": ["a", "b"],
+        "title": "The Sun",
+        "picture": None,
     }
     return pa.Table.from_pylist([row], schema=NO_ROWS.schema)

@@ -1,5 +1,6 @@
 """A row by itself is transformed to the same bits as among many: what serving rests on."""
 
+import io
 from datetime import UTC, date
 
 import numpy as np
@@ -7,12 +8,22 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from raypipe.values.transform import Transform
 from raypipe.values.transform.reading import Read
 
 ENOUGH = 40
 """Rows of a batch: more than take the path for few rows."""
+
+
+def picture(mode, width, height, form="PNG"):
+    """Draw an image, as a file's bytes."""
+    bands = {"L": (), "RGB": (3,), "RGBA": (4,)}[mode]
+    pixels = np.random.default_rng(width).integers(0, 256, (height, width, *bands), np.uint8)
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, form)
+    return written.getvalue()
 
 
 def _odd(usual, kind):
@@ -23,6 +34,7 @@ def _odd(usual, kind):
 
 _INTEGERS = st.sampled_from([0, 7, -3, 24]) | st.integers(-(2**63), 2**63 - 1)
 _DAYS = st.sampled_from([date(2013, 1, 2), date(1969, 12, 31)])
+PICTURES = [picture("RGB", 7, 9), picture("L", 5, 3, "JPEG"), picture("RGBA", 2, 2)]
 _TEXTS = st.sampled_from(["a", "b", ""]) | st.text(max_size=3)
 _MOMENTS = st.datetimes(timezones=st.just(UTC))
 TABLES = st.fixed_dictionaries(
@@ -35,6 +47,8 @@ TABLES = st.fixed_dictionaries(
         "day": _odd(_DAYS, pa.date32()),
         "level": _odd(st.sampled_from([5.0, 0.5, -0.0]) | st.floats(), pa.float64()),
         "at": _odd(_MOMENTS, pa.timestamp("us", tz="UTC")),
+        "title": _odd(st.sampled_from(["The Sun", "a  moon,b", " "]) | st.text(), pa.string()),
+        "picture": _odd(st.sampled_from(PICTURES), pa.binary()),
         "tags": _odd(st.lists(st.none() | _TEXTS, max_size=3), pa.list_(pa.string())),
     }
 ).map(pa.table)
@@ -106,6 +120,8 @@ def test_the_ends_of_vector_registers_leave_no_trace(everything, count):
             "level": [5.0] * count,
             "at": pa.array(draw.integers(0, 2**50, count), pa.timestamp("us", tz="UTC")),
             "tags": [["a"]] * count,
+            "title": ["Sun and moon"] * count,
+            "picture": [PICTURES[0]] * count,
         }
     )
     same_bits(everything.apply(rows), [everything.apply(rows[i : i + 1]) for i in range(count)])

@@ -102,8 +102,8 @@ def test_groups_that_share_a_tensor_stand_side_by_side(everything):
 
 
 def test_the_signature_names_the_raw_columns_that_are_read(everything):
-    names = ("x", "n", "flag", "text", "code", "day", "level", "at", "tags")
-    assert everything.columns == names
+    wanted = ("x", "n", "flag", "text", "code", "day", "level", "at", "tags", "title", "picture")
+    assert everything.columns == wanted
 
 
 def test_no_rows_give_empty_tensors(everything, no_rows):

@@ -1,0 +1,154 @@
+"""Texts, lists and images through the whole cycle, and the same answers one by one as in bulk."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from raypipe.stages.serving.served import Served, load
+from raypipe.store.artifacts import open_artifacts
+from tests.acceptance import tiny
+from tests.conftest import Project
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = """
+name: {name}
+data:
+  dataset: local://{name}/main
+  label: label
+  split: {{by: hash, columns: [{key}]}}
+preprocessing:
+  groups:
+{groups}
+training:
+  task: {task}
+  model: {{kind: custom, build: "my_reader:build"}}
+  epochs: 6
+  batch_size: 64
+  learning_rate: 0.05
+analysis: {{resamples: 50, thresholds: {{accuracy: {{at_least: 0.9}}}}}}
+registry: {{promote: true}}
+"""
+READER = '''
+"""A model that reads any tensors."""
+import torch
+from torch import nn
+
+
+class Reader(nn.Module):
+    def __init__(self, signature):
+        super().__init__()
+        self.specs = signature.tensors
+        self.tables = nn.ModuleDict(
+            {s.name: nn.EmbeddingBag(s.cardinalities[0], 8) for s in self.specs if s.cardinalities}
+        )
+        width = sum(8 if s.cardinalities else torch.Size(s.shape).numel() for s in self.specs)
+        self.head = nn.Linear(width, signature.label.outputs)
+
+    def forward(self, tensors):
+        parts = [
+            self.tables[s.name](tensors[s.name]) if s.cardinalities else tensors[s.name].flatten(1)
+            for s in self.specs
+        ]
+        return self.head(torch.cat(parts, dim=1))
+
+
+def build(signature):
+    return Reader(signature)
+'''
+TEXTS = """    - {kind: text, columns: [title], length: 8, min_count: 1}
+    - {kind: multi_hot, columns: [tags]}
+    - {kind: date, columns: [at]}
+    - {kind: hashing, columns: [id], buckets: 16, output: one_hot}
+"""
+IMAGES = "    - {kind: image, columns: [image], size: [6, 6]}\n"
+
+
+def start(folder: Path, **given: str) -> Project:
+    """Make a project with settings and a model."""
+    folder.mkdir()
+    project = Project(folder)
+    project.write("pyproject.toml", "[project]\nname = 'mine'\nversion = '0'\n")
+    project.write("my_reader.py", READER)
+    project.write("tiny.yaml", SETTINGS.format(**given))
+    return project
+
+
+def cycle(project: Project, name: str, source: str) -> Served:
+    """Import, run, approve, register; return the version as a gateway holds it."""
+    said = project.raypipe(
+        "data", "import", source, "--to", f"local://{name}/main", "--config", "tiny.yaml"
+    )
+    assert said.code == 0, said.err
+    said = tiny.run(project)
+    assert said.result["status"] == "waiting", said.result["error"]
+    tiny.approve(project)
+    said = tiny.run(project)
+    assert said.result["status"] == "succeeded", said.result["error"]
+    home = project.folder / ".raypipe"
+    (bundle,) = {file.parent for file in (home / "artifacts").rglob("bundle.json")}
+    return load(bundle, open_artifacts(home).path)
+
+
+def answers(served: Served, rows: list[dict]) -> dict[str, list]:
+    """Ask for rows as JSON has them, all at once and one by one; both must be equal to the bit."""
+    sent = json.loads(json.dumps(rows))
+    whole = served.answer(served.reading.rows(sent)).outputs
+    single = [served.answer(served.reading.rows([row])).outputs for row in sent]
+    assert whole == {name: [one[name][0] for one in single] for name in whole}
+    return whole
+
+
+@pytest.mark.long
+def test_a_model_of_texts_lists_and_moments(tmp_path):
+    draw = np.random.default_rng(0)
+    project = start(tmp_path / "texts", name="texts", key="id", groups=TEXTS, task="binary")
+    good = draw.integers(0, 2, 400).astype(bool)
+    words = np.array([["awful film", "dull, weak"], ["Fine film", "lovely, strong"]])
+    rows = pa.table(
+        {
+            "id": [f"r{i}" for i in range(400)],
+            "title": [f"A {words[int(g), i % 2]} no {i}" for i, g in enumerate(good)],
+            "tags": [["x"] if i % 3 else ["x", "y"] for i in range(400)],
+            "at": pa.array(draw.integers(0, 2**50, 400), pa.timestamp("us", tz="UTC")),
+            "label": good,
+        }
+    )
+    pq.write_table(rows, project.folder / "texts.parquet")
+    served = cycle(project, "texts", "texts.parquet")
+    row = {"id": "new", "title": "a fine film", "tags": ["y", "z"], "at": "2024-01-01T10:00:00Z"}
+    odd = {"id": None, "title": "", "tags": [], "at": None}
+    said = answers(served, [row, {**row, "title": "AWFUL film"}, odd, {**odd, "tags": None}])
+    assert said["label_predicted"][:2] == [True, False]
+
+
+@pytest.mark.long
+def test_a_model_of_a_folder_of_images(tmp_path):
+    draw = np.random.default_rng(0)
+    project = start(
+        tmp_path / "images", name="images", key="path", groups=IMAGES, task="multiclass"
+    )
+    for number in range(360):
+        kind = ("left", "right", "none")[number % 3]
+        pixels = draw.integers(0, 90, (8, 9, 3), np.uint8)
+        if kind != "none":
+            pixels[:, : 4 if kind == "left" else None] += np.uint8(120)
+        file = project.folder / "pictures" / kind / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    served = cycle(project, "images", "pictures")
+    sent = []
+    for kind in ("left", "right", "none"):
+        content = next((project.folder / "pictures" / kind).glob("*.png")).read_bytes()
+        sent.append({"image": base64.b64encode(content).decode()})
+    grey = io.BytesIO()
+    Image.new("L", (30, 20), 200).save(grey, "JPEG")
+    sent += [{"image": base64.b64encode(grey.getvalue()).decode()}, {"image": None}]
+    assert answers(served, sent)["label_predicted"][:3] == ["left", "right", "none"]
