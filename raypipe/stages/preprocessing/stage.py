@@ -28,7 +28,7 @@ def fit(
     schema: Schema,
     settings: PreprocessingConfig,
     label: str,
-    task: Literal["binary", "multiclass", "regression"],
+    task: Literal["binary", "multiclass", "multilabel", "regression"],
     rule: SplitRule,
     repository: str,
     train: Profile,
@@ -55,6 +55,7 @@ def fit(
         code_of=_code_of,
         text_of=_text_of,
         answers=answers(questions, looks or ()),
+        scaling=settings.label,
     )
 
 
