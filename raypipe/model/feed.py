@@ -90,7 +90,7 @@ class TensorFeed:
         return Batch(
             tensors={name: tensor[index] for name, tensor in self.share.tensors.items()},
             label=self.share.label[index],
-            weight=None,
+            weight=None if self.share.weight is None else self.share.weight[index],
             divisor=divisor,
             last=last,
         )

@@ -23,6 +23,7 @@ from raypipe.model.state import TrainState
 from raypipe.model.weights import begin_with
 from raypipe.model.world import Alone, World
 from raypipe.values.signature import Signature
+from raypipe.values.transform.scaling import unscaled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,7 @@ def _train(
             validation,
             settings,
             world=world,
+            own=lambda numbers: unscaled(numbers, signature.label),
             weigh=weight_of_classes(settings, signature.label, label),
             **told,
         )

@@ -71,6 +71,8 @@ class Signature:
     features: tuple[Feature, ...]
     tensors: tuple[TensorSpec, ...]
     label: Label
+    weight: str | None = None
+    """Column of the rows, and of tensor files, that says how much a row counts in training."""
 
     def tensor(self, name: str) -> TensorSpec:
         """Return the tensor of this name; KeyError if there is none."""
