@@ -13,7 +13,7 @@ from raypipe.config.training import TrainingConfig
 from raypipe.errors import RaypipeError, StepFailed
 from raypipe.model.extra_metrics import extra_metrics_of
 from raypipe.model.failures import Place, as_failure
-from raypipe.model.feed import Batch, TensorFeed, generator
+from raypipe.model.feed import Batch, Feed, generator
 from raypipe.model.losses import loss_of
 from raypipe.model.metrics import metrics_of
 from raypipe.model.schedule import is_over
@@ -74,7 +74,7 @@ class Unwatched:
 
 def train_loop(
     module: nn.Module,
-    feed: TensorFeed,
+    feed: Feed,
     validation: Share,
     settings: TrainingConfig,
     *,
@@ -116,7 +116,7 @@ class _Training:
     def __init__(
         self,
         module: nn.Module,
-        feed: TensorFeed,
+        feed: Feed,
         validation: Share,
         settings: TrainingConfig,
         world: World,
