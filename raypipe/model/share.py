@@ -1,6 +1,6 @@
 """A share: the rows of tensor files that one worker trains on, as tensors in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +35,14 @@ class Share:
 
     def to(self, device: torch.device) -> "Share":
         """Return the share on a device."""
-        moved = {name: tensor.to(device) for name, tensor in self.tensors.items()}
+        return self.each(lambda tensor: tensor.to(device))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Share":
+        """Return the share with the same done to all of its tensors."""
         return Share(
-            tensors=moved,
-            label=self.label.to(device),
-            weight=None if self.weight is None else self.weight.to(device),
+            tensors={name: change(tensor) for name, tensor in self.tensors.items()},
+            label=change(self.label),
+            weight=None if self.weight is None else change(self.weight),
             columns=self.columns,
         )
 

@@ -72,7 +72,7 @@ class StreamFeed:
                 yield Batch(
                     tensors=moved.tensors,
                     label=moved.label,
-                    weight=None,
+                    weight=moved.weight,
                     divisor=divisor,
                     last=last,
                 )
@@ -118,24 +118,18 @@ class StreamFeed:
 
 def _permuted(share: Share, draw: np.random.Generator) -> Share:
     order = torch.from_numpy(draw.permutation(share.rows))
-    return Share(
-        tensors={name: tensor[order] for name, tensor in share.tensors.items()},
-        label=share.label[order],
-        columns=share.columns,
-    )
+    return share.each(lambda tensor: tensor[order])
 
 
 def _slice(share: Share, start: int, stop: int) -> Share:
-    return Share(
-        tensors={name: tensor[start:stop] for name, tensor in share.tensors.items()},
-        label=share.label[start:stop],
-        columns=share.columns,
-    )
+    return share.each(lambda tensor: tensor[start:stop])
 
 
 def _joined(one: Share, other: Share) -> Share:
+    weights = [share.weight for share in (one, other) if share.weight is not None]
     return Share(
         tensors={name: torch.cat([t, other.tensors[name]]) for name, t in one.tensors.items()},
         label=torch.cat([one.label, other.label]),
+        weight=torch.cat(weights) if weights else None,
         columns=one.columns,
     )

@@ -108,7 +108,8 @@ class Source:
     def read(self, piece: Piece, split: str) -> Iterator[Arrays]:
         """Yield the rows of a piece, transformed, some at a time, in their order."""
         label = self.signature.label.name
-        columns = {*self.transform.columns, label, *rule_columns(self.rule)}
+        weight = [] if self.signature.weight is None else [self.signature.weight]
+        columns = {*self.transform.columns, label, *weight, *rule_columns(self.rule)}
         with importing_from(self.paths):
             passed = 0
             for _, tables in self._groups(piece.shard, columns, split, piece.group):
@@ -129,6 +130,8 @@ class Source:
         tensors = self.transform.apply(rows)
         named = {spec.name: spec.shape for spec in self.signature.tensors}
         made = {name: tensors[name].reshape(-1, *shape) for name, shape in named.items()}
+        if self.signature.weight is not None:
+            made[self.signature.weight] = self.transform.weights(rows)
         return {**made, self.signature.label.name: self.transform.encode_label(rows)}
 
     def _groups(
@@ -162,16 +165,19 @@ def share_of_arrays(parts: Sequence[Arrays], signature: Signature) -> Share:
     wide = (label.outputs,) if label.task == "multilabel" else ()
     kind = "int64" if LABEL_DTYPES[label.task] == torch.int64 else "float32"
     shapes = {spec.name: (spec.shape, spec.dtype) for spec in signature.tensors}
+    weight = signature.weight
+    beside = {} if weight is None else {weight: ((), "float32")}
     made = {
         name: torch.from_numpy(
             np.concatenate([part[name] for part in parts]).astype(dtype, copy=False)
             if parts
             else np.empty((0, *shape), dtype)
         )
-        for name, (shape, dtype) in {**shapes, label.name: (wide, kind)}.items()
+        for name, (shape, dtype) in {**shapes, **beside, label.name: (wide, kind)}.items()
     }
     return Share(
         tensors={name: made[name] for name in shapes},
         label=made[label.name],
+        weight=None if weight is None else made[weight],
         columns={spec.name: spec.columns for spec in signature.tensors},
     )

@@ -104,3 +104,17 @@ def test_a_training_killed_within_an_epoch_goes_on_to_the_same_bits(stream, tmp_
     one, other = job("whole").finished(), job("killed").finished()
     assert one.history == other.history
     assert all(map(torch.equal, one.weights.values(), other.weights.values()))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_each_row_takes_its_weight_along(make_source, workers):
+    """The weight is the row's number, over the mean of the train split's."""
+    stream = stream_of(make_source(*SIZES, weight="x"))
+    mean = np.mean(train_rows())
+    found = []
+    for feed in feeds(stream, workers):
+        for batch in feed.epoch(1):
+            rows = batch.tensors["dense"][:, 0]
+            assert batch.weight.tolist() == pytest.approx((rows / mean).tolist(), rel=1e-6)
+            found += rows[batch.weight > 0].int().tolist()
+    assert sorted(found) == train_rows()[1:]  # the first is number 0, and weighs nothing
