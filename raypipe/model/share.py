@@ -36,6 +36,14 @@ class Share:
         moved = {name: tensor.to(device) for name, tensor in self.tensors.items()}
         return Share(tensors=moved, label=self.label.to(device), columns=self.columns)
 
+    def at(self, which: "Tensor | slice") -> "Share":
+        """Return some of the rows."""
+        return Share(
+            tensors={name: tensor[which] for name, tensor in self.tensors.items()},
+            label=self.label[which],
+            columns=self.columns,
+        )
+
     def not_finite(self) -> list[str]:
         """Return what holds NaN or infinities: `dense[temp] (3 rows)`."""
         found = []

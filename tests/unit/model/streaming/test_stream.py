@@ -55,6 +55,17 @@ def test_the_order_is_another_one_each_epoch_and_the_same_for_the_same_seed(stre
     assert handed_out(feed, 1) != handed_out(feeds(stream, 1, seed=3)[0], 1)
 
 
+def test_epochs_that_are_read_in_one_go_are_those_that_are_read_one_by_one(stream):
+    (feed,) = feeds(stream, 1, epochs=3)
+    begun = []
+    feed.read, read = lambda pieces: begun.append(len(pieces)) or read(pieces), feed.read
+
+    found = [handed_out(feed, epoch) for epoch in (1, 2, 3)]
+
+    assert begun == [3 * len(feed.pieces)]
+    assert found == [handed_out(feeds(stream, 1)[0], epoch) for epoch in (1, 2, 3)]
+
+
 def test_an_epoch_is_taken_up_at_a_batch(stream):
     (feed,) = feeds(stream, 1)
 
