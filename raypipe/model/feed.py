@@ -144,7 +144,7 @@ class TensorFeed:
         return Batch(
             tensors=rows.tensors,
             label=rows.label,
-            weight=None,
+            weight=rows.weight,
             divisor=divisor,
             last=last,
         )

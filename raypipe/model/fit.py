@@ -23,6 +23,7 @@ from raypipe.model.state import TrainState
 from raypipe.model.weights import begin_with
 from raypipe.model.world import Alone, World
 from raypipe.values.signature import Signature
+from raypipe.values.transform.scaling import unscaled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +140,7 @@ def _train(
             validation.to(device),
             settings,
             world=world,
+            own=lambda numbers: unscaled(numbers, signature.label),
             weigh=weight_of_classes(settings, signature.label, label),
             **told,
         )

@@ -78,7 +78,7 @@ class StreamFeed:
                 yield Batch(
                     tensors=moved.tensors,
                     label=moved.label,
-                    weight=None,
+                    weight=moved.weight,
                     divisor=divisor,
                     last=last,
                 )
@@ -152,5 +152,8 @@ def _joined(one: Share, other: Share) -> Share:
     return Share(
         tensors={name: torch.cat([t, other.tensors[name]]) for name, t in one.tensors.items()},
         label=torch.cat([one.label, other.label]),
+        weight=None
+        if one.weight is None or other.weight is None
+        else torch.cat([one.weight, other.weight]),
         columns=one.columns,
     )

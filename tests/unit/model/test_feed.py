@@ -140,3 +140,9 @@ def test_rows_that_are_taken_many_at_once_are_the_same(rows, workers, batch_size
             one, other = feed._taken(order), feed._taken_ahead(order)
             for number in range(feed.batches):
                 assert one(number).label.tolist() == other(number).label.tolist()
+
+
+def test_each_row_takes_its_weight_along():
+    share = replace(numbered(0, 10), weight=torch.arange(10.0) * 2)
+    for batch in TensorFeed(share=share, batch_size=3).epoch(1):
+        assert batch.weight.tolist() == (batch.label * 2).tolist()

@@ -1,5 +1,7 @@
 """A stream hands out every row of the split once an epoch, in a seeded order, to any workers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -115,3 +117,14 @@ def test_a_training_killed_within_an_epoch_goes_on_to_the_same_bits(stream, tmp_
     one, other = job("whole").finished(), job("killed").finished()
     assert one.history == other.history
     assert all(map(torch.equal, one.weights.values(), other.weights.values()))
+
+
+def test_rows_take_their_weights_along(make_source):
+    source = make_source(*SIZES)
+    signature = replace(source.signature, weight="x")
+    weighed = replace(source, transform=replace(source.transform, signature=signature))
+
+    (feed,) = feeds(stream_of(weighed), 1)
+
+    for batch in feed.epoch(1):
+        assert torch.equal(batch.weight, batch.tensors["dense"][:, 0])
