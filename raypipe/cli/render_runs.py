@@ -14,11 +14,32 @@ def runs(data: Json) -> str:
     """Return runs as a table, as they come."""
     if not data:
         return "There are no runs yet: `raypipe run TARGET` makes one."
+    more = list(dict.fromkeys(name for one in data for name in one.get("shown", ())))
+    tags = ["tags"] if any(one.get("tags") for one in data) else []
     rows = [
-        (one["id"], one["pipeline"], _standing(one), moment(one["created"]), _took(one), who(one))
+        (
+            one["id"],
+            one["pipeline"],
+            _standing(one),
+            moment(one["created"]),
+            _took(one),
+            who(one),
+            *(one.get("shown", {}).get(name) for name in more),
+            *(", ".join(one.get(name, ())) for name in tags),
+        )
         for one in data
     ]
-    return table(("run", "pipeline", "status", "started", "took", "by"), rows)
+    return table(("run", "pipeline", "status", "started", "took", "by", *more, *tags), rows)
+
+
+def remarks(data: Json) -> str:
+    """Return what is said of a run."""
+    return lines({"run": data["run"], **_remarks(data)})
+
+
+def _remarks(data: Json) -> dict[str, Any]:
+    notes = [f"{one['text']} ({one['by']}, {moment(one['time'])})" for one in data.get("notes", ())]
+    return {"tags": ", ".join(data.get("tags", ())), "notes": notes}
 
 
 def run(data: Json) -> str:
@@ -35,6 +56,7 @@ def run(data: Json) -> str:
         "commits": data["commits"],
         "code": data["code"][:12],
         "goes on from": data["resumes"],
+        **_remarks(data),
     }
     steps = list(_folded(data["steps"]))
     troubled = [
