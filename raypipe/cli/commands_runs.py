@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     of_runs.command("list")(list_runs)
     of_runs.command("show")(show_run)
     of_runs.command("compare")(compare)
+    of_runs.command("sweep")(sweep)
     of_runs.command("tag")(tag)
     of_runs.command("note")(note)
     of_runs.command("logs")(logs)
@@ -92,6 +93,21 @@ def compare(
     from raypipe.cli.render_compare import comparison
 
     show("comparison", compare_runs(runs, home, every=every), as_json=as_json, text=comparison)
+
+
+def sweep(
+    run: RunName,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the report there (HTML).")
+    ] = None,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show a run's sweep. Its trials, the best so far, how much each setting mattered."""
+    from raypipe.app.sweep import sweep as sweep_of
+    from raypipe.cli import render_runs
+
+    show("sweep", sweep_of(run, home, out), as_json=as_json, text=render_runs.sweep)
 
 
 def tag(

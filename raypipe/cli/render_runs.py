@@ -140,13 +140,35 @@ def trials(data: Json) -> str:
             f"{one['number']}{' best' if one['best'] else ''}",
             *(one["chosen"].get(key) for key in settings),
             *(one["metrics"].get(name) for name in metrics),
-            duration(one["seconds"]) if one["like"] is None else f"same as {one['like']}",
+            _trial_took(one),
             *(one[name] for name in faults),
         )
         for one in data
     ]
     short = (key.removeprefix("training.") for key in settings)
     return table(("trial", *short, *metrics, "took", *faults), rows)
+
+
+def sweep(data: Json) -> str:
+    """Return a sweep: its trials, how much each setting mattered, where its report is."""
+    mattered = [(key, f"{share:.0%}") for key, share in data["importance"].items()]
+    parts = [
+        trials(data["trials"]),
+        table(("setting", f"explains of {data['metric']}"), mattered)
+        if mattered
+        else "Too few trials came to their end, or all to the same, to say what mattered.",
+        f"The report is {data['out']}"
+        if data["out"]
+        else "`--out FILE.html` writes it with pictures.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _trial_took(one: Json) -> str:
+    if one["like"] is not None:
+        return f"same as {one['like']}"
+    early = one.get("stopped")
+    return duration(one["seconds"]) + (f", ended after epoch {early}" if early else "")
 
 
 def _standing(one: Mapping[str, Any]) -> str:
