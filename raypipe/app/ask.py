@@ -2,7 +2,8 @@
 
 import http.client
 import time
-from collections.abc import Iterator, Sequence
+from base64 import b64encode
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,8 @@ def _ask(
     outputs = {one["name"]: one["datatype"] for one in about["outputs"]}
     hidden = {about["properties"]["label"], *outputs, *ADDED}
     kept = table.select([name for name in table.column_names if name not in {*outputs, *ADDED}])
-    sent = as_json(table.select([name for name in table.column_names if name not in hidden]))
+    shown = table.select([name for name in table.column_names if name not in hidden])
+    sent = as_json(shown, {one["name"] for one in about["inputs"]})
     places: list[int] = []
     found: dict[str, list[Any]] = {name: [] for name in (*ADDED, *outputs)}
     for batch in batches(table, unit):
@@ -141,8 +143,11 @@ def batches(table: "pa.Table", unit: str | None) -> Iterator[Batch]:
             yield Batch(rows=rows[start : start + ROWS], unit=named)
 
 
-def as_json(table: "pa.Table") -> dict[str, list[Any]]:
-    """Return columns as a gateway reads them: moments, dates and decimals as text; no lists."""
+def as_json(table: "pa.Table", features: Collection[str] = ()) -> dict[str, list[Any]]:
+    """Return columns as a gateway reads them: moments, dates and decimals as text, bytes as base64.
+
+    Of lists and bytes only those that the model reads: a gateway keeps no others.
+    """
     import pyarrow as pa
 
     columns: dict[str, list[Any]] = {}
@@ -151,11 +156,16 @@ def as_json(table: "pa.Table") -> dict[str, list[Any]]:
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         kind = column.type
-        if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
-            column = column.cast(pa.string())
-        elif pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+        if (is_bytes or pa.types.is_nested(kind)) and name not in features:
             continue
-        columns[name] = column.to_pylist()
+        inner = kind.value_type if pa.types.is_list(kind) else kind
+        if pa.types.is_temporal(inner) or pa.types.is_decimal(inner):
+            column = column.cast(pa.list_(pa.string()) if inner is not kind else pa.string())
+        values = column.to_pylist()
+        if is_bytes:
+            values = [None if one is None else b64encode(one).decode() for one in values]
+        columns[name] = values
     return columns
 
 

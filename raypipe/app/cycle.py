@@ -10,7 +10,8 @@ from raypipe.config.tuning import ChoicesConfig, of_recipe, recipes, with_chosen
 from raypipe.engine.graph import lookup, review
 from raypipe.stages.analysis import bless, evaluate, judge, report, report_look
 from raypipe.stages.data import merged_profiles, profile_shard
-from raypipe.stages.preprocessing import fit, transform_shards
+from raypipe.stages.preprocessing import fit, look_at_shards, transform_shards
+from raypipe.stages.preprocessing.questions import files_of, questions_of
 from raypipe.stages.registry import register
 from raypipe.stages.training import train
 from raypipe.stages.tuning import choose, recall, trial
@@ -40,7 +41,7 @@ def cycle(
     data, rule = config.data, config.data.split
 
     profiles = {
-        shard.object_id: profile_shard(shard, rule, data.key)
+        shard.object_id: profile_shard(shard, rule, data.key, data.pairs)
         for shard in (*dataset.shards, *accepted)
     }
     before = {shard.object_id for shard in accepted}
@@ -56,8 +57,17 @@ def cycle(
     )
     profile, admitted = seen.profile, seen.admitted()
 
+    tuning = config.tuning
+    tried = recipes(tuning.space, config.written) if tuning.when != "never" else ()
+    groups = [group for recipe in (*tried, config.preprocessing) for group in recipe.groups]
+    questions, files = questions_of(groups), files_of(groups)
+    looked: dict[str, Any] = {}
+    if questions:
+        looks = look_at_shards(list(dataset.shards), questions, rule)
+        looked = {"questions": questions, "looks": looks}
+
     def prepare(recipe: Any) -> tuple[Any, Any]:
-        transform = fit(
+        transform = (fit.with_options(depends_on=files) if files else fit)(
             config.name,
             admitted,
             recipe,
@@ -67,19 +77,22 @@ def cycle(
             parse_uri(dataset.uri).repository,
             profile.train,
             refit_on=profile.train if config.preprocessing.refit == "always" else None,
+            **looked,
         )
+        if config.training.feed == "stream":
+            return transform, ([], [], transform.signature)
         shards = transform_shards(list(dataset.shards), transform, rule)
         splits = [shard.train for shard in shards], [shard.validation for shard in shards]
         return transform, (*splits, transform.signature)
 
-    tuning = config.tuning
     choosing = bool(of_recipe(tuning.space))
-    tried = recipes(tuning.space, config.written) if tuning.when != "never" else ()
     prepared = [prepare(recipe) for recipe in (tried if choosing else (config.preprocessing,))]
     tuned = tune(config, dataset, tried, [rows for _, rows in prepared])
     transform, rows = prepare(tuned.recipe) if choosing else prepared[0]
     settings, found = (config.training, {}) if tuned is None else (tuned.settings, tuned.chosen)
-    trained = train(rows[0], rows[1], transform.signature, settings)
+    raw = {"shards": list(dataset.shards), "transform": transform, "rule": rule}
+    streamed = raw if config.training.feed == "stream" else {}
+    trained = train(rows[0], rows[1], transform.signature, settings, **streamed)
 
     champion = lookup("champion", candidate=trained.candidate)
     evaluation = evaluate(

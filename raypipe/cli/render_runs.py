@@ -154,7 +154,7 @@ def sweep(data: Json) -> str:
     mattered = [(key, f"{share:.0%}") for key, share in data["importance"].items()]
     parts = [
         trials(data["trials"]),
-        table(("setting", f"explains of {data['metric']}"), mattered)
+        table(("setting", f"mattered for {data['metric']}"), mattered)
         if mattered
         else "Too few trials came to their end, or all to the same, to say what mattered.",
         f"The report is {data['out']}"

@@ -5,10 +5,21 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from raypipe.config.base import BaseConfig, CodeReference, Columns
+from raypipe.config.category_groups import (
+    FrequencyGroup,
+    HashingGroup,
+    MultiHotGroup,
+    OrdinalGroup,
+)
+from raypipe.config.content_groups import ImageGroup, TextGroup
+from raypipe.config.number_groups import BucketiseGroup, ClipConfig, DateGroup
 
 
 class NumericGroup(BaseConfig):
-    """Numbers: filled, perhaps logged, then scaled."""
+    """Numbers: filled, perhaps clipped and logged, then scaled.
+
+    Missing are null, NaN and infinities.
+    """
 
     kind: Literal["numeric"] = "numeric"
 
@@ -18,11 +29,18 @@ class NumericGroup(BaseConfig):
     impute: Literal["mean", "median", "zero"] = "mean"
     """What stands in for a missing value; taken from the train profile."""
 
+    clip: ClipConfig | None = None
+    """Bounds that numbers are kept within before all that follows; None: none."""
+
     log: bool = False
     """Take log(1 + x) of what is not negative (negative values count as 0) before scaling."""
 
-    scale: Literal["standard", "none"] = "standard"
+    scale: Literal["standard", "min_max", "robust", "none"] = "standard"
     """Standard: subtract the mean of the train split, divide by its standard deviation.
+
+    Min_max: from 0 at its smallest number to 1 at its largest; what lies outside of them in other
+    rows, lies outside of 0 to 1. Robust: subtract its median, divide by the distance of its
+    quartiles. A column of one value is divided by 1.
     """
 
     tensor: str = "dense"
@@ -102,9 +120,37 @@ class FunctionGroup(BaseConfig):
 
 
 Group = Annotated[
-    NumericGroup | CyclicGroup | OneHotGroup | EmbeddingGroup | FunctionGroup,
+    NumericGroup
+    | BucketiseGroup
+    | CyclicGroup
+    | DateGroup
+    | OneHotGroup
+    | OrdinalGroup
+    | FrequencyGroup
+    | HashingGroup
+    | MultiHotGroup
+    | EmbeddingGroup
+    | TextGroup
+    | ImageGroup
+    | FunctionGroup,
     Field(discriminator="kind"),
 ]
+
+
+class LabelConfig(BaseConfig):
+    """What the model learns of a label that is a number.
+
+    It is undone wherever predictions and metrics are shown: both are of the label as it is.
+    """
+
+    log: bool = False
+    """Learn log(1 + x), for what is never negative and skewed, such as a price.
+
+    A negative label stops the run; no prediction is below 0.
+    """
+
+    scale: Literal["none", "standard"] = "none"
+    """Standard: subtract the mean of the train split, divide by its standard deviation."""
 
 
 class PreprocessingConfig(BaseConfig):
@@ -112,6 +158,16 @@ class PreprocessingConfig(BaseConfig):
 
     groups: tuple[Group, ...] = Field(min_length=1)
     """Groups of columns, in the order in which their values stand in the tensors."""
+
+    label: LabelConfig = LabelConfig()
+    """What is done to the label; for training.task: regression alone."""
+
+    weight: str | None = None
+    """Column that says how much a row counts in training's loss; None: all count the same.
+
+    Its numbers are divided by their mean in the train split. One that is missing, below 0 or
+    infinite stops the run. Validation and analysis count each row once; requests need no weight.
+    """
 
     refit: Literal["recipe", "always"] = "recipe"
     """When the transform is fitted again.

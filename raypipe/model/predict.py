@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from raypipe.config.training import CustomModelConfig, MlpConfig
+from raypipe.config.training import AnyModel
 from raypipe.errors import UsageError
 from raypipe.model.build import build_module, check_logits
-from raypipe.model.checkpoint import load_weights
 from raypipe.model.tasks import scores as scores_of
+from raypipe.model.weights import load_weights
 from raypipe.values.signature import Signature, TensorSpec
+from raypipe.values.transform.scaling import unscaled
 
 BLOCK = 32
 SHIFTS = (1, 3, 8, 17)
@@ -48,18 +49,21 @@ class Predictor:
         self.block = block if block == 1 or self._place_is_free(block) else 1
 
     def scores(self, tensors: Mapping[str, Any]) -> NDArray[np.float32]:
-        """Return P(positive class) [rows], P(class) [rows, classes], or the number [rows]."""
+        """Return P(positive class) [rows], P(class or label) [rows, classes], or numbers [rows].
+
+        A number is the label's own, whatever the module learned of it.
+        """
         rows = self._rows(tensors)
         size = -(-rows // self.block) * self.block
         filled = {spec[0]: self._filled(tensors[spec[0]], spec, size) for spec in self._specs}
         with torch.inference_mode():
             parts = [self._score(block) for block in self._blocks(filled, size)]
             if len(parts) == 1:
-                return parts[0][:rows].cpu().numpy()
+                return unscaled(parts[0][:rows].cpu().numpy(), self.signature.label)
         if parts:
-            return torch.cat(parts)[:rows].cpu().numpy()
+            return unscaled(torch.cat(parts)[:rows].cpu().numpy(), self.signature.label)
         label = self.signature.label
-        wide = (label.outputs,) if label.task == "multiclass" else ()
+        wide = (label.outputs,) if label.task in ("multiclass", "multilabel") else ()
         return np.empty((0, *wide), dtype=np.float32)
 
     def _rows(self, tensors: Mapping[str, Any]) -> int:
@@ -122,7 +126,7 @@ class Predictor:
 
 
 def load_predictor(
-    model: MlpConfig | CustomModelConfig, signature: Signature, weights: Path, **options: Any
+    model: AnyModel, signature: Signature, weights: Path, **options: Any
 ) -> Predictor:
     """Build a model and give it weights; `options` are those of Predictor."""
     module = build_module(model, signature)

@@ -15,6 +15,8 @@ from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.errors import CodeReferenceError, StepFailed, UsageError
 from raypipe.stages.data.profiling import profile_splits
 from raypipe.stages.preprocessing.fitting import fit_transform
+from raypipe.stages.preprocessing.looking import look_at_shard
+from raypipe.stages.preprocessing.questions import Words
 from raypipe.stages.preprocessing.shards import Work, transform_shard
 from raypipe.values.dataset import Shard, TransformedShard
 from raypipe.values.schema import Column, Schema
@@ -165,3 +167,15 @@ def test_settings_of_ray_data_are_put_back(own_ray, tmp_path, project):
     )
     assert DataContext.get_current().enable_progress_bars == bars
     assert logging.getLogger("ray.data").level == level
+
+
+def test_a_look_at_the_rows_is_the_same_as_in_process(own_ray, tmp_path):
+    from raypipe.stages.preprocessing.on_ray import look_on_ray
+
+    shards, asked = shards_in(tmp_path, 3), (Words(columns=("split",), lowercase=True),)
+    handed: dict[int, pa.Table] = {}
+    looks = look_on_ray(shards, asked, RULE, (), lambda *told: None, handed.__setitem__)
+    here = [look_at_shard(shard, asked, RULE) for shard in shards]
+    assert [look.to_pylist() for look in looks] == [look.to_pylist() for look in here]
+    assert looks[0].to_pylist() == [{"question": 0, "what": "train", "count": 4}]
+    assert handed == dict(enumerate(looks))

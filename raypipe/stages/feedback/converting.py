@@ -1,5 +1,6 @@
 """Values as JSON has them, in a type of Arrow's."""
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ def convert(values: Sequence[Any], wanted: pa.DataType) -> pa.Array:
             raise TypeError("no number")
         if pa.types.is_integer(wanted) and float in kinds:
             values = [_whole(value) if type(value) is float else value for value in values]
+    if pa.types.is_binary(wanted) or pa.types.is_large_binary(wanted):
+        values = [v if v is None else base64.b64decode(v, validate=True) for v in values]
     return pa.array(values, wanted)
 
 

@@ -1,5 +1,5 @@
 """How rows become tensors: the fitted transform, and shards that were turned into tensors by it."""
 
-from raypipe.stages.preprocessing.stage import fit, transform_shards
+from raypipe.stages.preprocessing.stage import fit, look_at_shards, transform_shards
 
-__all__ = ["fit", "transform_shards"]
+__all__ = ["fit", "look_at_shards", "transform_shards"]

@@ -1,20 +1,25 @@
-"""Shards transformed by Ray Data: one task a shard, as many at a time as there are CPUs."""
+"""Shards looked at and transformed by Ray Data: one task a shard, as many at once as CPUs."""
 
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pyarrow as pa
 import ray.data
 from ray.data import DataContext
 from ray.exceptions import RayTaskError
 
 from raypipe.errors import RaypipeError, StepFailed
+from raypipe.stages.preprocessing.looking import look_at_shard
+from raypipe.stages.preprocessing.questions import Question
 from raypipe.stages.preprocessing.shards import Work, transform_shard
 from raypipe.values.dataset import Shard, TensorFile, TransformedShard
+from raypipe.values.split import SplitRule
 
+T = TypeVar("T")
 Progress = Callable[[float, float, str], None]
 
 _OWN = Path(__file__).parents[2]
@@ -29,30 +34,64 @@ def transform_on_ray(
     hand_in: Callable[[int, TransformedShard], None] = lambda number, made: None,
 ) -> list[TransformedShard]:
     """Transform shards on the cluster; the folder of `work` is seen by all of its nodes."""
-    made: dict[int, TransformedShard] = {}
+    return _each(shards, _transform, {"work": work}, _from_row, progress, hand_in)
+
+
+def look_on_ray(
+    shards: Sequence[Shard],
+    questions: Sequence[Question],
+    rule: SplitRule,
+    paths: tuple[str, ...],
+    progress: Progress,
+    hand_in: Callable[[int, pa.Table], None],
+) -> list[pa.Table]:
+    """Answer questions from the train rows of shards on the cluster."""
+    given = {"questions": tuple(questions), "rule": rule, "paths": paths}
+    return _each(shards, _look, given, _table, progress, hand_in)
+
+
+def _each(
+    shards: Sequence[Shard],
+    make: Callable[..., dict[str, Any]],
+    given: dict[str, Any],
+    read: Callable[[dict[str, Any]], T],
+    progress: Progress,
+    hand_in: Callable[[int, T], None],
+) -> list[T]:
+    """Make something of each shard, and hand it in as it comes."""
+    made: dict[int, T] = {}
     progress(0, len(shards), "")
     with _quiet_context(), _plain_errors():
         numbers = ray.data.from_items(
             [{"number": number} for number in range(len(shards))], override_num_blocks=len(shards)
         )
-        given = {"shards": tuple(shards), "work": work}
-        for row in numbers.map(_transform, fn_kwargs=given, num_cpus=1).iter_rows():
-            made[row["number"]] = _from_row(row)
+        given = {"shards": tuple(shards), "make": make, **given}
+        for row in numbers.map(_made, fn_kwargs=given, num_cpus=1).iter_rows():
+            made[row["number"]] = read(row)
             hand_in(row["number"], made[row["number"]])
             progress(len(made), len(shards), shards[row["number"]].path)
     return [made[number] for number in range(len(shards))]
 
 
-def _transform(row: dict[str, Any], *, shards: tuple[Shard, ...], work: Work) -> dict[str, Any]:
+def _made(
+    row: dict[str, Any],
+    *,
+    shards: tuple[Shard, ...],
+    make: Callable[..., dict[str, Any]],
+    **given: Any,
+) -> dict[str, Any]:
     shard = shards[row["number"]]
     try:
-        made = transform_shard(shard, work)
+        return {"number": row["number"], **make(shard, **given)}
     except RaypipeError:
         raise
     except Exception as error:
         raise _failure(error, shard) from error
+
+
+def _transform(shard: Shard, *, work: Work) -> dict[str, Any]:
+    made = transform_shard(shard, work)
     return {
-        "number": row["number"],
         "train": str(made.train.file),
         "train_rows": made.train.rows,
         "validation": str(made.validation.file),
@@ -65,6 +104,21 @@ def _from_row(row: dict[str, Any]) -> TransformedShard:
         train=TensorFile(file=Path(row["train"]), rows=row["train_rows"]),
         validation=TensorFile(file=Path(row["validation"]), rows=row["validation_rows"]),
     )
+
+
+def _look(
+    shard: Shard, *, questions: tuple[Question, ...], rule: SplitRule, paths: tuple[str, ...]
+) -> dict[str, Any]:
+    table = look_at_shard(shard, questions, rule, paths)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return {"look": sink.getvalue().to_pybytes()}
+
+
+def _table(row: dict[str, Any]) -> pa.Table:
+    with pa.ipc.open_stream(row["look"]) as reader:
+        return reader.read_all()
 
 
 def _failure(error: Exception, shard: Shard) -> StepFailed:

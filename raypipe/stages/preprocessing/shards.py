@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raypipe.errors import StoreError
 from raypipe.runtime.imports import importing_from
-from raypipe.store.locations import open_location
+from raypipe.stages.preprocessing.reading import read_shard
 from raypipe.values.dataset import Shard, TensorFile, TransformedShard
 from raypipe.values.signature import TensorSpec
 from raypipe.values.split import SPLITS, SplitRule, rule_columns, split_of
@@ -26,7 +26,8 @@ from raypipe.values.transform import Transform
 KEPT = ("train", "validation")
 """Splits whose rows are written; the analysis split is sealed."""
 
-_ROWS = 65_536
+_ROWS: int | None = None
+"""Rows that are transformed at a time; None: by their size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,40 +84,39 @@ def _write(shard: Shard, work: Work, paths: dict[str, Path]) -> None:
 
 
 def _read(shard: Shard, work: Work) -> Iterator[pa.Table]:
-    label = work.transform.signature.label.name
-    needed = {*work.transform.columns, label, *rule_columns(work.rule)}
-    try:
-        with open_location(shard.location) as source, pq.ParquetFile(source) as file:
-            columns = [name for name in file.schema_arrow.names if name in needed]
-            for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
-                yield pa.Table.from_batches([batch])
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(
-            f"The shard {shard.path} cannot be read: {str(error).splitlines()[0]}",
-            hint="Run `raypipe doctor --verify`; import the file again if it is damaged.",
-        ) from error
+    signature = work.transform.signature
+    named = {signature.label.name, *([signature.weight] if signature.weight else [])}
+    return read_shard(shard, {*work.transform.columns, *named, *rule_columns(work.rule)}, _ROWS)
 
 
 def to_tensors(rows: pa.Table, transform: Transform, schema: pa.Schema) -> pa.Table:
-    """Return rows as a table of tensors and the label."""
+    """Return rows as a table of tensors, the label, and what they count if that is told."""
     tensors = transform.apply(rows)
     columns = [_column(tensors[spec.name]) for spec in transform.signature.tensors]
-    columns.append(pa.array(transform.encode_label(rows)))
+    columns.append(_column(transform.encode_label(rows)))
+    if transform.signature.weight is not None:
+        columns.append(pa.array(transform.weights(rows)))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
 def tensor_schema(transform: Transform) -> pa.Schema:
-    """Return the columns of a tensor file: one a tensor, then the label."""
+    """Return the columns of a tensor file: one a tensor, then the label, and a weight if any."""
     label = transform.signature.label
     kind = pa.int64() if label.task == "multiclass" else pa.float32()
+    if label.task == "multilabel":
+        kind = pa.list_(kind, label.outputs)
     fields = [pa.field(spec.name, _type(spec)) for spec in transform.signature.tensors]
-    return pa.schema([*fields, pa.field(label.name, kind)])
+    weight = transform.signature.weight
+    weights = [] if weight is None else [pa.field(weight, pa.float32())]
+    return pa.schema([*fields, pa.field(label.name, kind), *weights])
 
 
 def _type(spec: TensorSpec) -> pa.DataType:
-    return pa.list_(pa.type_for_alias(spec.dtype), spec.shape[0])
+    return pa.list_(pa.type_for_alias(spec.dtype), prod(spec.shape))
 
 
 def _column(values: npt.NDArray[np.generic]) -> pa.Array:
     flat = pa.array(values.reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    if values.ndim == 1:
+        return flat
+    return pa.FixedSizeListArray.from_arrays(flat, prod(values.shape[1:]))

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe.errors import UsageError
+from raypipe.stages.serving import contents
 from raypipe.values.signature import Feature, Signature
 from raypipe.values.transform.reading import Column, Read, joined
 from raypipe.values.transform.types import arrow_type
@@ -149,6 +150,11 @@ def _converter(feature: Feature) -> Convert:
         return _texts(feature, wanted, "a number, or a text that is one", also_numbers=True)
     if pa.types.is_temporal(wanted):
         return _texts(feature, wanted, _temporal_words(wanted))
+    if pa.types.is_binary(wanted) or pa.types.is_large_binary(wanted):
+        return contents.binaries(feature, wanted, _misfit)
+    if pa.types.is_list(wanted) or pa.types.is_large_list(wanted):
+        inner = Feature(name=feature.name, type=str(wanted.value_type), nullable=True)
+        return contents.lists(feature, wanted, _converter(inner), _misfit)
     return lambda values: _refuse_all(feature)
 
 

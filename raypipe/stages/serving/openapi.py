@@ -6,16 +6,24 @@ from html import escape
 from typing import Any
 
 from raypipe.stages.serving.oip import datatype_of
+from raypipe.values.schema import kind_of
 from raypipe.values.signature import Feature, Signature
+from raypipe.values.transform.types import arrow_type
 
 Models = Mapping[str, Mapping[str, Signature]]
 """Model to version to signature; the first version is the one that is shown."""
 
+_PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+"""An image of one pixel, in base64."""
 EXAMPLES: dict[str, Any] = {
     "bool": True,
     "string": "text",
     "large_string": "text",
     "date32[day]": "2026-01-31",
+    "binary": _PIXEL,
+    "large_binary": _PIXEL,
 }
 KINDS = {"BOOL": "boolean", "BYTES": "string", "FP32": "number", "FP64": "number"}
 ERROR = {"$ref": "#/components/schemas/Error"}
@@ -127,6 +135,8 @@ def _row(signature: Signature) -> dict[str, Any]:
 
 
 def _kind(feature: Feature) -> str:
+    if kind_of(feature.type) == "list":
+        return "array"
     datatype = datatype_of(feature)
     return KINDS.get(datatype, "integer")
 
@@ -141,6 +151,8 @@ def _example(feature: Feature) -> Any:
         return EXAMPLES[feature.type]
     if feature.type.startswith("timestamp"):
         return "2026-01-31T12:00:00" + ("Z" if "tz=" in feature.type else "")
+    if (inner := getattr(arrow_type(feature.type), "value_type", None)) is not None:
+        return [_example(Feature(name=feature.name, type=str(inner), nullable=True))]
     return {"BYTES": "1", "FP32": 1.0, "FP64": 1.0}.get(datatype_of(feature), 1)
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from raypipe.errors import UsageError
 from raypipe.stages.serving.asked import Asked, Reading, together
+from raypipe.values.transform.category_groups import Frequency, Ordinal
 from raypipe.values.transform.groups import Embedding, OneHot, places
 from raypipe.values.transform.reading import Read, missing
 
@@ -132,14 +133,15 @@ class _Unseen:
 
     def __init__(self, transform: "Transform") -> None:
         self._places = {name: place for place, name in enumerate(transform.columns)}
-        self._indices: list[tuple[str, str, int]] = []
-        """Column, tensor, place: index 0 is what is not known."""
+        self._values: list[tuple[str, str, int, int]] = []
+        """Column, tensor, place, and the value there of what is not known."""
         self._flags: list[tuple[str, str, int, int]] = []
         """Column, tensor, start, stop: none is set for what is not known."""
         for group, (start, _) in zip(transform.groups, places(transform.groups), strict=True):
-            if isinstance(group, Embedding):
+            if isinstance(group, Embedding | Ordinal | Frequency):
+                unknown = -1 if isinstance(group, Ordinal) else 0
                 for number, column in enumerate(group.columns):
-                    self._indices.append((column, group.tensor, start + number))
+                    self._values.append((column, group.tensor, start + number, unknown))
             elif isinstance(group, OneHot):
                 for column, known in zip(group.columns, group.vocabularies, strict=True):
                     self._flags.append((column, group.tensor, start, start + len(known)))
@@ -147,8 +149,8 @@ class _Unseen:
 
     def __call__(self, rows: Read, tensors: dict[str, Any]) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
-        for column, tensor, place in self._indices:
-            unknown = tensors[tensor][:, place] == 0
+        for column, tensor, place, none in self._values:
+            unknown = tensors[tensor][:, place] == none
             if unknown.any():
                 self._note(found, column, unknown, rows)
         for column, tensor, start, stop in self._flags:

@@ -23,7 +23,7 @@ def importance_chart(importance: Mapping[str, float]) -> str:
         .mark_bar(color=INK)
         .encode(
             y=alt.Y("setting:N", title=None, sort=None, axis=alt.Axis(labelLimit=260)),
-            x=alt.X("share:Q", title="share of the variation that it explains"),
+            x=alt.X("share:Q", title="how much it mattered"),
         )
     )
     return svg(bars.properties(width=360))

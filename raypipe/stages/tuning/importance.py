@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import optuna
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from raypipe.stages.tuning.suggesting import distributions, quietly, told
 from raypipe.values.tuning import Search, Trial
 
 FEWEST = 4
 """Trials below which nothing is said of what mattered."""
-TREES = 64
+GOOD = 0.25
+"""Share of the trials that are looked at as the good ones."""
 
 
 def importance(trials: list[Trial], search: Search) -> dict[str, float]:
-    """Return how much of the metric's variation each setting explains; together 1.
+    """Return how much it mattered, for a trial to be among the good ones, what each setting was.
 
-    By fANOVA (Hutter et al., "An Efficient Approach for Assessing Hyperparameter Importance", 2014)
-    as Optuna has it, seeded by the sweep. Empty where too few trials came to their end, or all of
+    Together they are 1. By PED-ANOVA (Watanabe et al., "PED-ANOVA: Efficiently Quantifying
+    Hyperparameter Importance in Arbitrary Subspaces", 2023), as Optuna has it, which draws no
+    random numbers. Empty where too few trials came to their end, or all of
     them to the same. Trials that ended early, or were not made since another was like them, are
     left out.
     """
@@ -29,8 +31,8 @@ def importance(trials: list[Trial], search: Search) -> dict[str, float]:
     with quietly():
         study = optuna.create_study(direction="maximize" if search.more_is_better else "minimize")
         study.add_trials([told(one, search, places) for one in whole])
-        seeded = FanovaImportanceEvaluator(n_trees=TREES, seed=search.seed)
-        found = get_param_importances(study, evaluator=seeded)
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=GOOD)
+        found = get_param_importances(study, evaluator=evaluator)
     return {key: float(value) for key, value in found.items()}
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from raypipe.errors import StoreError
 from raypipe.values.signature import Feature, Label, Signature, TensorSpec
-from raypipe.values.transform.groups import KINDS, Embedding, Group, OneHot
+from raypipe.values.transform.groups import KINDS, Group, Vocabulary
 
 if TYPE_CHECKING:
     from raypipe.values.transform.transform import Transform
@@ -28,6 +28,7 @@ def save(transform: "Transform", folder: Path) -> None:
         "signature": asdict(transform.signature),
         "label_type": transform.label_type,
         "optional": transform.optional,
+        "mean_weight": transform.mean_weight,
     }
     _write_vocabularies(transform.groups, folder / VOCABULARIES)
     (folder / STATE).write_text(json.dumps(body, indent=1, allow_nan=False) + "\n")
@@ -48,6 +49,7 @@ def load(folder: Path) -> dict[str, Any]:
             "signature": _signature(body["signature"]),
             "label_type": body["label_type"],
             "optional": tuple(body["optional"]),
+            "mean_weight": body.get("mean_weight", 1.0),
         }
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise StoreError(
@@ -67,7 +69,7 @@ def _write_vocabularies(groups: tuple[Group, ...], file: Path) -> None:
     rows = [
         {"group": number, "column": column, "values": list(known)}
         for number, group in enumerate(groups)
-        if isinstance(group, OneHot | Embedding)
+        if isinstance(group, Vocabulary)
         for column, known in zip(group.columns, group.vocabularies, strict=True)
     ]
     table = pa.Table.from_pylist(rows, schema=_SCHEMA)
@@ -93,11 +95,15 @@ def _group(
     number: int, data: dict[str, Any], words: dict[int, tuple[tuple[str, ...], ...]]
 ) -> Group:
     kind: Any = KINDS[data["kind"]]
-    state = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k != "kind"}
-    if issubclass(kind, OneHot | Embedding):
+    state = {name: _tuples(value) for name, value in data.items() if name != "kind"}
+    if issubclass(kind, Vocabulary):
         state["vocabularies"] = words[number]
     group: Group = kind(**state)
     return group
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _signature(data: dict[str, Any]) -> Signature:
@@ -105,6 +111,7 @@ def _signature(data: dict[str, Any]) -> Signature:
         features=tuple(Feature(**feature) for feature in data["features"]),
         tensors=tuple(_tensor(tensor) for tensor in data["tensors"]),
         label=Label(**{**data["label"], "classes": tuple(data["label"]["classes"])}),
+        weight=data.get("weight"),
     )
 
 

@@ -2,13 +2,18 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import TypeGuard
+
+from raypipe.values.transform.category_groups import Frequency, Hashed, MultiHot, Ordinal
+from raypipe.values.transform.content_groups import Image, Text
+from raypipe.values.transform.number_groups import Buckets, Date
 
 _LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numeric:
-    """Numbers: filled, perhaps logged, then centred and scaled; float32.
+    """Numbers: filled, perhaps clipped and logged, then centred and scaled; float32.
 
     What is null, NaN or infinite is filled. Of numbers beyond float32 the largest one is taken.
     """
@@ -23,6 +28,10 @@ class Numeric:
     """Subtracted, by column."""
     scale: tuple[float, ...]
     """Divided by, by column; never 0."""
+    low: tuple[float | None, ...] = ()
+    """What each column is kept above, after filling; None: nothing; empty: none is."""
+    high: tuple[float | None, ...] = ()
+    """What each column is kept below."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,12 +112,24 @@ class Function:
         return (name,) if self.width == 1 else tuple(f"{name}[{i}]" for i in range(self.width))
 
 
-Group = Numeric | Cyclic | OneHot | Embedding | Function
+Vocabulary = OneHot | Embedding | Ordinal | Frequency | MultiHot
+"""Groups that know values."""
+Indexed = Embedding | Hashed | Buckets | Text
+"""Groups that may tell indices, each with a number of values that it can take."""
+Group = Numeric | Cyclic | Date | Function | Image | Vocabulary | Indexed
 KINDS: dict[str, type[Group]] = {
     "numeric": Numeric,
+    "bucketise": Buckets,
     "cyclic": Cyclic,
+    "date": Date,
     "one_hot": OneHot,
+    "ordinal": Ordinal,
+    "frequency": Frequency,
+    "hashing": Hashed,
+    "multi_hot": MultiHot,
     "embedding": Embedding,
+    "text": Text,
+    "image": Image,
     "function": Function,
 }
 """The groups by the names that settings and files give them."""
@@ -116,7 +137,29 @@ KINDS: dict[str, type[Group]] = {
 
 def dtype_of(group: Group) -> str:
     """Return the dtype of what a group makes."""
-    return "int64" if isinstance(group, Embedding) else "float32"
+    return "int64" if is_indexed(group) else "float32"
+
+
+def is_indexed(group: Group) -> TypeGuard[Indexed]:
+    """Say whether a group tells indices, for an embedding."""
+    return isinstance(group, Embedding | Text) or (
+        isinstance(group, Hashed | Buckets) and group.index
+    )
+
+
+def shape_of(group: Group) -> tuple[int, ...]:
+    """Return the shape of what a group makes of a row."""
+    return group.shape if isinstance(group, Image) else (len(group.names),)
+
+
+def names_of(group: Group) -> tuple[str, ...]:
+    """Return what each value of a row is, in words; nothing where they are too many to be named."""
+    return () if isinstance(group, Image | Text) else group.names
+
+
+def is_alone(group: Group) -> bool:
+    """Say whether nothing else can stand in the tensor of a group."""
+    return isinstance(group, Image | Text)
 
 
 def places(groups: tuple[Group, ...]) -> list[tuple[int, int]]:
@@ -125,7 +168,7 @@ def places(groups: tuple[Group, ...]) -> list[tuple[int, int]]:
     found = []
     for group in groups:
         start = reached.get(group.tensor, 0)
-        reached[group.tensor] = start + len(group.names)
+        reached[group.tensor] = start + shape_of(group)[0]
         found.append((start, reached[group.tensor]))
     return found
 

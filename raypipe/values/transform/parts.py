@@ -13,13 +13,17 @@ import pyarrow as pa
 
 from raypipe.errors import UsageError
 from raypipe.values.code import resolve
+from raypipe.values.transform.category_groups import Frequency, Hashed, MultiHot, Ordinal
+from raypipe.values.transform.category_parts import hashed_part, multi_hot_part, valued_part
+from raypipe.values.transform.content_groups import Image, Text
 from raypipe.values.transform.groups import Cyclic, Embedding, Function, Group, Numeric, OneHot
+from raypipe.values.transform.image_part import image_part
 from raypipe.values.transform.lookup import lookup
+from raypipe.values.transform.number_groups import Buckets, Date
+from raypipe.values.transform.number_parts import buckets_part, date_part
 from raypipe.values.transform.reading import Column, as_array
-
-Target = npt.NDArray[Any]
-Part = Callable[[Sequence[Column], Target], None]
-"""Reads a group's columns and writes its values into a slice [rows, width] of its tensor."""
+from raypipe.values.transform.stacking import Part, Target, stacked
+from raypipe.values.transform.text_part import TextPart
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -31,44 +35,43 @@ def part_of(group: Group, types: Sequence[pa.DataType]) -> Part:
             return _numeric(group)
         case Cyclic():
             return _cyclic(group)
+        case Buckets():
+            return buckets_part(group)
+        case Date():
+            return date_part(group, types)
         case OneHot():
             return _one_hot(group, types)
         case Embedding():
             return _embedding(group, types)
+        case Ordinal() | Frequency():
+            return valued_part(group, types)
+        case Hashed():
+            return hashed_part(group, types)
+        case MultiHot():
+            return multi_hot_part(group, types)
+        case Text():
+            return TextPart(group)
+        case Image():
+            return image_part(group)
         case Function():
             return FunctionPart(group, types)
-
-
-def floats(array: Column) -> npt.NDArray[Any]:
-    """Return numbers or booleans, NaN for null."""
-    if isinstance(array, list):
-        return np.array(array, np.float64)
-    if array.null_count and not pa.types.is_floating(array.type):
-        array = array.cast(pa.float64(), safe=False)
-    numbers: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)
-    return numbers
-
-
-def _stacked(columns: Sequence[Column]) -> npt.NDArray[np.float64]:
-    """One row a column, so that each column lies in one piece."""
-    if all(type(column) is list for column in columns):
-        return np.array(columns, np.float64)
-    stacked = np.empty((len(columns), len(columns[0])), np.float64)
-    for place, column in enumerate(columns):
-        stacked[place] = floats(column)
-    return stacked
 
 
 def _numeric(group: Numeric) -> Part:
     fill, center, scale = (
         np.array(values, np.float64)[:, None] for values in (group.fill, group.center, group.scale)
     )
+    low, high = _bound(group.low, -np.inf), _bound(group.high, np.inf)
 
     def apply(columns: Sequence[Column], target: Target) -> None:
-        values = _stacked(columns)
+        values = stacked(columns)
         there = np.isfinite(values)
         if not there.all():
             values = np.where(there, values, fill)
+        if low is not None:
+            np.maximum(values, low, out=values)
+        if high is not None:
+            np.minimum(values, high, out=values)
         if group.log:
             np.maximum(values, 0.0, out=values)
             np.log1p(values, out=values)
@@ -82,11 +85,18 @@ def _numeric(group: Numeric) -> Part:
     return apply
 
 
+def _bound(ends: tuple[float | None, ...], none: float) -> npt.NDArray[np.float64] | None:
+    """Return what each column is kept above, or below; None: nothing."""
+    if all(end is None for end in ends):
+        return None
+    return np.array([none if end is None else end for end in ends], np.float64)[:, None]
+
+
 def _cyclic(group: Cyclic) -> Part:
     turn = 2 * np.pi / group.period
 
     def apply(columns: Sequence[Column], target: Target) -> None:
-        values = _stacked(columns)
+        values = stacked(columns)
         there = np.isfinite(values)
         angles = np.fmod(np.where(there, values, 0.0), group.period) * turn
         target[:, 0::2] = (np.sin(angles) * there).T

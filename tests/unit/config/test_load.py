@@ -99,7 +99,8 @@ def test_set_reaches_into_a_choice_that_the_file_leaves_at_its_default(small):
             "",
             "line 9: preprocessing.groups.1.kind is missing; it says which kind of "
             "preprocessing.groups.1 is meant: "
-            "'numeric', 'cyclic', 'one_hot', 'embedding', 'function'",
+            "'numeric', 'bucketise', 'cyclic', 'date', 'one_hot', 'ordinal', 'frequency', "
+            "'hashing', 'multi_hot', 'embedding', 'text', 'image', 'function'",
         ),
     ],
 )

@@ -62,6 +62,22 @@ def test_the_page_fetches_nothing_and_runs_nothing(evaluation):
     assert [link for link in links if not link.startswith("#")] == []
 
 
+def test_a_page_of_several_classes_has_no_curves():
+    table = pa.table(
+        {
+            "label": [0.0, 1.0, 2.0] * 20,
+            "score": pa.FixedSizeListArray.from_arrays(pa.array([0.5, 0.3, 0.2] * 60), 3),
+            "group": np.arange(60, dtype=np.uint64),
+        }
+    )
+    settings = AnalysisConfig(resamples=50)
+    measured = evaluate_scores(table, "multiclass", "", settings)
+    validation = Validation(rows=60, new_rows=None, anomalies=(), drift={})
+    page = render(measured, validation, (), "kinds")
+    assert "accuracy" in page
+    assert "<svg" not in page
+
+
 def test_an_evaluation_says_what_a_person_needs_to_decide(evaluation):
     summary = evaluation.summary()
 

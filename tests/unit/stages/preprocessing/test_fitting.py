@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from raypipe.config.preprocessing import PreprocessingConfig
+from raypipe.config.preprocessing import LabelConfig, PreprocessingConfig
 from raypipe.errors import UsageError
 from raypipe.stages.preprocessing.fitting import fit_transform
 from raypipe.values.profile import profile_table
@@ -96,6 +96,76 @@ def test_a_functions_code_counts(profiles, schema):
         profiles.train, recipe, schema, "late", "binary", code_of=lambda name: f"digest of {name}"
     ).groups
     assert (group.function, group.code) == ("mine.features:f", "digest of mine.features:f")
+
+
+@pytest.mark.parametrize(
+    ("scaling", "center", "scale"),
+    [
+        ({}, 0, 1),
+        ({"log": True}, 0, 1),
+        ({"scale": "standard"}, 5, 4),
+        ({"scale": "standard", "log": True}, np.log(20) / 2, np.log(10 / 2) / 2),
+    ],
+)
+def test_a_label_is_scaled_by_the_train_split(schema, scaling, center, scale):
+    train = profile_table(pa.table({"miles": [1.0, 9.0], "temp": [1.0, 2.0]}))
+    given = LabelConfig.model_validate(scaling)
+    recipe = groups({"kind": "numeric", "columns": ["temp"]})
+    label = fit_transform(
+        train, recipe, schema, "miles", "regression", scaling=given
+    ).signature.label
+    assert (label.log, label.center, label.scale) == (
+        given.log,
+        pytest.approx(center),
+        pytest.approx(scale),
+    )
+
+
+def test_a_label_that_is_no_number_is_not_scaled(profiles, schema, recipe):
+    with pytest.raises(UsageError, match=r"scales numbers, but training\.task is binary"):
+        fit_transform(
+            profiles.train, recipe.groups, schema, "late", "binary", scaling=LabelConfig(log=True)
+        )
+
+
+def test_weights_are_one_on_average_in_the_train_split(schema):
+    rows = pa.table({"temp": [1.0, 2.0], "miles": [10, 30], "late": [True, False]})
+    recipe = groups({"kind": "numeric", "columns": ["temp"]})
+    fitted = fit_transform(profile_table(rows), recipe, schema, "late", "binary", weight="miles")
+    assert fitted.signature.weight == "miles"
+    assert fitted.columns == ("temp",)
+    assert fitted.weights(rows).tolist() == [0.5, 1.5]
+    for wrong in (None, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match=f"weight 'miles' is {wrong} in 1 of 2 rows"):
+            fitted.weights(pa.table({"miles": [1.0, wrong]}))
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        ("late", "names 'late', which is the label"),
+        ("origin", "names 'origin', which is string"),
+        ("hour", "of the train split are 0 on average"),
+        ("nothing", "no column 'nothing'"),
+    ],
+)
+def test_what_is_no_weight_is_refused(schema, weight, said):
+    rows = pa.table({"temp": [1.0, 2.0], "hour": [0, 0], "late": [True, False]})
+    recipe = groups({"kind": "numeric", "columns": ["temp"]})
+    with pytest.raises(UsageError, match=said):
+        fit_transform(profile_table(rows), recipe, schema, "late", "binary", weight=weight)
+
+
+def test_several_labels_at_once_are_lists_of_classes(schema):
+    train = profile_table(pa.table({"temp": [1.0, 2.0, 3.0], "tags": [[10, 9], [], None]}))
+    recipe = groups({"kind": "numeric", "columns": ["temp"]})
+    label = fit_transform(train, recipe, schema, "tags", "multilabel").signature.label
+    assert (label.classes, label.outputs) == (("9", "10"), 2)
+    other = groups({"kind": "numeric", "columns": ["miles"]})
+    with pytest.raises(UsageError, match="task is multilabel, but the label 'temp' is double"):
+        fit_transform(train, other, schema, "temp", "multilabel")
+    with pytest.raises(UsageError, match="task is binary, but the label 'tags' is list"):
+        fit_transform(train, recipe, schema, "tags", "binary")
 
 
 @pytest.mark.parametrize(

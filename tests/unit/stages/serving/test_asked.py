@@ -1,5 +1,6 @@
 """JSON becomes rows in the types of the features, or a sentence that names what does not fit."""
 
+import base64
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -26,6 +27,9 @@ TYPES = {
     "at": "timestamp[us]",
     "moment": "timestamp[ns, tz=UTC]",
     "price": "decimal128(10, 2)",
+    "tags": "list<item: string>",
+    "days": "large_list<element: date32[day]>",
+    "image": "binary",
 }
 ROW = {
     "x": 1.5,
@@ -38,6 +42,9 @@ ROW = {
     "at": "2026-01-31T12:00:00.5",
     "moment": "2026-01-31T12:00:00Z",
     "price": "12.30",
+    "tags": ["a", None],
+    "days": ["2026-01-31"],
+    "image": "iVBORw==",
 }
 
 
@@ -63,6 +70,8 @@ def test_each_value_gets_the_type_of_its_feature():
         "day": date(2026, 1, 31),
         "at": datetime(2026, 1, 31, 12, 0, 0, 500_000),
         "price": Decimal("12.30"),
+        "days": [date(2026, 1, 31)],
+        "image": b"\x89PNG",
         "moment": None,
     }
     assert batch.column("moment").cast(pa.int64())[0].as_py() == int(
@@ -108,6 +117,9 @@ def test_whole_numbers_may_be_written_as_floats_and_the_other_way_round():
         ("moment", "2026-01-31T12:00:00", "it must be a moment with its zone"),
         ("price", "dear", "'dear'; it must be a number"),
         ("price", "1.234", "it must be a number"),
+        ("tags", "a", "'a'; it must be a list"),
+        ("image", "no base64", "'no base64'; it must be bytes as a text in base64"),
+        ("image", 5, "5; it must be bytes"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_row(name, value, words):
@@ -115,6 +127,18 @@ def test_a_value_that_does_not_fit_is_named_with_its_row(name, value, words):
         reading().rows([ROW, {**ROW, name: value}])
     assert str(refused.value).startswith(f"row 1: the feature {name!r} is ")
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("tags", ["a", 5], "a text"), ("days", ["31.1."], "a date such as 2026-01-31")],
+)
+def test_a_list_with_a_value_that_does_not_fit_is_named(name, value, words):
+    said = (
+        f"row 1: a value of the list {name!r} is no such thing as its others; each must be {words}"
+    )
+    with pytest.raises(UsageError, match=said):
+        reading().rows([ROW, {**ROW, name: value}])
 
 
 def test_a_feature_that_is_missing_is_named_and_a_slip_is_seen():
@@ -179,6 +203,9 @@ def test_whatever_json_it_is_there_are_rows_or_a_sentence(rows):
                 "moment": st.none()
                 | st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
                 "price": st.none() | st.decimals(-(10**7), 10**7, places=2),
+                "tags": st.none() | st.lists(st.none() | st.text(st.characters(codec="utf-8"))),
+                "days": st.none() | st.lists(st.dates(), max_size=3),
+                "image": st.none() | st.binary(max_size=9),
             }
         ),
         min_size=1,
@@ -195,6 +222,8 @@ def test_what_a_table_holds_arrives_bit_for_bit(rows):
         if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type):
             column = column.cast(pa.string())
         sent[name] = column.to_pylist()
+    sent["days"] = [days and [one.isoformat() for one in days] for days in sent["days"]]
+    sent["image"] = [None if i is None else base64.b64encode(i).decode() for i in sent["image"]]
     body = orjson.dumps(
         [dict(zip(sent, row, strict=True)) for row in zip(*sent.values(), strict=True)]
     )

@@ -1,6 +1,7 @@
 """What a transform makes of values, and of those that are odd."""
 
 import pickle
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -102,21 +103,14 @@ def test_groups_that_share_a_tensor_stand_side_by_side(everything):
 
 
 def test_the_signature_names_the_raw_columns_that_are_read(everything):
-    assert everything.columns == ("x", "n", "flag", "text", "code", "day", "level")
+    wanted = ("x", "n", "flag", "text", "code", "day", "level", "at", "tags", "title", "picture")
+    assert everything.columns == wanted
 
 
-def test_no_rows_give_empty_tensors(everything):
-    kinds = {
-        "x": pa.float64(),
-        "n": pa.int64(),
-        "flag": pa.bool_(),
-        "text": pa.string(),
-        "code": pa.int64(),
-        "day": pa.date32(),
-        "level": pa.float64(),
-    }
-    rows = pa.schema(list(kinds.items())).empty_table()
-    assert everything.apply(rows)["indices"].shape == (0, 4)
+def test_no_rows_give_empty_tensors(everything, no_rows):
+    tensors = everything.apply(no_rows)
+    shapes = {spec.name: (0, *spec.shape) for spec in everything.signature.tensors}
+    assert {name: tensor.shape for name, tensor in tensors.items()} == shapes
 
 
 # --- what does not fit
@@ -223,6 +217,9 @@ def test_what_cannot_be_called_is_refused(transform_of, users_module):
 
 # --- labels
 
+LISTS = "list<item: string>"
+MANY = [[0, 1], [0, 0], [1, 1]]
+
 
 def labelled(task, kind, classes=()):
     """A transform that has a label of some kind."""
@@ -242,6 +239,7 @@ def labelled(task, kind, classes=()):
         ("multiclass", "string", ("a", "b", "c"), ["c", "a"], [2, 0], "int64"),
         ("regression", "int64", (), [7, -1], [7, -1], "float32"),
         ("regression", "bool", (), [True, False], [1, 0], "float32"),
+        ("multilabel", LISTS, ("a", "b"), [["b", "b"], [], ["a", "b"]], MANY, "float32"),
     ],
 )
 def test_labels_become_what_the_loss_takes(task, kind, classes, column, encoded, dtype):
@@ -257,6 +255,9 @@ def test_labels_become_what_the_loss_takes(task, kind, classes, column, encoded,
         ("regression", "double", (), [1.0, NAN], "NaN, infinite or beyond float32 in 1 of 2"),
         ("regression", "double", (), [1e300], "beyond float32 in 1 of 1"),
         ("binary", "bool", ("false", "true"), ["x"], "'y' holds 'x'"),
+        ("multilabel", LISTS, ("a", "b"), [["a"], ["z"]], "'y' is 'z', which is none of its"),
+        ("multilabel", LISTS, ("a", "b"), [["a"], None], "'y' is null in 1 of 2 rows"),
+        ("multilabel", LISTS, ("a", "b"), [["a", None]], "'y' is None, which is none of its"),
     ],
 )
 def test_a_label_that_is_missing_or_unknown_is_refused(task, kind, classes, column, said):
@@ -264,26 +265,26 @@ def test_a_label_that_is_missing_or_unknown_is_refused(task, kind, classes, colu
         labelled(task, kind, classes).encode_label(pa.table({"y": column}))
 
 
+def test_a_scaled_label_is_learned_scaled_and_told_as_it_is():
+    label = Label(name="y", task="regression", log=True, center=1.0, scale=0.5)
+    plain = labelled("regression", "double")
+    transform = replace(plain, signature=replace(plain.signature, label=label))
+    rows = pa.table({"y": [np.e - 1, 0.0]})
+    assert transform.encode_label(rows) == pytest.approx([0, -2])
+    assert transform.told_label(rows) == pytest.approx([np.e - 1, 0])
+    with pytest.raises(UsageError, match=r"'y' is -3, and preprocessing\.label\.log takes none"):
+        transform.told_label(pa.table({"y": [5.0, -3.0]}))
+
+
 # --- as a value
 
 
-def test_a_transform_that_was_used_travels_and_counts_as_before(everything):
+def test_a_transform_that_was_used_travels_and_counts_as_before(everything, a_row):
     fresh = pickle.loads(pickle.dumps(everything))
-    rows = pa.table(
-        {
-            "x": [1.0],
-            "n": [1],
-            "flag": [True],
-            "text": ["a"],
-            "code": [7],
-            "day": pa.array([date(2013, 1, 2)]),
-            "level": [5.0],
-        }
-    )
-    used = everything.apply(rows)
+    used = everything.apply(a_row)
     again = pickle.loads(pickle.dumps(everything))
     assert fresh == everything == again
-    assert again.apply(rows)["dense"].tobytes() == used["dense"].tobytes()
+    assert again.apply(a_row)["dense"].tobytes() == used["dense"].tobytes()
 
 
 def test_an_edit_of_a_users_function_makes_another_transform(transform_of):

@@ -25,6 +25,10 @@ TYPES = [
     pa.decimal128(10, 2),
     pa.decimal256(50, -3),
     pa.null(),
+    pa.list_(pa.string()),
+    pa.large_list(pa.field("element", pa.int64(), nullable=False)),
+    pa.list_(pa.list_(pa.timestamp("us", tz="UTC"))),
+    pa.list_(pa.float32(), 3),
 ]
 
 
@@ -34,5 +38,6 @@ def test_a_type_is_found_by_the_name_that_arrow_gives_it(kind):
 
 
 def test_what_has_no_short_name_is_left_as_it_is():
-    assert arrow_type("list<item: int64>") is None
+    assert arrow_type("struct<a: int64>") is None
+    assert arrow_type("list<item: struct<a: int64>>") is None
     assert arrow_type("no such type") is None
