@@ -41,7 +41,7 @@ def cycle(
     data, rule = config.data, config.data.split
 
     profiles = {
-        shard.object_id: profile_shard(shard, rule, data.key)
+        shard.object_id: profile_shard(shard, rule, data.key, data.pairs)
         for shard in (*dataset.shards, *accepted)
     }
     before = {shard.object_id for shard in accepted}
@@ -142,6 +142,7 @@ def tune(
         seed=tuning.seed,
         metric=tuning.metric,
         epochs=tuning.epochs,
+        halving=tuning.halving,
         models=architectures(config),
         recipes=tried,
     )

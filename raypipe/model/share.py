@@ -1,6 +1,6 @@
 """A share: the rows of tensor files that one worker trains on, as tensors in memory."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,14 +35,20 @@ class Share:
 
     def to(self, device: torch.device) -> "Share":
         """Return the share on a device."""
-        return self.each(lambda tensor: tensor.to(device))
-
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Share":
-        """Return the share with the same done to all of its tensors."""
+        moved = {name: tensor.to(device) for name, tensor in self.tensors.items()}
         return Share(
-            tensors={name: change(tensor) for name, tensor in self.tensors.items()},
-            label=change(self.label),
-            weight=None if self.weight is None else change(self.weight),
+            tensors=moved,
+            label=self.label.to(device),
+            weight=None if self.weight is None else self.weight.to(device),
+            columns=self.columns,
+        )
+
+    def at(self, which: "Tensor | slice") -> "Share":
+        """Return some of the rows."""
+        return Share(
+            tensors={name: tensor[which] for name, tensor in self.tensors.items()},
+            label=self.label[which],
+            weight=None if self.weight is None else self.weight[which],
             columns=self.columns,
         )
 

@@ -130,9 +130,10 @@ class Source:
         tensors = self.transform.apply(rows)
         named = {spec.name: spec.shape for spec in self.signature.tensors}
         made = {name: tensors[name].reshape(-1, *shape) for name, shape in named.items()}
+        made[self.signature.label.name] = self.transform.encode_label(rows)
         if self.signature.weight is not None:
             made[self.signature.weight] = self.transform.weights(rows)
-        return {**made, self.signature.label.name: self.transform.encode_label(rows)}
+        return made
 
     def _groups(
         self, number: int, needed: set[str], split: str, only: int | None = None
@@ -165,19 +166,18 @@ def share_of_arrays(parts: Sequence[Arrays], signature: Signature) -> Share:
     wide = (label.outputs,) if label.task == "multilabel" else ()
     kind = "int64" if LABEL_DTYPES[label.task] == torch.int64 else "float32"
     shapes = {spec.name: (spec.shape, spec.dtype) for spec in signature.tensors}
-    weight = signature.weight
-    beside = {} if weight is None else {weight: ((), "float32")}
+    weight = {} if signature.weight is None else {signature.weight: ((), "float32")}
     made = {
         name: torch.from_numpy(
             np.concatenate([part[name] for part in parts]).astype(dtype, copy=False)
             if parts
             else np.empty((0, *shape), dtype)
         )
-        for name, (shape, dtype) in {**shapes, **beside, label.name: (wide, kind)}.items()
+        for name, (shape, dtype) in {**shapes, label.name: (wide, kind), **weight}.items()
     }
     return Share(
         tensors={name: made[name] for name in shapes},
         label=made[label.name],
-        weight=None if weight is None else made[weight],
+        weight=made[signature.weight] if signature.weight is not None else None,
         columns={spec.name: spec.columns for spec in signature.tensors},
     )

@@ -31,7 +31,7 @@ SCHEMA = Schema(
 def make_source(tmp_path: Path) -> Callable[..., Source]:
     """Write shards of so many rows, in row groups of 20; x numbers the rows, unscaled."""
 
-    def make(*sizes: int, weight: str | None = None) -> Source:
+    def make(*sizes: int) -> Source:
         recipe = PreprocessingConfig(
             groups=[{"kind": "numeric", "columns": ["x"], "scale": "none"}]
         )
@@ -51,7 +51,7 @@ def make_source(tmp_path: Path) -> Callable[..., Source]:
             )
             start += rows
         profile = profile_splits(pa.concat_tables(tables), RULE, ()).train
-        transform = fit_transform(profile, recipe.groups, SCHEMA, "late", "binary", weight=weight)
+        transform = fit_transform(profile, recipe.groups, SCHEMA, "late", "binary")
         return Source(shards=tuple(shards), transform=transform, rule=RULE)
 
     return make
