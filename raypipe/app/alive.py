@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from raypipe.app import notices
+from raypipe.app import mirror, notices
 from raypipe.app.assemble import Workshop
 from raypipe.app.outcome import error_json
 from raypipe.engine.records import RunRecord, RunStatus
@@ -58,7 +58,8 @@ def _end(workshop: Workshop, run: RunRecord, why: Interrupted) -> None:
 
     def enter() -> None:
         if workshop.ledger.end_lost(run.id, error):
-            workshop.ledger.ask_for(notices.of_run(run, RunStatus.FAILED, error))
+            told = notices.of_run(run, RunStatus.FAILED, error)
+            workshop.ledger.ask_for((*told, *mirror.of_run(run, RunStatus.FAILED)))
 
     workshop.ledger.together(enter)
 

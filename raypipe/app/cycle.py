@@ -157,6 +157,7 @@ def tune(
         rows,
         tuning.concurrent,
         swept_on=rows if tuning.when == "always" else None,
+        earlier=lookup("earlier_trials") if tuning.learn_from == "earlier" else None,
     )
     return choose(trials, training, recipe, search)
 

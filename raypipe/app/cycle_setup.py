@@ -12,6 +12,7 @@ from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.checking import checking_for, not_checked
 from raypipe.app.cycle import cycle
 from raypipe.app.home import check_home
+from raypipe.app.inspect import kept
 from raypipe.app.models import CHAMPION
 from raypipe.app.prepare import Prepared, workshop_for
 from raypipe.app.request import RunRequest
@@ -32,6 +33,7 @@ from raypipe.stages.data import dataset_at
 from raypipe.store.rows import ModelVersionRow
 from raypipe.store.versions import open_store
 from raypipe.values.dataset import Dataset
+from raypipe.values.tuning import Trial
 from raypipe.values.uri import parse_uri
 
 
@@ -72,6 +74,7 @@ def prepare_cycle(
         lookups=lambda planner: {
             **_lookups(workshop, model, planner, write=write),
             "last_sweep": lambda _: last_sweep(workshop, config.name),
+            "earlier_trials": lambda _: earlier_trials(workshop, config.name) if write else None,
         },
         compare=comparing(workshop, dataset),
         parameters=as_recorded(config, request.accept) or None,
@@ -147,6 +150,8 @@ def _lookups(
     }
 
 
+EARLIER = 20
+"""Newest runs whose trials a sweep may learn from."""
 MAKERS = ("fit", "transform_shards", "train")
 """Steps whose code makes a model what it is."""
 
@@ -189,6 +194,20 @@ def last_sweep(workshop: Workshop, pipeline: str) -> str | None:
     if result is None or not all(map(workshop.artifacts.intact, result.artifacts)):
         return None
     return result.root
+
+
+def earlier_trials(workshop: Workshop, pipeline: str) -> str:
+    """Keep the trials of a pipeline's newest runs, each once, oldest first."""
+    found: dict[str, Trial] = {}
+    for run in workshop.ledger.list_runs(workshop.project, limit=EARLIER, pipeline=pipeline):
+        for state in workshop.ledger.run_steps(run.id):
+            if state.name.startswith("trial[") and state.digest and state.digest not in found:
+                value = kept(workshop, state)
+                if isinstance(value, Trial):
+                    found[state.digest] = value
+    encoded = workshop.codec.encode(tuple(reversed(found.values())))
+    workshop.artifacts.put_bytes(encoded.manifest, encoded.digest)
+    return encoded.digest
 
 
 # --- what follows a run -------------------------------------------------------------------------

@@ -51,6 +51,7 @@ class Handler:
 HANDLERS = {
     "gateway": "raypipe.app.routes:GATEWAY_TOLD",
     "notice": "raypipe.app.notices:NOTICE",
+    "mlflow": "raypipe.app.mirror:MLFLOW",
     "captured": "raypipe.app.captured:CAPTURED",
 }
 """Kind to where its handler is, imported when there is such an effect."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raypipe.app import notices, outbox
+from raypipe.app import mirror, notices, outbox
 from raypipe.app.alive import end_lost_runs, under_way
 from raypipe.app.assemble import Workshop
 from raypipe.app.cancel import interrupted, let_go, stopped_in, why_cancelled
@@ -220,7 +220,9 @@ def _come_to_rest(workshop: Workshop, run: RunRecord, status: RunStatus, error: 
     def enter() -> RunStatus:
         rested = workshop.ledger.end_run(run.id, status, error)
         if rested == status:
-            workshop.ledger.ask_for(notices.of_run(run, status, error))
+            workshop.ledger.ask_for(
+                (*notices.of_run(run, status, error), *mirror.of_run(run, status))
+            )
         return rested
 
     return workshop.ledger.together(enter)
@@ -232,7 +234,8 @@ def _cancelled(prepared: Prepared, run: RunRecord, planner: Planner, why: str) -
 
     def enter() -> None:
         ledger.cancel_run(run.id, error_json(error))
-        ledger.ask_for(notices.of_run(run, RunStatus.CANCELLED, error_json(error)))
+        told = notices.of_run(run, RunStatus.CANCELLED, error_json(error))
+        ledger.ask_for((*told, *mirror.of_run(run, RunStatus.CANCELLED)))
 
     ledger.together(enter)
     ledger.save_steps(run.id, _states(planner))

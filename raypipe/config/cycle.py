@@ -11,6 +11,7 @@ from raypipe.config.base import BaseConfig
 from raypipe.config.data import DataConfig
 from raypipe.config.feedback import FeedbackConfig
 from raypipe.config.importing import ImportConfig
+from raypipe.config.mirroring import TrackConfig
 from raypipe.config.notices import NoticeConfig
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.registry import RegistryConfig
@@ -66,6 +67,9 @@ class CycleConfig(BaseConfig):
 
     notify: tuple[NoticeConfig, ...] = ()
     """Who is told that a review waits, or that a run ended."""
+
+    track: TrackConfig = TrackConfig()
+    """Other trackers that get a copy of each run."""
 
     @property
     def written(self) -> Written:

@@ -183,6 +183,13 @@ class TuningConfig(BaseConfig):
     seed: int = 0
     """Seed of the sampler."""
 
+    learn_from: Literal["sweep", "earlier"] = "sweep"
+    """What the sampler goes by beside the trials of this sweep: nothing, or earlier sweeps too.
+
+    With `earlier`, trials of this pipeline's newest runs whose settings lie within the space count
+    as known, over whatever rows they were made; none of them can be chosen.
+    """
+
     metric: str = "loss"
     """Metric of the validation split that decides: the loss, or one of the task's."""
 

@@ -206,6 +206,15 @@ def test_another_space_or_other_code_repeats_all(swept: Project) -> None:
     assert len(trials_run(tiny.run(project))) == 3
 
 
+def test_another_sweep_learns_from_earlier_ones_and_repeats_nothing(swept: Project) -> None:
+    asked = ["--set", "tuning.seed=5", "--set", "tuning.learn_from=earlier"]
+    said = tiny.run(swept, *asked)
+    assert len(trials_run(said)) == 3
+    logs = swept.raypipe("runs", "logs", said.result["run"]).out
+    assert "learns from 3 trials of earlier sweeps; 0 more" in logs
+    assert trials_run(tiny.run(swept, *asked)) == []  # though there are more earlier ones now
+
+
 def test_never_uses_what_the_last_sweep_found(swept: Project) -> None:
     project = swept
     best: Tuned = value(project, "choose")

@@ -15,7 +15,7 @@ from raypipe.stages import STAGES
 
 PACKAGE = Path(raypipe.__file__).parent
 ROOT = PACKAGE.parent
-AROUND = {"name", "imports", "runtime", "store", "notify"}
+AROUND = {"name", "imports", "runtime", "store", "notify", "track"}
 """Settings of a cycle that belong to no stage."""
 
 

@@ -24,7 +24,7 @@ Transformed: TypeAlias = tuple[list[TensorFile], list[TensorFile], Signature]
     num_cpus=0,
     batch="numbers",
     kept="known",
-    uncounted=("rows", "concurrent"),
+    uncounted=("rows", "concurrent", "earlier"),
 )
 def trial(
     numbers: list[int],
@@ -37,6 +37,7 @@ def trial(
     rows: list[Transformed],
     concurrent: int,
     swept_on: list[Transformed] | None = None,
+    earlier: tuple[Trial, ...] | None = None,
     known: tuple[tuple[int, Trial], ...] = (),
 ) -> list[Trial]:
     """Try settings: train with them on the train split, measure them on the validation split.
@@ -44,7 +45,8 @@ def trial(
     `rows` are those of each recipe that may be chosen, in the order of `search.recipes`. A trial is
     found again by its number, by what is searched and by the recipe, whatever the rows are;
     `swept_on` is given where every change of the data should count. `known` are the trials of this
-    sweep that are kept: those of now go by what they came to.
+    sweep that are kept: those of now go by what they came to. `earlier` are those
+    of other sweeps, which the sampler goes by too.
     """
     from raypipe.stages.tuning.sweeping import Sweep
     from raypipe.stages.tuning.trying import Rows, Work
@@ -61,7 +63,7 @@ def trial(
         ),
         context=here,
     )
-    sweep = Sweep(work=work, numbers=tuple(numbers), known=dict(known))
+    sweep = Sweep(work=work, numbers=tuple(numbers), known=dict(known), earlier=earlier or ())
     sweep.tell()
     if here.runtime == "ray":
         from raypipe.stages.tuning.on_ray import sweep_on_ray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any
@@ -45,11 +45,13 @@ def suggest(
     number: int,
     known: Mapping[int, Trial],
     pending: Mapping[int, Chosen],
+    earlier: Sequence[Trial] = (),
 ) -> dict[str, Any]:
     """Return what the trial of this number tries; the same for the same history.
 
     The first one tries the settings as they are written, if they are within the space: so a sweep
     finds nothing worse. What was tried, or is being tried, comes again only if nothing else does.
+    `earlier` trials, of other sweeps, count as known to the sampler, and may be tried again.
     """
     if search.sampler == "grid":
         return point_of(search.space, number)
@@ -57,7 +59,7 @@ def suggest(
         return first
     taken = {*map(identity, pending.values()), *(identity(one.chosen) for one in known.values())}
     for attempt in range(ATTEMPTS):
-        chosen = _draw(search, number, attempt, known, pending)
+        chosen = _draw(search, number, attempt, known, pending, earlier)
         if identity(chosen) not in taken:
             return chosen
     return _untried(search, number, taken) or chosen
@@ -135,6 +137,7 @@ def _draw(
     attempt: int,
     known: Mapping[int, Trial],
     pending: Mapping[int, Chosen],
+    earlier: Sequence[Trial],
 ) -> dict[str, Any]:
     """Ask Optuna, with a study that holds what is known: nothing of it is kept from call to call.
 
@@ -146,6 +149,7 @@ def _draw(
             direction="maximize" if search.more_is_better else "minimize",
             sampler=_sampler(search, number, attempt),
         )
+        study.add_trials([told(one, search, places) for one in earlier])
         study.add_trials([told(known[one], search, places) for one in sorted(known)])
         study.add_trials(
             [_under_way(pending[one], search.space, places) for one in sorted(pending)]
@@ -193,6 +197,18 @@ def told(trial: Trial, search: Search, places: dict[str, BaseDistribution]) -> F
         params=_params(trial.chosen, search.space),
         distributions=places,
     )
+
+
+def lies_within(trial: Trial, search: Search) -> bool:
+    """Say whether a trial of another sweep is a point of this one's space, with its metric."""
+    whole = not trial.failed and trial.stopped is None and trial.like is None
+    if not whole or search.metric not in trial.metrics or search.space.keys() - trial.chosen.keys():
+        return False
+    try:
+        told(trial, search, distributions(search.space))
+    except (ValueError, TypeError):  # no such choice, or outside the range
+        return False
+    return True
 
 
 def _under_way(

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from raypipe.errors import StepFailed
 from raypipe.stages.tuning.halving import bars
-from raypipe.stages.tuning.suggesting import identity, suggest
+from raypipe.stages.tuning.suggesting import identity, lies_within, suggest
 from raypipe.stages.tuning.trying import Asked, Work
 from raypipe.values.tuning import Trial, ranked
 
@@ -21,6 +21,8 @@ class Sweep:
     numbers: tuple[int, ...]
     """Of the trials to be made."""
     known: dict[int, Trial]
+    earlier: tuple[Trial, ...] = ()
+    """Of other sweeps; the sampler goes by those that lie within the space."""
     _pending: dict[int, Asked] = field(default_factory=dict)
     _left: deque[int] = field(default_factory=deque)
     _held: list[Trial] = field(default_factory=list)
@@ -28,6 +30,15 @@ class Sweep:
 
     def __post_init__(self) -> None:
         self._left.extend(self.numbers)
+        if self.earlier:
+            own = [(identity(one.chosen), one.metrics) for one in self.known.values()]
+            others = [o for o in self.earlier if (identity(o.chosen), o.metrics) not in own]
+            self.earlier = tuple(one for one in others if lies_within(one, self.work.search))
+            left = len(others) - len(self.earlier)
+            print(  # noqa: T201 - a line of the step's log
+                f"learns from {len(self.earlier)} trials of earlier sweeps; {left} more failed, "
+                "ended early, lack the metric or a searched setting, or lie outside the space"
+            )
 
     @property
     def left(self) -> int:
@@ -42,7 +53,9 @@ class Sweep:
         while self._left:
             number = self._left[0]
             pending = {one.number: one.chosen for one in self._pending.values()}
-            chosen = suggest(self.work.search, self.work.written, number, self.known, pending)
+            chosen = suggest(
+                self.work.search, self.work.written, number, self.known, pending, self.earlier
+            )
             if identity(chosen) in map(identity, pending.values()):
                 return None
             self._left.popleft()
