@@ -1,10 +1,28 @@
 """What the training stage is told: the model, the loop, and the workers."""
 
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from raypipe.config.base import BaseConfig, CodeReference
+
+TaskName: TypeAlias = Literal["binary", "multiclass", "multilabel", "regression"]
+LOSSES: dict[TaskName, tuple[str, ...]] = {
+    "binary": ("cross_entropy", "focal", "hinge"),
+    "multiclass": ("cross_entropy", "focal"),
+    "multilabel": ("cross_entropy", "focal"),
+    "regression": ("squared", "absolute", "huber"),
+}
+"""Losses by name, by task; the first is what a task has unless told otherwise."""
+_OF_CLASSES = ("f1", "precision", "recall", "average_precision", "calibration_error")
+EXTRA_METRICS: dict[TaskName, tuple[str, ...]] = {
+    "binary": (*_OF_CLASSES, "matthews", "kappa", "specificity"),
+    "multiclass": (*_OF_CLASSES, "auc", "matthews", "kappa"),
+    "multilabel": ("f1", "precision", "recall", "average_precision", "exact_match"),
+    "regression": ("mape", "smape", "explained_variance", "pearson", "spearman"),
+}
+"""Further metrics by name, by task: torchmetrics computes them."""
 
 
 class MlpConfig(BaseConfig):
@@ -38,7 +56,108 @@ class CustomModelConfig(BaseConfig):
     """Keyword arguments for `build`."""
 
 
-ModelConfig = Annotated[MlpConfig | CustomModelConfig, Field(discriminator="kind")]
+class TabularResNetConfig(BaseConfig):
+    """The built-in residual network for tables, with an embedding for each indexed column."""
+
+    kind: Literal["tabular_resnet"] = "tabular_resnet"
+
+    width: int = Field(128, ge=1)
+    """Width of what the blocks add to."""
+
+    blocks: int = Field(3, ge=1)
+    """Number of residual blocks."""
+
+    expansion: float = Field(2.0, gt=0)
+    """Width inside a block over `width`."""
+
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of activations dropped inside a block while training."""
+
+    embedding_width: int = Field(16, ge=1)
+    """Largest width of an embedding; small vocabularies get narrower ones."""
+
+
+class TextClassifierConfig(BaseConfig):
+    """The built-in model for texts: a mean of token embeddings, or a small transformer."""
+
+    kind: Literal["text_classifier"] = "text_classifier"
+
+    tensors: tuple[str, ...] = ()
+    """Tensors (int64) that hold tokens, 0 for padding; empty: all of int64."""
+
+    width: int = Field(64, ge=2)
+    """Width of a token's embedding."""
+
+    layers: int = Field(0, ge=0)
+    """Layers of the transformer; 0: the mean of the embeddings, which is quick and often enough."""
+
+    heads: int = Field(4, ge=1)
+    """Heads of attention of each layer; they divide `width`."""
+
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of activations dropped while training."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.layers and self.width % self.heads:
+            raise ValueError(
+                f"width is {self.width}, which {self.heads} heads do not divide; make it "
+                f"{self.width // self.heads * self.heads or self.heads}, or change heads"
+            )
+        return self
+
+
+class ImageClassifierConfig(BaseConfig):
+    """The built-in residual convolutional network for images."""
+
+    kind: Literal["image_classifier"] = "image_classifier"
+
+    tensor: str | None = None
+    """Tensor (float32 [channels, height, width]) that holds the image; None: the only such one."""
+
+    widths: tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...] = Field(
+        (32, 64, 128), min_length=1
+    )
+    """Channels of each stage; every stage after the first halves height and width."""
+
+    blocks: int = Field(1, ge=1)
+    """Residual blocks of each stage."""
+
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of the last activations dropped while training."""
+
+
+AnyModel: TypeAlias = (
+    MlpConfig | TabularResNetConfig | TextClassifierConfig | ImageClassifierConfig
+    | CustomModelConfig
+)  # fmt: skip
+ModelConfig = Annotated[AnyModel, Field(discriminator="kind")]
+
+
+class ScheduleConfig(BaseConfig):
+    """How the learning rate changes from step to step."""
+
+    kind: Literal["cosine", "constant", "step"] = "cosine"
+    """Falls to zero along half a cosine; stays; or is multiplied by `factor` now and then."""
+
+    warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of all steps in which the rate first rises evenly from near zero to its largest."""
+
+    every: int = Field(10, ge=1)
+    """For `step`: epochs between two multiplications."""
+
+    factor: float = Field(0.1, gt=0, lt=1)
+    """For `step`: what the rate is multiplied by."""
+
+
+class WithinEpochConfig(BaseConfig):
+    """When a state to go on from is kept within an epoch, besides the one at its end."""
+
+    steps: int | None = Field(None, ge=1)
+    """Every so many batches; None: not by batches."""
+
+    seconds: float | None = Field(None, gt=0)
+    """Every so many seconds; None: not by time."""
 
 
 class WorkersConfig(BaseConfig):
@@ -60,8 +179,8 @@ class TrainingConfig(BaseConfig):
     model: ModelConfig = MlpConfig()
     """What is trained."""
 
-    task: Literal["binary", "multiclass", "regression"] = "binary"
-    """What the label is: one of two classes, one of several, or a number."""
+    task: TaskName = "binary"
+    """What the label is: one of two classes, one of several, any of several, or a number."""
 
     epochs: int = Field(10, ge=1)
     """Most passes over the train split."""
@@ -70,10 +189,68 @@ class TrainingConfig(BaseConfig):
     """Rows in a batch of one worker."""
 
     learning_rate: float = Field(1e-3, gt=0)
-    """Largest learning rate; it falls to zero along a cosine."""
+    """Largest learning rate."""
+
+    schedule: ScheduleConfig = ScheduleConfig()
+    """How it changes from step to step; a bare name is its kind."""
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or stochastic gradient descent with Nesterov's momentum."""
+
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Momentum of `sgd`."""
 
     weight_decay: float = Field(1e-4, ge=0)
-    """AdamW's weight decay."""
+    """Weight decay of the optimizer; biases and scales do not decay."""
+
+    clip_norm: float | None = Field(1.0, gt=0)
+    """Largest norm of the gradient of a step, longer ones are shortened to it; None: any."""
+
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients make one step: as a batch so many times as large, in less memory."""
+
+    loss: str | None = None
+    """What is minimised, by name, or a function of your own: `my_pkg.losses:mine`.
+
+    None is the first of the task's: binary, multiclass and multilabel have cross_entropy and focal,
+    binary also hinge; regression has squared, absolute and huber. A function of your own takes
+    logits [rows, outputs] and the label and returns a loss for each row, [rows].
+    """
+
+    metrics: tuple[str, ...] = ()
+    """Further metrics of the validation split: names, or functions of your own.
+
+    A function takes scores and label as numpy arrays and returns a number.
+    """
+
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]] | None = None
+    """What a row counts in the loss of training, by its class.
+
+    "balanced": each class as much as any other in sum. Or a weight a class, by name; those left
+    out have 1. Validation counts each row once in any case.
+    """
+
+    precision: Literal["float32", "bf16"] = "float32"
+    """What training computes in. bf16: where torch holds it safe; weights stay float32.
+
+    Validation is in float32, as the model will answer.
+    """
+
+    compile: bool = False
+    """Train through torch.compile, which takes a while at the start."""
+
+    deterministic: bool = False
+    """Refuse operations whose result differs from run to run, on a GPU above all."""
+
+    pretrained: Path | None = None
+    """File with weights to begin with: safetensors, or a state dict of torch.save (`.pt`).
+
+    Its content counts. Weights are taken by name where the shape fits; see what else was found in
+    the log. A `.pt` is read with weights_only, so that no code in it runs.
+    """
+
+    checkpoint: WithinEpochConfig = WithinEpochConfig()
+    """When a state to go on from is kept within an epoch; at its end there is one anyhow."""
 
     patience: int | None = Field(3, ge=1)
     """Epochs without a better validation loss after which training stops; None: never early."""
@@ -86,6 +263,38 @@ class TrainingConfig(BaseConfig):
 
     workers: WorkersConfig = WorkersConfig()
     """The processes that train together."""
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _a_bare_name_is_a_kind(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @field_validator("loss", mode="after")
+    @classmethod
+    def _code_is_a_reference(cls, value: str | None) -> str | None:
+        return CodeReference(value) if value and ":" in value else value
+
+    @field_validator("metrics", mode="after")
+    @classmethod
+    def _codes_are_references(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(CodeReference(one) if ":" in one else one for one in values)
+
+    @model_validator(mode="after")
+    def _fits_the_task(self) -> Self:
+        for what, names, allowed in (
+            ("loss", (self.loss,), LOSSES),
+            ("metrics", self.metrics, EXTRA_METRICS),
+        ):
+            known = allowed[self.task]
+            odd = [one for one in names if one and ":" not in one and one not in known]
+            if odd:
+                raise ValueError(
+                    f"{what} is {odd[0]!r}; for {self.task} there are {', '.join(known)}, or "
+                    "functions of your own, as MODULE:NAME"
+                )
+        if self.class_weights is not None and self.task == "regression":
+            raise ValueError("class_weights is set, but a regression has no classes; leave it away")
+        return self
 
     @field_validator("model", mode="before")
     @classmethod

@@ -22,14 +22,23 @@ from raypipe.config.training import TrainingConfig
 METRICS = {
     "binary": ("loss", "auc", "accuracy"),
     "multiclass": ("loss", "accuracy"),
+    "multilabel": ("loss", "auc", "accuracy"),
     "regression": ("loss", "rmse", "mae", "r2"),
 }
 """Metrics of the validation split, by task."""
-MORE_IS_BETTER = frozenset({"auc", "accuracy", "r2"})
+MORE_IS_BETTER = frozenset(
+    {
+        "auc", "accuracy", "r2", "f1", "precision", "recall", "average_precision", "matthews",
+        "kappa", "specificity", "exact_match", "explained_variance", "pearson", "spearman",
+    }
+)  # fmt: skip
 """Metrics that are maximised; the others are minimised."""
 UNSEARCHED = {
     "training.seed": "the seed that did best did so by luck, and is no better on other rows",
     "training.task": "it says what the label is",
+    "training.checkpoint": "it says when a state is kept, and the model stays the same",
+    "training.feed": "it says how rows come to training, and the model stays the same",
+    "training.loop": "a loop of your own is not run by a sweep",
     "training.keep": "it says how many checkpoints are kept, and the model stays the same",
     "training.workers": "it says what a trial runs on",
     "preprocessing.refit": "it says when the recipe is fitted again, and not what it is",
@@ -286,8 +295,10 @@ Complaint = tuple[tuple[str, ...], str]
 def complaints(tuning: TuningConfig, written: Written) -> Iterator[Complaint]:
     """Yield what makes a search impossible, given the settings that it is a search around."""
     task = written.training.task
-    if tuning.metric not in METRICS[task]:
-        known = ", ".join(METRICS[task])
+    named = (one for one in written.training.metrics if ":" not in one)
+    measured = (*METRICS[task], *named)
+    if tuning.metric not in measured:
+        known = ", ".join(measured)
         yield (
             ("metric",),
             f"it is {tuning.metric!r}; a {task} model is measured by {known}",

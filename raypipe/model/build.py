@@ -5,18 +5,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raypipe.config.training import CustomModelConfig, MlpConfig
+from raypipe.config.training import (
+    AnyModel,
+    CustomModelConfig,
+    ImageClassifierConfig,
+    MlpConfig,
+    TabularResNetConfig,
+    TextClassifierConfig,
+)
 from raypipe.errors import RaypipeError, StepFailed, UsageError
 from raypipe.model.families import TabularMlp
+from raypipe.model.image import ImageClassifier
+from raypipe.model.tabular_resnet import TabularResNet
+from raypipe.model.text import TextClassifier
 from raypipe.values.signature import Signature, TensorSpec
 
 CONTRACT = "a model takes a dict of named tensors and returns logits of shape [rows, outputs]"
 PROBE_ROWS = 2
 
 
-def build_module(
-    model: MlpConfig | CustomModelConfig, signature: Signature, *, seed: int = 0
-) -> nn.Module:
+def build_module(model: AnyModel, signature: Signature, *, seed: int = 0) -> nn.Module:
     """Return the module that `model` describes, its first weights drawn by `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -30,7 +38,7 @@ def blank(spec: TensorSpec, rows: int) -> Tensor:
     return torch.zeros((rows, *spec.shape), dtype=getattr(torch, spec.dtype))
 
 
-def _make(model: MlpConfig | CustomModelConfig, signature: Signature) -> nn.Module:
+def _make(model: AnyModel, signature: Signature) -> nn.Module:
     match model:
         case MlpConfig():
             return TabularMlp(
@@ -39,8 +47,19 @@ def _make(model: MlpConfig | CustomModelConfig, signature: Signature) -> nn.Modu
                 dropout=model.dropout,
                 embedding_width=model.embedding_width,
             )
+        case TabularResNetConfig():
+            return TabularResNet(signature, **_options(model))
+        case TextClassifierConfig():
+            return TextClassifier(signature, **_options(model))
+        case ImageClassifierConfig():
+            return ImageClassifier(signature, **_options(model))
         case CustomModelConfig():
             return _call(model, signature)
+
+
+def _options(model: AnyModel) -> dict[str, Any]:
+    """Return the settings of a family, by name."""
+    return {name: value for name, value in dict(model).items() if name != "kind"}
 
 
 def _call(model: CustomModelConfig, signature: Signature) -> nn.Module:
@@ -97,7 +116,7 @@ def _inputs(signature: Signature) -> str:
     return "{" + ", ".join(shapes) + "}"
 
 
-def _name(model: MlpConfig | CustomModelConfig) -> str:
+def _name(model: AnyModel) -> str:
     return str(model.build) if isinstance(model, CustomModelConfig) else model.kind
 
 

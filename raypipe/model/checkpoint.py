@@ -2,57 +2,90 @@
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import load_file
 
-from raypipe.errors import StepFailed
-from raypipe.model.loop import TrainState
 from raypipe.model.schedule import History, best_epochs
+from raypipe.model.state import TrainState, Within
+from raypipe.model.weights import load_weights, save_weights, sync
+
+__all__ = ["OPTIMIZER", "STATE", "WEIGHTS", "Checkpoints", "load_weights", "save_weights"]
 
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
+WITHIN = "within.safetensors"
 STATE = "state.json"
 RESUMABLE = 2
 """Newest checkpoints that keep their optimizer: the second stands in if the first is torn."""
 
 
+@dataclass(frozen=True, kw_only=True, order=True)
+class At:
+    """When a state was: after so many epochs, and so many batches of the next."""
+
+    epoch: int
+    batches: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of its folder: `epoch-0002`, or `step-0003-000120` within the third epoch."""
+        if self.batches:
+            return f"step-{self.epoch + 1:04d}-{self.batches:06d}"
+        return f"epoch-{self.epoch:04d}"
+
+    @classmethod
+    def of(cls, state: TrainState) -> "At":
+        """Return when a state is."""
+        return cls(epoch=state.epoch, batches=state.within.batches if state.within else 0)
+
+    @classmethod
+    def named(cls, name: str) -> "At | None":
+        """Return what a folder's name says; None if it is no whole checkpoint's."""
+        match name.split("-"):
+            case ["epoch", epoch] if epoch.isdigit():
+                return cls(epoch=int(epoch))
+            case ["step", epoch, batches] if epoch.isdigit() and batches.isdigit():
+                return cls(epoch=int(epoch) - 1, batches=int(batches))
+        return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:
-    """The checkpoints of one training: `epoch-0001`, `epoch-0002`, …; one process writes them."""
+    """The checkpoints of one training, after epochs and within them; one process writes them."""
 
     folder: Path
     keep: int
     """How many of lowest validation loss keep their weights."""
 
     def save(self, state: TrainState) -> Path:
-        """Keep the state after an epoch, durably, and drop what is no longer of use."""
-        target = self._at(state.epoch)
-        aside = target.with_suffix(".tmp")
+        """Keep a state, durably, and drop what is no longer of use."""
+        target = self.folder / At.of(state).name
+        aside = target.with_name(f"{target.name}.tmp")
         _remove(aside)
         aside.mkdir(parents=True)
         _write(aside, state)
         _remove(target)
         aside.rename(target)
-        _sync_folder(self.folder)
+        sync(self.folder)
         self._drop(state)
         return target
 
-    def latest(self) -> TrainState | None:
+    def latest(self, *, workers: int | None = None) -> TrainState | None:
         """Return the newest state to go on from; a torn one is passed over for the one before.
 
         A state counts only if the best weights up to it are whole too: training goes on from
-        before a lost one, so that it is made again.
+        before a lost one, so that it is made again. One within an epoch counts only for as many
+        `workers` as it was made by, for else each would have other rows; None: for any.
         """
-        for epoch in sorted(self._epochs(), reverse=True):
-            state = _read(self._at(epoch))
-            if state is not None and self._has_best(state):
+        for at in sorted(self._all(), reverse=True):
+            state = _read(self.folder / at.name)
+            if state is None or not self._has_best(state):
+                continue
+            if state.within is None or workers in (None, state.within.workers):
                 return state
         return None
 
@@ -61,11 +94,13 @@ class Checkpoints:
         return [(epoch, self._at(epoch) / WEIGHTS) for epoch in self._best(history)]
 
     def _at(self, epoch: int) -> Path:
-        return self.folder / f"epoch-{epoch:04d}"
+        return self.folder / At(epoch=epoch).name
 
-    def _epochs(self) -> list[int]:
-        names = (path.name.removeprefix("epoch-") for path in self.folder.glob("epoch-*"))
-        return [int(name) for name in names if name.isdigit()]
+    def _all(self) -> list[At]:
+        if not self.folder.is_dir():
+            return []
+        found = (At.named(path.name) for path in self.folder.iterdir())
+        return [at for at in found if at is not None]
 
     def _has_best(self, state: TrainState) -> bool:
         return all(_whole(self._at(epoch), WEIGHTS) for epoch in self._best(state.history))
@@ -76,58 +111,50 @@ class Checkpoints:
     def _drop(self, state: TrainState) -> None:
         # What was best an epoch ago is needed too, should this checkpoint be torn.
         best = {*self._best(state.history), *self._best(state.history[:-1])}
-        for epoch in self._epochs():
-            if state.epoch - RESUMABLE < epoch <= state.epoch:
+        now = At.of(state)
+        before = [at for at in self._all() if at <= now]
+        resumable = sorted(before, reverse=True)[:RESUMABLE]
+        for at in self._all():
+            if at in resumable:
                 continue
-            if epoch in best:
-                (self._at(epoch) / OPTIMIZER).unlink(missing_ok=True)
+            if not at.batches and at.epoch in best:
+                (self._at(at.epoch) / OPTIMIZER).unlink(missing_ok=True)
             else:
-                _remove(self._at(epoch))
-
-
-def save_weights(weights: dict[str, Tensor], path: Path) -> None:
-    """Write a module's state as safetensors, durably."""
-    _save_tensors(weights, path)
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Give a module the weights in a safetensors file; StepFailed if they do not fit it."""
-    try:
-        weights = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise StepFailed(f"cannot read the weights in {path.name}: {error}") from error
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise StepFailed(
-            f"the weights in {path.name} do not fit: {str(error).splitlines()[-1].strip()}",
-            hint="the model's code or settings changed since they were made; train again",
-        ) from error
+                _remove(self.folder / at.name)
 
 
 def _write(folder: Path, state: TrainState) -> None:
-    _save_tensors(state.weights, folder / WEIGHTS)
-    _save_tensors(state.optimizer, folder / OPTIMIZER)
-    body = {
-        "epoch": state.epoch,
-        "history": state.history,
-        "files": {name: _digest((folder / name).read_bytes()) for name in (WEIGHTS, OPTIMIZER)},
-    }
+    save_weights(state.weights, folder / WEIGHTS)
+    save_weights(state.optimizer, folder / OPTIMIZER)
+    names = [WEIGHTS, OPTIMIZER]
+    body: dict[str, Any] = {"epoch": state.epoch, "history": state.history}
+    if state.within:
+        tensors = {"losses": state.within.losses, "random": state.within.random}
+        save_weights(tensors, folder / WITHIN)
+        names.append(WITHIN)
+        body["within"] = {"batches": state.within.batches, "of": state.within.of}
+    body["files"] = {name: _digest((folder / name).read_bytes()) for name in names}
     text = json.dumps({**body, "digest": _digest_of(body)}, indent=1)
     (folder / STATE).write_text(text)
-    _sync_file(folder / STATE)
-    _sync_folder(folder)
+    sync(folder / STATE)
+    sync(folder)
 
 
 def _read(folder: Path) -> TrainState | None:
     if not (_whole(folder, WEIGHTS) and _whole(folder, OPTIMIZER)):
         return None
     body = _body(folder)
+    within = None
+    if at := body.get("within"):
+        if not _whole(folder, WITHIN):
+            return None
+        within = Within(**at, **load_file(folder / WITHIN))
     return TrainState(
         epoch=body["epoch"],
         history=tuple(body["history"]),
         weights=load_file(folder / WEIGHTS),
         optimizer=load_file(folder / OPTIMIZER),
+        within=within,
     )
 
 
@@ -145,23 +172,6 @@ def _body(folder: Path) -> dict[str, Any]:
     return body
 
 
-def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    odd = [name for name, tensor in tensors.items() if not isinstance(tensor, Tensor)]
-    if odd:
-        raise StepFailed(
-            f"the model's state {odd[0]!r} is a {type(tensors[odd[0]]).__name__}, no tensor, "
-            "and cannot be kept",
-            hint="keep it as a buffer (register_buffer) instead of in get_extra_state",
-        )
-    save_file({name: _own(tensor) for name, tensor in tensors.items()}, path)
-    _sync_file(path)
-
-
-def _own(tensor: Tensor) -> Tensor:
-    """A tensor with memory of its own: safetensors refuses tied weights, which share theirs."""
-    return tensor.detach().to("cpu", copy=True).contiguous()
-
-
 def _digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=32).hexdigest()
 
@@ -173,15 +183,3 @@ def _digest_of(body: dict[str, Any]) -> str:
 def _remove(path: Path) -> None:
     if path.exists():
         shutil.rmtree(path)
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    _sync_file(path)

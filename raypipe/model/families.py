@@ -1,7 +1,7 @@
 """The model families that come built in: examples of the contract that any model keeps."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -32,25 +32,31 @@ class TabularMlp(nn.Module):
         self.indexed = tuple(spec for spec in signature.tensors if spec.dtype == "int64")
         self.outputs = signature.label.outputs
         self.embeddings = nn.ModuleDict(
-            {spec.name: _embeddings(spec, embedding_width) for spec in self.indexed}
+            {spec.name: embeddings(spec, embedding_width) for spec in self.indexed}
         )
         self._tables = {name: tuple(table.parameters()) for name, table in self.embeddings.items()}
-        width = sum(map(_width, self.dense)) + self._embedded_width()
+        width = sum(map(width_of, self.dense)) + self._embedded_width()
         if not width:
             raise UsageError("tabular_mlp has nothing to read: the signature has no tensors")
         self.body = _body(width, hidden, dropout)
         self._hidden = _hidden(self.body)
-        self.head = nn.Linear((width, *hidden)[-1], _head_width(self.outputs))
+        self.head = nn.Linear((width, *hidden)[-1], head_width(self.outputs))
+        self._head = (self.head._parameters, self.head.weight)
 
     def forward(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Return logits of shape [rows, outputs]."""
         parts = [tensors[spec.name] for spec in self.dense]
         parts = [one if one.dim() == 2 else one.reshape(len(one), -1) for one in parts]
+        held, weight = self._head
+        direct = held["weight"] is weight  # else the weights were sharded since
         for spec in self.indexed:
-            indices = tensors[spec.name].reshape(-1, _width(spec)).unbind(1)
-            parts += map(torch.embedding, self._tables[spec.name], indices)
+            indices = tensors[spec.name].reshape(-1, width_of(spec)).unbind(1)
+            if direct:
+                parts += map(torch.embedding, self._tables[spec.name], indices)
+            else:
+                parts += embedded(self.embeddings[spec.name], indices)
         values = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        values = self.body(values) if self.training else self._evaluated(values)
+        values = self._evaluated(values) if direct and not self.training else self.body(values)
         logits = functional.linear(values, self.head.weight, self.head.bias)
         return logits if logits.shape[1] == self.outputs else logits[:, : self.outputs]
 
@@ -69,14 +75,20 @@ class TabularMlp(nn.Module):
         return sum(table.embedding_dim for table in tables)
 
 
-def _width(spec: TensorSpec) -> int:
+def width_of(spec: TensorSpec) -> int:
+    """Return how many values a row of a tensor has."""
     return math.prod(spec.shape)
 
 
-def _embeddings(spec: TensorSpec, largest: int) -> nn.ModuleList:
-    if spec.cardinalities is None or len(spec.cardinalities) != _width(spec):
+def embedded(tables: nn.Module, indices: Sequence[Tensor]) -> list[Tensor]:
+    """Return the embedding of each column of indices, by the table of that column."""
+    return [table(one) for table, one in zip(tables.children(), indices, strict=True)]
+
+
+def embeddings(spec: TensorSpec, largest: int) -> nn.ModuleList:
+    if spec.cardinalities is None or len(spec.cardinalities) != width_of(spec):
         raise UsageError(
-            f"tabular_mlp cannot embed tensor {spec.name!r}: it is int64 of shape "
+            f"a table's model cannot embed tensor {spec.name!r}: it is int64 of shape "
             f"{list(spec.shape)} with cardinalities {spec.cardinalities}; it needs one for each "
             "value of a row",
             hint="make it float32 in the recipe, or give a model of your own: training.model.build",
@@ -114,5 +126,6 @@ def _body(width: int, hidden: tuple[int, ...], dropout: float) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _head_width(outputs: int) -> int:
+def head_width(outputs: int) -> int:
+    """Return the width of a last layer: one, or a multiple of 16."""
     return 1 if outputs == 1 else math.ceil(outputs / HEAD_MULTIPLE) * HEAD_MULTIPLE

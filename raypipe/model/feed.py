@@ -22,6 +22,8 @@ class Batch:
     divisor: float
     """What the sum of row losses is divided by, so that the mean of the workers' gradients is
     the mean over all rows of the step: rows of the step on all workers / workers."""
+    last: bool = True
+    """Whether the step ends with it; else its gradients are added to those of the next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class TensorFeed:
     rank: int = 0
     shares: tuple[int, ...] = ()
     """Rows of every worker's share, by rank; empty: this is the only worker."""
+    accumulate: int = 1
+    """Batches that make one step."""
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -51,47 +55,59 @@ class TensorFeed:
         return sum(self.sizes)
 
     @property
-    def steps(self) -> int:
-        """Steps of an epoch: as many on every worker."""
+    def batches(self) -> int:
+        """Batches of an epoch: as many on every worker."""
         return max(math.ceil(size / self.batch_size) for size in self.sizes)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Hand out the rows of an epoch, which counts from 1."""
-        order = self._order(epoch)
-        for step in range(self.steps):
-            start, stop = _bounds(self.share.rows, step, self.steps)
-            yield self._batch(order[start:stop], self._divisor(step))
+    def epoch(self, epoch: int, begin: int = 0) -> Iterator[Batch]:
+        """Hand out the rows of an epoch, which counts from 1, from a batch on, which counts from 0.
+
+        That batch is the first of a step.
+        """
+        order, batches = self._order(epoch), self.batches
+        for first in range(begin, batches, self.accumulate):
+            group = range(first, min(first + self.accumulate, batches))
+            divisor = sum(self._divisor(number) for number in group)
+            for number in group:
+                start, stop = _bounds(self.share.rows, number, batches)
+                yield self._batch(order[start:stop], divisor, last=number == group[-1])
+
+    def not_finite(self) -> list[str]:
+        """Return what holds NaN or infinities among the rows."""
+        return self.share.not_finite()
 
     def _order(self, epoch: int) -> Tensor:
         order = generator(self.seed, epoch, self.rank).permutation(self.share.rows)
         return torch.from_numpy(order).to(self.share.label.device)
 
-    def _divisor(self, step: int) -> float:
-        bounds = [_bounds(size, step, self.steps) for size in self.sizes]
+    def _divisor(self, number: int) -> float:
+        bounds = [_bounds(size, number, self.batches) for size in self.sizes]
         return sum(stop - start for start, stop in bounds) / len(self.sizes)
 
-    def _batch(self, index: Tensor, divisor: float) -> Batch:
+    def _batch(self, index: Tensor, divisor: float, last: bool) -> Batch:
         if not len(index):
-            return self._padding(divisor)
+            return padding(self.share, divisor, last)
         return Batch(
             tensors={name: tensor[index] for name, tensor in self.share.tensors.items()},
             label=self.share.label[index],
             weight=None,
             divisor=divisor,
+            last=last,
         )
 
-    def _padding(self, divisor: float) -> Batch:
-        """Two rows that count nothing: a worker without rows still takes its part in the step."""
-        label = self.share.label
-        return Batch(
-            tensors={
-                name: tensor.new_zeros((2, *tensor.shape[1:]))
-                for name, tensor in self.share.tensors.items()
-            },
-            label=label.new_zeros(2),
-            weight=torch.zeros(2, device=label.device),
-            divisor=divisor,
-        )
+
+def padding(like: Share, divisor: float, last: bool = True) -> Batch:
+    """Two rows that count nothing: a worker without rows still takes its part in the step."""
+    label = like.label
+    return Batch(
+        tensors={
+            name: tensor.new_zeros((2, *tensor.shape[1:])) for name, tensor in like.tensors.items()
+        },
+        label=label.new_zeros((2, *label.shape[1:])),
+        weight=torch.zeros(2, device=label.device),
+        divisor=divisor,
+        last=last,
+    )
 
 
 def generator(*parts: int) -> np.random.Generator:

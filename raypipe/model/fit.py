@@ -1,9 +1,11 @@
 """One worker's training from end to end: build, take up where it stopped, train, keep, report."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,9 +14,13 @@ from raypipe.errors import StepFailed
 from raypipe.model.build import build_module
 from raypipe.model.checkpoint import Checkpoints
 from raypipe.model.feed import TensorFeed
-from raypipe.model.loop import EpochEnd, TrainState, train_loop
+from raypipe.model.keeping import Keeper, Told
+from raypipe.model.loop import EpochEnd, train_loop
+from raypipe.model.losses import weight_of_classes
 from raypipe.model.schedule import is_over
 from raypipe.model.share import Share
+from raypipe.model.state import TrainState
+from raypipe.model.weights import begin_with
 from raypipe.model.world import Alone, World
 from raypipe.values.signature import Signature
 
@@ -48,23 +54,24 @@ def fit(
     validation: Share,
     *,
     on_epoch: Callable[[EpochEnd], None] = lambda end: None,
+    on_batch: Told = lambda epoch, batches, of: None,
     world: World | None = None,
     device: torch.device | None = None,
 ) -> None:
     """Train to the end; the result is what the checkpoints hold. Only rank 0 writes and reports."""
     world = world or Alone()
     device = device or torch.device("cpu")
-    feed = _feed(job.settings, job.signature, train.to(device), world)
-    with _threads(job.settings.workers.cpus):
-        module = build_module(job.settings.model, job.signature, seed=job.settings.seed).to(device)
-        train_loop(
-            module,
-            feed,
-            validation.to(device),
+    keeper = Keeper(job.checkpoints, job.settings, world, device, on_batch)
+    with keeper:
+        _train(
             job.settings,
-            resume=job.checkpoints.latest(),
-            on_epoch=_on_epoch(job.checkpoints, on_epoch, world),
+            job.signature,
+            (train, validation),
+            resume=job.checkpoints.latest(workers=world.size),
+            on_epoch=_on_epoch(job.checkpoints, on_epoch, keeper),
+            watcher=keeper,
             world=world,
+            device=device,
         )
 
 
@@ -78,11 +85,54 @@ def measure(
     device: torch.device | None = None,
 ) -> tuple[dict[str, float], ...]:
     """Train alone, to see what settings come to: one row an epoch, and no checkpoint is kept."""
+    shares = (train, validation)
+    return _train(settings, signature, shares, on_epoch=on_epoch, device=device)
+
+
+def _train(
+    settings: TrainingConfig,
+    signature: Signature,
+    shares: tuple[Share, Share],
+    *,
+    world: World | None = None,
+    device: torch.device | None = None,
+    **told: Any,
+) -> tuple[dict[str, float], ...]:
+    world = world or Alone()
     device = device or torch.device("cpu")
-    feed = _feed(settings, signature, train.to(device), Alone())
-    with _threads(settings.workers.cpus):
-        module = build_module(settings.model, signature, seed=settings.seed).to(device)
-        return train_loop(module, feed, validation.to(device), settings, on_epoch=on_epoch)
+    train, validation = (share.to(device) for share in shares)
+    label = world.gather(train.label)
+    check_labels(label, signature)
+    feed = _feed(settings, train, world)
+    with _threads(settings.workers.cpus), deterministic(settings.deterministic):
+        module = build_module(settings.model, signature, seed=settings.seed)
+        if settings.pretrained is not None:
+            begin_with(module, settings.pretrained)
+        return train_loop(
+            module.to(device),
+            feed,
+            validation,
+            settings,
+            world=world,
+            weigh=weight_of_classes(settings, signature.label, label),
+            **told,
+        )
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Let torch refuse, in the body, operations whose result differs from run to run."""
+    before = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS refuses itself
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cudnn.benchmark = benchmark
 
 
 @contextmanager
@@ -96,15 +146,15 @@ def _threads(cpus: float) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _feed(settings: TrainingConfig, signature: Signature, train: Share, world: World) -> TensorFeed:
+def _feed(settings: TrainingConfig, train: Share, world: World) -> TensorFeed:
     sizes = world.gather(train.label.new_tensor([train.rows], dtype=torch.int64))
-    check_labels(world.gather(train.label), signature)
     return TensorFeed(
         share=train,
         batch_size=settings.batch_size,
         seed=settings.seed,
         rank=world.rank,
         shares=tuple(sizes.tolist()),
+        accumulate=settings.accumulate,
     )
 
 
@@ -117,6 +167,9 @@ def check_labels(label: torch.Tensor, signature: Signature) -> None:
             hint="look at `data.split`, or at what validation let through",
         )
     if signature.label.task == "regression":
+        return
+    if signature.label.task == "multilabel":
+        _check_several(label, signature)
         return
     found = torch.unique(label)
     if len(found) < 2:
@@ -133,13 +186,30 @@ def check_labels(label: torch.Tensor, signature: Signature) -> None:
         )
 
 
+def _check_several(label: torch.Tensor, signature: Signature) -> None:
+    """Raise StepFailed unless rows have a flag a label, and at least one label tells rows apart."""
+    named = signature.label
+    if label.dim() != 2 or label.shape[1] != named.outputs:
+        raise StepFailed(
+            f"label {named.name!r} has shape {list(label.shape)}; the signature has "
+            f"{named.outputs} labels, so that [rows, {named.outputs}] is expected"
+        )
+    if bool((label == label[0]).all()):
+        raise StepFailed(
+            f"label {named.name!r} has the same labels in all {len(label):,} rows of the train "
+            "split; there is nothing to tell apart",
+            hint="look at the label, and at `data.split`: a split by time or group may cut it off",
+        )
+
+
 def _on_epoch(
-    checkpoints: Checkpoints, tell: Callable[[EpochEnd], None], world: World
+    checkpoints: Checkpoints, tell: Callable[[EpochEnd], None], keeper: Keeper
 ) -> Callable[[EpochEnd], None]:
     """Keep the epoch, then tell of it; the other workers, which hold the same state, do neither."""
 
     def keep_then_tell(end: EpochEnd) -> None:
-        if world.rank == 0:
+        if keeper.world.rank == 0:
+            keeper.wait()
             checkpoints.save(end.state)
             tell(end)
 

@@ -2,44 +2,30 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from raypipe.config.training import TrainingConfig
-from raypipe.errors import StepFailed
-from raypipe.model import optimizer as optimizers
+from raypipe.errors import RaypipeError, StepFailed
+from raypipe.model.extra_metrics import extra_metrics_of
+from raypipe.model.failures import Place, as_failure
 from raypipe.model.feed import Batch, TensorFeed, generator
+from raypipe.model.losses import loss_of
 from raypipe.model.metrics import metrics_of
-from raypipe.model.schedule import is_over, learning_rate
+from raypipe.model.schedule import is_over
 from raypipe.model.share import Share
-from raypipe.model.tasks import row_losses, scores
+from raypipe.model.state import TrainState, Within, random_state, set_random_state
+from raypipe.model.stepping import Stepper
+from raypipe.model.tasks import scores
 from raypipe.model.world import Alone, World
 
 CHECK_EVERY = 64
-"""Steps between looks at whether the loss is still a number: each look waits for the device."""
+"""Batches between looks at whether the loss is still a number: each look waits for the device."""
 EVALUATION_ROWS = 8192
 """Rows that are evaluated at once."""
-GRADIENT_NORM = 1.0
-"""Largest norm of the gradient of a step; longer ones are shortened to it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainState:
-    """All that training needs to go on after an epoch as if it had never stopped.
-
-    There is no random state in it: each epoch seeds itself by (seed, epoch, rank).
-    """
-
-    epoch: int
-    """The last one that is done; counted from 1."""
-    history: tuple[dict[str, float], ...]
-    """One row an epoch: epoch, train_loss, loss and the metrics of the validation split."""
-    weights: dict[str, Tensor]
-    """The module's state."""
-    optimizer: dict[str, Tensor]
-    """The optimizer's tensors, by `key/parameter`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +48,29 @@ class EpochEnd:
         return {name: value for name, value in self.state.history[-1].items() if name != "epoch"}
 
 
+class Watcher(Protocol):
+    """What is told of each step within an epoch, and may ask for the state."""
+
+    def wants_state(self, epoch: int, batches: int, of: int) -> bool:
+        """Take note that so many batches of an epoch are done; say whether to give the state."""
+        ...
+
+    def take(self, state: TrainState) -> None:
+        """Take the state: live tensors, good until this returns."""
+        ...
+
+
+class Unwatched:
+    """Nobody looks on."""
+
+    def wants_state(self, epoch: int, batches: int, of: int) -> bool:
+        """Never ask for the state."""
+        return False
+
+    def take(self, state: TrainState) -> None:
+        """Leave it."""
+
+
 def train_loop(
     module: nn.Module,
     feed: TensorFeed,
@@ -70,22 +79,34 @@ def train_loop(
     *,
     resume: TrainState | None = None,
     on_epoch: Callable[[EpochEnd], None] = lambda end: None,
+    watcher: Watcher | None = None,
     world: World | None = None,
+    weigh: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[dict[str, float], ...]:
-    """Train `module` in place on the device it is on, and return one row an epoch."""
+    """Train `module` in place on the device it is on, and return one row an epoch.
+
+    `weigh` says what rows count by their labels; None: each 1.
+    """
     world = world or Alone()
-    training = _Training(module, feed, validation, settings, world)
-    history = training.restore(resume) if resume else ()
+    training = _Training(module, feed, validation, settings, world, weigh)
+    training.watcher = watcher or Unwatched()
+    history: tuple[dict[str, float], ...] = ()
+    within = None
+    if resume:
+        training.restore(resume)
+        history, within = resume.history, resume.within
     with torch.random.fork_rng(devices=_devices(module)):
         while not is_over(history, epochs=settings.epochs, patience=settings.patience):
-            history = (*history, training.epoch(len(history) + 1))
-            state = training.state(history)
-            on_epoch(EpochEnd(epochs=settings.epochs, state=state))
+            history = (*history, training.epoch(history, within))
+            within = None
+            on_epoch(EpochEnd(epochs=settings.epochs, state=training.state(history)))
     return history
 
 
 class _Training:
     """What stays the same from epoch to epoch."""
+
+    watcher: Watcher
 
     def __init__(
         self,
@@ -94,116 +115,142 @@ class _Training:
         validation: Share,
         settings: TrainingConfig,
         world: World,
+        weigh: Callable[[Tensor], Tensor] | None,
     ) -> None:
         self.module = module
-        self.wrapped = world.wrap(module)
         self.feed = feed
         self.validation = validation
         self.settings = settings
         self.world = world
-        self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.optimizer = optimizers.adamw(module, settings.learning_rate, settings.weight_decay)
+        self.loss = loss_of(settings)
+        self.device = validation.label.device
+        self.stepper = Stepper(module, settings, self.loss, world, weigh, self.device)
 
-    def restore(self, state: TrainState) -> tuple[dict[str, float], ...]:
-        self.module.load_state_dict(state.weights)
-        optimizers.load(self.optimizer, self.module, state.optimizer)
-        return state.history
+    def restore(self, state: TrainState) -> None:
+        self.stepper.restore(state.weights, state.optimizer)
 
     def state(self, history: tuple[dict[str, float], ...]) -> TrainState:
-        return TrainState(
-            epoch=len(history),
-            history=history,
-            weights=self.module.state_dict(),
-            optimizer=optimizers.tensors_of(self.optimizer, self.module),
-        )
+        weights, optimizer = self.stepper.state()
+        return TrainState(epoch=len(history), history=history, weights=weights, optimizer=optimizer)
 
-    def epoch(self, epoch: int) -> dict[str, float]:
-        torch.manual_seed(
-            int(generator(self.settings.seed, epoch, self.world.rank).integers(2**63))
-        )
-        train_loss = self._train(epoch)
+    def epoch(
+        self, history: tuple[dict[str, float], ...], within: Within | None
+    ) -> dict[str, float]:
+        epoch = len(history) + 1
+        sums = torch.zeros(self.feed.batches, device=self.device)
+        begin = 0
+        if within is None:
+            seed = generator(self.settings.seed, epoch, self.world.rank).integers(2**63)
+            torch.manual_seed(int(seed))
+        else:
+            begin = within.batches
+            sums[:begin] = within.losses[self.world.rank].to(self.device)
+            set_random_state(within.random[self.world.rank], self.device)
+        train_loss = self._train(history, sums, begin)
         return {"epoch": float(epoch), "train_loss": train_loss, **self._evaluate(epoch)}
 
-    def _train(self, epoch: int) -> float:
-        self.wrapped.train()
-        sums = torch.zeros(self.feed.steps, device=self.validation.label.device)
-        for step, batch in enumerate(self.feed.epoch(epoch)):
-            sums[step] = self._step(batch, (epoch - 1) * self.feed.steps + step)
-            if (step + 1) % CHECK_EVERY == 0:
+    def _train(self, history: tuple[dict[str, float], ...], sums: Tensor, begin: int) -> float:
+        epoch, batches = len(history) + 1, self.feed.batches
+        steps = math.ceil(batches / self.settings.accumulate)
+        self.stepper.module.train()
+        for number, batch in enumerate(self.feed.epoch(epoch, begin), begin):
+            step = (epoch - 1) * steps + number // self.settings.accumulate
+            try:
+                sums[number] = self.stepper.take(batch, step, steps)
+            except RaypipeError:
+                raise
+            except Exception as error:
+                at = self._place(epoch, number)
+                raise as_failure(error, at, in_words(batch)) from error
+            if (number + 1) % CHECK_EVERY == 0:
                 self._check(sums, epoch)
+            if (
+                batch.last
+                and self.watcher.wants_state(epoch, number + 1, batches)
+                and number + 1 < batches
+            ):
+                self._check(sums, epoch)
+                self.watcher.take(self._within(history, sums[: number + 1]))
         self._check(sums, epoch)
         return float(self.world.gather(sums.double().sum()[None]).sum()) / self.feed.rows
 
-    def _step(self, batch: Batch, step: int) -> Tensor:
-        rate = learning_rate(
-            self.settings.learning_rate, step, self.settings.epochs * self.feed.steps
+    def _within(self, history: tuple[dict[str, float], ...], losses: Tensor) -> TrainState:
+        within = Within(
+            batches=len(losses),
+            of=self.feed.batches,
+            losses=self.world.gather(losses[None]).cpu(),
+            random=self.world.gather(random_state(self.device)[None].to(self.device)).cpu(),
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        losses = self._losses(self.wrapped(batch.tensors), batch)
-        total = losses.sum()
-        (total / batch.divisor).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.parameters, GRADIENT_NORM)
-        self.optimizer.step()
-        return total.detach()
+        return replace(self.state(history), within=within)
 
-    def _losses(self, logits: Tensor, batch: Batch) -> Tensor:
-        losses = row_losses(self.settings.task, logits, batch.label)
-        return losses if batch.weight is None else losses * batch.weight
+    def _place(self, epoch: int, number: int) -> Place:
+        return Place(
+            epoch=epoch,
+            batch=number + 1,
+            batches=self.feed.batches,
+            rank=self.world.rank,
+            workers=self.world.size,
+        )
 
     def _check(self, sums: Tensor, epoch: int) -> None:
         finite = torch.isfinite(sums)
         if bool(finite.all()):
             return
-        step = int((~finite).nonzero()[0])
-        raise not_a_number(float(sums[step]), epoch, step + 1, self.feed, self.world)
+        number = int((~finite).nonzero()[0])
+        raise StepFailed(
+            f"the loss is {float(sums[number]):g} at {self._place(epoch, number)}",
+            kind="NotANumber",
+            hint=_why_not_finite(self.feed.not_finite()),
+        )
 
     def _evaluate(self, epoch: int) -> dict[str, float]:
         """Measure the workers' parts together: all get the same numbers, so all decide alike."""
         logits = self.world.gather(self._logits())
         label = self.world.gather(self.validation.label)
-        losses = row_losses(self.settings.task, logits, label)
-        loss = float(losses.double().mean())
+        loss = float(self.loss(logits, label).double().mean())
         if not math.isfinite(loss):
             raise StepFailed(
                 f"the validation loss is {loss:g} after epoch {epoch}",
                 kind="NotANumber",
-                hint=_why_not_finite(self.validation),
+                hint=_why_not_finite(self.validation.not_finite()),
             )
-        found = scores(self.settings.task, logits).cpu().numpy()
-        return {"loss": loss, **metrics_of(self.settings.task, found, label.cpu().numpy())}
+        task = self.settings.task
+        found = scores(task, logits).cpu()
+        measured = metrics_of(task, found.numpy(), label.cpu().numpy())
+        extra = extra_metrics_of(self.settings.metrics, task, found, label.cpu())
+        return {"loss": loss, **measured, **extra}
 
     def _logits(self) -> Tensor:
+        """Return the logits of the validation share, in float32, as the model will answer."""
         self.module.eval()
-        padded = max(self.validation.rows, 1)
-        with torch.inference_mode():
-            parts = [
-                self.module(self._rows(start, start + EVALUATION_ROWS))
-                for start in range(0, padded, EVALUATION_ROWS)
+        rows = self.validation.rows
+        parts = self.world.most(math.ceil(max(rows, 1) / EVALUATION_ROWS))
+        with self.world.evaluating():
+            found = [
+                self.module(self._rows(part * EVALUATION_ROWS, (part + 1) * EVALUATION_ROWS))
+                for part in range(parts)
             ]
-        return torch.cat(parts)[: self.validation.rows]
+        return torch.cat(found)[:rows]
 
     def _rows(self, start: int, stop: int) -> dict[str, Tensor]:
-        """Rows of the validation share; one of zeros if it has none, since a model may need one."""
+        """Rows of the validation share; one of zeros if there are none, as a model may need one."""
         tensors = self.validation.tensors
-        if not self.validation.rows:
+        if start >= self.validation.rows:
             return {name: t.new_zeros((1, *t.shape[1:])) for name, t in tensors.items()}
         return {name: t[start:stop] for name, t in tensors.items()}
 
 
-def not_a_number(loss: float, epoch: int, batch: int, feed: TensorFeed, world: World) -> StepFailed:
-    """Return the error for a loss that is not finite: where it was seen, and what may be why."""
-    worker = f" on worker {world.rank} of {world.size}" if world.size > 1 else ""
-    return StepFailed(
-        f"the loss is {loss:g} at epoch {epoch}, batch {batch} of {feed.steps}{worker}",
-        kind="NotANumber",
-        hint=_why_not_finite(feed.share),
+def in_words(batch: Batch) -> str:
+    """Return what a batch is, for a person: its rows, and the shape of each tensor."""
+    shapes = ", ".join(
+        f"{name} {str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
+        for name, tensor in batch.tensors.items()
     )
+    return f"{len(batch.label)} rows: {shapes}"
 
 
-def _why_not_finite(share: Share) -> str:
-    if culprits := share.not_finite():
+def _why_not_finite(culprits: list[str]) -> str:
+    if culprits:
         named = ", ".join(culprits[:5])
         return f"these inputs are not finite: {named}; mend them in the recipe or the data"
     return (

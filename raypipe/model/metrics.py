@@ -39,6 +39,17 @@ def _multiclass_accuracy(scores: Floats, label: NDArray[np.generic]) -> float:
     return float(np.mean(scores.argmax(axis=1) == label))
 
 
+def _label_accuracy(scores: Floats, label: NDArray[np.generic]) -> float:
+    return float(np.mean((scores >= 0.5) == label.astype(bool)))
+
+
+def _mean_auc(scores: Floats, label: NDArray[np.generic]) -> float:
+    """Return the mean over labels of the area under the ROC curve, where it is defined."""
+    areas = [auc(scores[:, one], label[:, one]) for one in range(scores.shape[1])]
+    known = [area for area in areas if np.isfinite(area)]
+    return float(np.mean(known)) if known else float("nan")
+
+
 def _errors(scores: Floats, label: NDArray[np.generic]) -> NDArray[np.float64]:
     return scores.astype(np.float64) - label.astype(np.float64)
 
@@ -59,5 +70,6 @@ def _r2(scores: Floats, label: NDArray[np.generic]) -> float:
 METRICS: dict[Task, dict[str, Callable[[Floats, NDArray[np.generic]], float]]] = {
     "binary": {"auc": auc, "accuracy": _binary_accuracy},
     "multiclass": {"accuracy": _multiclass_accuracy},
+    "multilabel": {"auc": _mean_auc, "accuracy": _label_accuracy},
     "regression": {"rmse": _rmse, "mae": _mae, "r2": _r2},
 }

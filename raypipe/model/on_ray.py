@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +19,10 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from raypipe.config.training import WorkersConfig
 from raypipe.errors import ClusterError, RaypipeError, StepFailed
+from raypipe.model.failures import own_frames
 from raypipe.model.feed import share_bounds
 from raypipe.model.fit import Job, fit
+from raypipe.model.keeping import Told
 from raypipe.model.loop import EpochEnd
 from raypipe.model.share import Share, share_of, tensor_columns
 from raypipe.model.world import Alone, Distributed
@@ -40,7 +41,6 @@ DATA_SETTINGS = {
     "print_on_execution_start": False,
     "use_datasource_v2": False,  # the newer reader takes a second and more for a few files
 }
-PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,7 @@ class Work:
 
     job: Job
     tell: Callable[[EpochEnd], None]
+    tell_batch: Told = lambda epoch, batches, of: None
     paths: tuple[str, ...]
     """Folders that a model of the user's own is imported from."""
 
@@ -163,6 +164,7 @@ def _train(work: Work) -> None:
         _my_share("train", work.job),
         _my_share("validation", work.job),
         on_epoch=work.tell,
+        on_batch=work.tell_batch,
         world=Alone() if alone else Distributed(),
         device=get_device(),
     )
@@ -170,12 +172,10 @@ def _train(work: Work) -> None:
 
 def _as_failure(error: Exception, rank: int) -> StepFailed:
     """Return what a worker raised, with the frames of its own code, which else stay behind."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(PACKAGE)]
     return StepFailed(
         f"training raised {type(error).__name__} on worker {rank}: {error}",
         kind=type(error).__name__,
-        frames="".join(traceback.format_list(own or frames)),
+        frames=own_frames(error),
     )
 
 

@@ -5,16 +5,30 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from raypipe.config.training import TrainingConfig
 
-def adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """Return AdamW over what can be trained; biases and scales (one dimension) do not decay."""
+
+def optimizer_of(
+    module: nn.Module, settings: TrainingConfig, *, fused: bool = True
+) -> torch.optim.Optimizer:
+    """Return the optimizer that the settings name, over what can be trained.
+
+    Biases and scales (one dimension) do not decay.
+    """
+    groups, rate = _groups(module, settings.weight_decay), settings.learning_rate
+    if settings.optimizer == "sgd":
+        momentum = settings.momentum
+        return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0)
+    return torch.optim.AdamW(groups, lr=rate, fused=fused)
+
+
+def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     trained = [p for p in module.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.dim() > 1], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    filled = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(filled, lr=learning_rate, fused=True)
+    return [group for group in groups if group["params"]]
 
 
 def tensors_of(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:
@@ -24,6 +38,7 @@ def tensors_of(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str,
         f"{key}/{names[parameter]}": value
         for parameter, state in optimizer.state.items()
         for key, value in state.items()
+        if value is not None
     }
 
 

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from raypipe.config.training import CustomModelConfig, MlpConfig
+from raypipe.config.training import AnyModel
 from raypipe.errors import UsageError
 from raypipe.model.build import build_module, check_logits
-from raypipe.model.checkpoint import load_weights
 from raypipe.model.tasks import scores as scores_of
+from raypipe.model.weights import load_weights
 from raypipe.values.signature import Signature, TensorSpec
 
 BLOCK = 32
@@ -48,7 +48,7 @@ class Predictor:
         self.block = block if block == 1 or self._place_is_free(block) else 1
 
     def scores(self, tensors: Mapping[str, Any]) -> NDArray[np.float32]:
-        """Return P(positive class) [rows], P(class) [rows, classes], or the number [rows]."""
+        """Return P(positive class) [rows], P(class or label) [rows, classes], or numbers [rows]."""
         rows = self._rows(tensors)
         size = -(-rows // self.block) * self.block
         filled = {spec[0]: self._filled(tensors[spec[0]], spec, size) for spec in self._specs}
@@ -59,7 +59,7 @@ class Predictor:
         if parts:
             return torch.cat(parts)[:rows].cpu().numpy()
         label = self.signature.label
-        wide = (label.outputs,) if label.task == "multiclass" else ()
+        wide = (label.outputs,) if label.task in ("multiclass", "multilabel") else ()
         return np.empty((0, *wide), dtype=np.float32)
 
     def _rows(self, tensors: Mapping[str, Any]) -> int:
@@ -122,7 +122,7 @@ class Predictor:
 
 
 def load_predictor(
-    model: MlpConfig | CustomModelConfig, signature: Signature, weights: Path, **options: Any
+    model: AnyModel, signature: Signature, weights: Path, **options: Any
 ) -> Predictor:
     """Build a model and give it weights; `options` are those of Predictor."""
     module = build_module(model, signature)

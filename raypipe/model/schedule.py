@@ -3,12 +3,30 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from raypipe.config.training import ScheduleConfig
+
 History = Sequence[Mapping[str, float]]
 
 
 def learning_rate(largest: float, step: int, steps: int) -> float:
     """Return the learning rate of a step (from 0) of so many: it falls to zero along a cosine."""
     return largest * 0.5 * (1 + math.cos(math.pi * min(step, steps) / max(steps, 1)))
+
+
+def rate_at(
+    schedule: ScheduleConfig, largest: float, step: int, *, epochs: int, steps: int
+) -> float:
+    """Return the learning rate of a step, counted from 0 over all epochs of so many steps each."""
+    warm = math.ceil(schedule.warmup * epochs * steps)
+    if step < warm:
+        return largest * (step + 1) / warm
+    match schedule.kind:
+        case "constant":
+            return largest
+        case "step":
+            return float(largest * schedule.factor ** (step // (schedule.every * steps)))
+        case "cosine":
+            return learning_rate(largest, step - warm, epochs * steps - warm)
 
 
 def best_epochs(history: History, keep: int) -> list[int]:

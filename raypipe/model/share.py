@@ -69,7 +69,7 @@ def share_of(tables: Sequence[pa.Table], signature: Signature) -> Share:
     label = TensorSpec(
         name=signature.label.name,
         dtype="int64" if LABEL_DTYPES[signature.label.task] == torch.int64 else "float32",
-        shape=(),
+        shape=(signature.label.outputs,) if signature.label.task == "multilabel" else (),
     )
     return Share(
         tensors={spec.name: _tensor(tables, spec) for spec in signature.tensors},

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal["binary", "multiclass", "multilabel", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Label:
     @property
     def outputs(self) -> int:
         """Width of the module's logits."""
-        return len(self.classes) if self.task == "multiclass" else 1
+        return len(self.classes) if self.task in ("multiclass", "multilabel") else 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from raypipe.config.preprocessing import PreprocessingConfig
-from raypipe.config.training import CustomModelConfig, MlpConfig, TrainingConfig
+from raypipe.config.training import AnyModel, TrainingConfig
 from raypipe.config.tuning import MORE_IS_BETTER, ChoicesConfig, RangeConfig
 from raypipe.values.kinds import aside
 
@@ -21,7 +21,7 @@ class Search:
     """Of the validation split; what decides."""
     epochs: int | None
     """Most epochs of a trial; None: as many as training has."""
-    models: tuple[MlpConfig | CustomModelConfig, ...] = ()
+    models: tuple[AnyModel, ...] = ()
     """The architectures that may be chosen, so that the code that they name counts."""
     recipes: tuple[PreprocessingConfig, ...] = ()
     """The recipes that may be chosen; none if it is always the one that is written."""

@@ -28,7 +28,7 @@ def fit(
     schema: Schema,
     settings: PreprocessingConfig,
     label: str,
-    task: Literal["binary", "multiclass", "regression"],
+    task: Literal["binary", "multiclass", "multilabel", "regression"],
     rule: SplitRule,
     repository: str,
     train: Profile,

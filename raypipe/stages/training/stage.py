@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,14 @@ from raypipe.config.training import TrainingConfig
 from raypipe.engine.context import StepContext, current
 from raypipe.engine.step import step
 from raypipe.errors import StepFailed, UsageError
+from raypipe.stages.training.telling import Teller
 from raypipe.values.dataset import TensorFile
 from raypipe.values.signature import Signature
 from raypipe.values.training import Checkpoint, Trained
 
 if TYPE_CHECKING:
     from raypipe.model.fit import Job
-    from raypipe.model.loop import EpochEnd, TrainState
+    from raypipe.model.state import TrainState
 
 
 @step(num_cpus=0)
@@ -55,24 +55,9 @@ def _folder(context: StepContext) -> Path:
     return context.scratch / "checkpoints"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Teller:
-    """Reports the end of an epoch: how far training is, and a point on each curve."""
-
-    context: StepContext
-
-    def __call__(self, end: "EpochEnd") -> None:
-        """Report one epoch."""
-        for name, value in end.metrics.items():
-            self.context.log_metric(name, value, end.epoch)
-        self.context.progress(end.epoch, end.epochs, in_words(end.metrics))
-
-
-def in_words(metrics: dict[str, float]) -> str:
-    """Return the metrics of the validation split in a few words: `loss 0.41 auc 0.73`."""
-    return " ".join(
-        f"{name} {value:.3g}" for name, value in metrics.items() if name != "train_loss"
-    )
+def _teller(job: "Job", train: Sequence[TensorFile], context: StepContext) -> Teller:
+    rows = sum(file.rows for file in train)
+    return Teller(context=context, rows=rows, epochs=job.settings.epochs)
 
 
 def check_rows(train: Sequence[TensorFile], validation: Sequence[TensorFile]) -> None:
@@ -106,7 +91,8 @@ def _run(
         build_module(
             job.settings.model, job.signature
         )  # a fault of the model shows before Ray starts
-        work = Work(job=job, tell=Teller(context=context), paths=context.paths)
+        tell = _teller(job, train, context)
+        work = Work(job=job, tell=tell, tell_batch=tell.batch, paths=context.paths)
         train_on_ray(work, train, validation, context.scratch)
         return
     _run_here(job, train, validation, context)
@@ -124,11 +110,13 @@ def _run_here(
             "worker, this process",
             hint="run with --runtime ray, or set training.workers.count to 1",
         )
+    tell = _teller(job, train, context)
     fit(
         job,
         read_share(train, job.signature),
         read_share(validation, job.signature),
-        on_epoch=Teller(context=context),
+        on_epoch=tell,
+        on_batch=tell.batch,
     )
 
 

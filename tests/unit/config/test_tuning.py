@@ -200,7 +200,8 @@ IMPOSSIBLE = {
     ),
     "training.model: {choices: [{kind: tabular_mlp}, {kind: other}]}": (
         "line 13: tuning.space.training.model: choices.1 does not do: training.model.kind is "
-        "'other'; it must be one of 'tabular_mlp', 'custom'"
+        "'other'; it must be one of 'tabular_mlp', "
+        "'tabular_resnet', 'text_classifier', 'image_classifier', 'custom'"
     ),
     "training.weight_decay: {low: 0, high: 1}": (
         "line 13: tuning.space.training.weight_decay: low (0) and high (1) are whole, so that no "

@@ -1,5 +1,8 @@
 """Each epoch hands out every row once, in an order of its own, however many workers share them."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,3 +96,35 @@ def test_the_order_follows_from_seed_and_epoch_and_is_another_in_each():
 def test_a_row_keeps_its_label():
     for batch in feeds(20, 1, 6)[0].epoch(1):
         assert torch.equal(batch.tensors["x"][:, 0], batch.label)
+
+
+@given(**SIZES, accumulate=st.integers(1, 4), taken=st.integers(0, 3))
+def test_an_epoch_taken_up_at_a_step_hands_out_the_rest_of_it(
+    rows, workers, batch_size, accumulate, taken
+):
+    for feed in feeds(rows, workers, batch_size):
+        feed = replace(feed, accumulate=accumulate)
+        begin = min(taken * accumulate, feed.batches)
+        whole, rest = list(feed.epoch(2)), list(feed.epoch(2, begin))
+
+        assert [b.label.tolist() for b in rest] == [b.label.tolist() for b in whole[begin:]]
+        assert [b.divisor for b in rest] == [b.divisor for b in whole[begin:]]
+
+
+@given(**SIZES, accumulate=st.integers(1, 4))
+def test_the_batches_of_a_step_are_divided_by_the_rows_of_the_step(
+    rows, workers, batch_size, accumulate
+):
+    made = [replace(one, accumulate=accumulate) for one in feeds(rows, workers, batch_size)]
+    divisors, counts, last = [], [], []
+    for batches in zip(*(feed.epoch(1) for feed in made), strict=True):
+        counts.append(sum(len(b.label) for b in batches if b.weight is None))
+        divisors.append({b.divisor for b in batches})
+        last.append(batches[0].last)
+
+    ends = [number + 1 for number, one in enumerate(last) if one]
+    assert ends[-1] == len(last)
+    for begin, end in zip([0, *ends], ends, strict=False):
+        assert end - begin == accumulate or end == len(last)
+        for found in divisors[begin:end]:
+            assert list(found) == [pytest.approx(sum(counts[begin:end]) / workers)]

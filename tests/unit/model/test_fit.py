@@ -1,6 +1,7 @@
 """A training that is killed and started again ends with the very bits of one that was not."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from raypipe.config.training import TrainingConfig
+from raypipe.config.training import TrainingConfig, WithinEpochConfig
 from raypipe.errors import StepFailed
 from raypipe.model.checkpoint import STATE
 from raypipe.model.fit import Job, check_labels, fit
+from raypipe.model.keeping import Keeper
+from raypipe.model.world import Alone
 from raypipe.values.signature import Label
 
 SETTINGS = TrainingConfig(epochs=5, batch_size=32, patience=None, keep=2, learning_rate=0.01)
@@ -28,16 +31,32 @@ def die(end):
     if end.epoch == epoch:
         os.kill(os.getpid(), signal.SIGKILL)
 
+def die_at_batch(at, batches, of):
+    if (at, batches) == (epoch, when):
+        os.kill(os.getpid(), signal.SIGKILL)
+
 if when == "writing":
-    import raypipe.model.checkpoint as checkpoint
-    sync = checkpoint._sync_file
+    import raypipe.model.weights as weights
+    sync = weights.sync
     def die_before_sync(path):
         if f"epoch-{epoch:04d}" in str(path) and path.name == "optimizer.safetensors":
             os.kill(os.getpid(), signal.SIGKILL)
         sync(path)
-    checkpoint._sync_file = die_before_sync
+    weights.sync = die_before_sync
     die = lambda end: None
-fit(job, train, validation, on_epoch=die)
+elif when == "within":
+    import raypipe.model.weights as weights
+    sync = weights.sync
+    def die_within(path):
+        if "step-0002-000004.tmp" in str(path) and path.name == "optimizer.safetensors":
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(path)
+    weights.sync = die_within
+    die = lambda end: None
+if isinstance(when, int):
+    fit(job, train, validation, on_batch=die_at_batch)
+else:
+    fit(job, train, validation, on_epoch=die)
 """
 
 
@@ -61,7 +80,7 @@ def kept(job: Job) -> dict[str, bytes]:
     return {path.relative_to(job.folder).as_posix(): path.read_bytes() for path in files}
 
 
-def kill_in_a_process_of_its_own(job: Job, shares, epoch: int, when: str) -> None:
+def kill_in_a_process_of_its_own(job: Job, shares, epoch: int, when: str | int) -> None:
     import pickle
 
     told = pickle.dumps((job, *shares, epoch, when))
@@ -88,6 +107,83 @@ def test_killed_and_started_again_ends_with_the_same_bits(job, shares, epoch, wh
 
     assert seen == list(range(epoch + (when == "told"), 6))
     assert kept(killed) == kept(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", [2, 6, "within"])
+def test_killed_within_an_epoch_it_ends_with_the_same_bits(job, shares, when):
+    """With dropout, momenta and accumulation: all that a step leaves behind is taken up."""
+    options = {"checkpoint": WithinEpochConfig(steps=2), "accumulate": 2, "batch_size": 16}
+    whole, killed = job("whole", **options), job("killed", **options)
+    fit(whole, *shares)
+    kill_in_a_process_of_its_own(killed, shares, 2, when)
+    seen = []
+
+    fit(killed, *shares, on_batch=lambda epoch, batches, of: seen.append((epoch, batches)))
+
+    last = 4 if when == "within" else when
+    assert seen[0] in {(2, batches) for batches in range(2, last + 1, 2)}  # written or not yet
+    assert when != "within" or seen[0] == (2, 4)
+    assert kept(killed) == kept(whole)
+
+
+def test_a_torn_checkpoint_within_an_epoch_falls_back_to_the_one_before(job, shares):
+    options = {"checkpoint": WithinEpochConfig(steps=2), "epochs": 2}
+    whole, torn = job("whole", **options), job("torn", **options)
+    fit(whole, *shares)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(epoch, batches, of):
+        if (epoch, batches) == (2, 5):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit(torn, *shares, on_batch=stop)
+    newest = torn.folder / "step-0002-000004"
+    assert newest.is_dir()
+    (newest / "within.safetensors").write_bytes(b"torn")
+    seen = []
+
+    fit(torn, *shares, on_batch=lambda epoch, batches, of: seen.append((epoch, batches)))
+
+    assert seen[0] == (2, 3)
+    assert kept(torn) == kept(whole)
+
+
+def test_a_state_within_an_epoch_is_for_as_many_workers_as_made_it(job, shares):
+    begun = job("begun", checkpoint=WithinEpochConfig(steps=3), epochs=1)
+    fit(begun, *shares)
+    shutil.rmtree(begun.folder / "epoch-0001")
+
+    assert begun.checkpoints.latest(workers=1).within.batches == 6
+    assert begun.checkpoints.latest(workers=2) is None
+
+
+def test_a_disk_that_takes_no_checkpoint_ends_training_with_its_words(job, shares, monkeypatch):
+    import raypipe.model.checkpoint as checkpoint
+
+    def full(state, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_weights", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        fit(job("full", checkpoint=WithinEpochConfig(steps=1)), *shares)
+
+
+def test_by_time_a_state_is_kept_when_it_is_due(job, shares):
+    timed = job("timed", checkpoint=WithinEpochConfig(seconds=10.0), epochs=1)
+    ticks = iter(range(0, 1000, 4))
+    keeper = Keeper(
+        timed.checkpoints, timed.settings, Alone(), torch.device("cpu"), clock=lambda: next(ticks)
+    )
+
+    with keeper:
+        due = [keeper.wants_state(1, batches, 9) for batches in range(1, 9)]
+
+    assert due == [False, False, True, False, False, True, False, False]
 
 
 def test_a_torn_last_checkpoint_costs_one_epoch_and_no_bit(job, shares):
