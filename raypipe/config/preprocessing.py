@@ -137,11 +137,30 @@ Group = Annotated[
 ]
 
 
+class LabelConfig(BaseConfig):
+    """What the model learns of a label that is a number.
+
+    It is undone wherever predictions and metrics are shown: both are of the label as it is.
+    """
+
+    log: bool = False
+    """Learn log(1 + x), for what is never negative and skewed, such as a price.
+
+    A negative label stops the run; no prediction is below 0.
+    """
+
+    scale: Literal["none", "standard"] = "none"
+    """Standard: subtract the mean of the train split, divide by its standard deviation."""
+
+
 class PreprocessingConfig(BaseConfig):
     """Settings of the preprocessing stage."""
 
     groups: tuple[Group, ...] = Field(min_length=1)
     """Groups of columns, in the order in which their values stand in the tensors."""
+
+    label: LabelConfig = LabelConfig()
+    """What is done to the label; for training.task: regression alone."""
 
     refit: Literal["recipe", "always"] = "recipe"
     """When the transform is fitted again.

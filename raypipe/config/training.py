@@ -164,13 +164,49 @@ class WorkersConfig(BaseConfig):
     """The processes that train together."""
 
     count: int = Field(1, ge=1)
-    """Number of Ray Train workers; more than one trains with DDP."""
+    """Number of Ray Train workers."""
+
+    min: int | None = Field(None, ge=1)
+    """Fewest workers that training goes on with, where their number may change; None: `count`."""
+
+    max: int | None = Field(None, ge=1)
+    """Most workers, as many as the cluster has room for; set together with `min`."""
+
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """What several workers hold: each all weights, or (torch's fully_shard) each a part of them."""
 
     gpu: bool = False
     """Give each worker a GPU."""
 
     cpus: float = Field(1.0, gt=0)
     """CPUs for each worker."""
+
+    @property
+    def elastic(self) -> bool:
+        """Whether the number of workers may change while they train."""
+        return self.max is not None
+
+    @property
+    def fewest(self) -> int:
+        """Fewest workers that train."""
+        return self.min or self.count
+
+    @property
+    def most(self) -> int:
+        """Most workers that train."""
+        return self.max or self.count
+
+    @model_validator(mode="after")
+    def _min_and_max_go_together(self) -> Self:
+        if (self.min is None) != (self.max is None):
+            raise ValueError("min and max go together; set both, or count alone")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min}) is above max ({self.max}); swap them")
+        if self.elastic and "count" in self.model_fields_set and self.count != 1:
+            raise ValueError(
+                "count says how many workers there are, min and max too; leave it away"
+            )
+        return self
 
 
 class TrainingConfig(BaseConfig):
@@ -263,6 +299,16 @@ class TrainingConfig(BaseConfig):
 
     workers: WorkersConfig = WorkersConfig()
     """The processes that train together."""
+
+    loop: CodeReference | None = None
+    """A loop of your own instead: `my_pkg.train:loop`, a train_loop_per_worker of Ray Train's.
+
+    It gets its rows by ray.train.get_dataset_shard("train") and ("validation"), and reports the
+    loss of the validation split with a checkpoint that holds the state dict of `model`'s module.
+    """
+
+    loop_options: dict[str, Any] = {}
+    """What else `loop` is given in its config, beside epochs, batch_size and the like."""
 
     @field_validator("schedule", mode="before")
     @classmethod

@@ -63,13 +63,15 @@ class LoadedModel:
     def no_scores(self) -> Scores:
         """Return the scores of no rows."""
         label = self.signature.label
-        shape = (0, label.outputs) if label.task == "multiclass" else (0,)
+        many = label.task in ("multiclass", "multilabel")
+        shape = (0, label.outputs) if many else (0,)
         return np.empty(shape, np.float32)
 
     def answers(self, scores: Scores) -> dict[str, pa.Array | Scores]:
         """Return scores as they are answered, by name, a value a row.
 
-        `LABEL_probability` (one a class) and `LABEL_predicted`, in the label's own type.
+        `LABEL_probability` (one a class) and `LABEL_predicted`, in the label's own type: of several
+        labels at once the list of those that are at least as likely as not.
         """
         label = self.signature.label
         if label.task == "regression":
@@ -84,14 +86,23 @@ class LoadedModel:
             f"{label.name}_probability_{one}": scores[:, index]
             for index, one in enumerate(label.classes)
         }
+        if label.task == "multilabel":
+            return {**found, f"{label.name}_predicted": self._listed(scores >= 0.5)}
         chosen = scores.argmax(axis=1)
         return {**found, f"{label.name}_predicted": self.classes.take(pa.array(chosen))}
+
+    def _listed(self, chosen: Scores) -> pa.Array:
+        """Return the classes of each row as a list."""
+        ends = np.concatenate([[0], np.cumsum(chosen.sum(axis=1))]).astype(np.int32)
+        values = self.classes.take(pa.array(np.nonzero(chosen)[1], pa.int64()))
+        return pa.ListArray.from_arrays(pa.array(ends), values)
 
     @cached_property
     def classes(self) -> pa.Array:
         """The classes in the label's own type; as text where that cannot hold them."""
         classes = pa.array(self.signature.label.classes, pa.string())
         kind = arrow_type(self.transform.label_type)
+        kind = getattr(kind, "value_type", kind)
         try:
             return classes if kind is None else classes.cast(kind)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

@@ -69,7 +69,7 @@ class TensorFeed:
             group = range(first, min(first + self.accumulate, batches))
             divisor = sum(self._divisor(number) for number in group)
             for number in group:
-                start, stop = _bounds(self.share.rows, number, batches)
+                start, stop = bounds_of(self.share.rows, number, batches)
                 yield self._batch(order[start:stop], divisor, last=number == group[-1])
 
     def not_finite(self) -> list[str]:
@@ -81,7 +81,7 @@ class TensorFeed:
         return torch.from_numpy(order).to(self.share.label.device)
 
     def _divisor(self, number: int) -> float:
-        bounds = [_bounds(size, number, self.batches) for size in self.sizes]
+        bounds = [bounds_of(size, number, self.batches) for size in self.sizes]
         return sum(stop - start for start, stop in bounds) / len(self.sizes)
 
     def _batch(self, index: Tensor, divisor: float, last: bool) -> Batch:
@@ -117,8 +117,9 @@ def generator(*parts: int) -> np.random.Generator:
 
 def share_bounds(rows: int, workers: int) -> list[tuple[int, int]]:
     """Return each worker's rows as (start, stop): even to a row, none lost and none twice."""
-    return [_bounds(rows, rank, workers) for rank in range(workers)]
+    return [bounds_of(rows, rank, workers) for rank in range(workers)]
 
 
-def _bounds(rows: int, part: int, parts: int) -> tuple[int, int]:
+def bounds_of(rows: int, part: int, parts: int) -> tuple[int, int]:
+    """Return where a part of so many parts begins and ends: even to a row."""
     return rows * part // parts, rows * (part + 1) // parts

@@ -22,6 +22,7 @@ from raypipe.model.build import build_module, check_logits
 from raypipe.model.tasks import scores as scores_of
 from raypipe.model.weights import load_weights
 from raypipe.values.signature import Signature, TensorSpec
+from raypipe.values.transform.scaling import unscaled
 
 BLOCK = 32
 SHIFTS = (1, 3, 8, 17)
@@ -48,16 +49,19 @@ class Predictor:
         self.block = block if block == 1 or self._place_is_free(block) else 1
 
     def scores(self, tensors: Mapping[str, Any]) -> NDArray[np.float32]:
-        """Return P(positive class) [rows], P(class or label) [rows, classes], or numbers [rows]."""
+        """Return P(positive class) [rows], P(class or label) [rows, classes], or numbers [rows].
+
+        A number is the label's own, whatever the module learned of it.
+        """
         rows = self._rows(tensors)
         size = -(-rows // self.block) * self.block
         filled = {spec[0]: self._filled(tensors[spec[0]], spec, size) for spec in self._specs}
         with torch.inference_mode():
             parts = [self._score(block) for block in self._blocks(filled, size)]
             if len(parts) == 1:
-                return parts[0][:rows].cpu().numpy()
+                return unscaled(parts[0][:rows].cpu().numpy(), self.signature.label)
         if parts:
-            return torch.cat(parts)[:rows].cpu().numpy()
+            return unscaled(torch.cat(parts)[:rows].cpu().numpy(), self.signature.label)
         label = self.signature.label
         wide = (label.outputs,) if label.task in ("multiclass", "multilabel") else ()
         return np.empty((0, *wide), dtype=np.float32)

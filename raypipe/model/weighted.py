@@ -35,6 +35,8 @@ def prepare(task: str, scores: Floats, label: Floats, group: Ints, groups: int) 
         return Binary.of(scores, label, group, groups)
     if task == "multiclass":
         return Multiclass.of(scores, label.astype(np.int64), group, groups)
+    if task == "multilabel":
+        return Multilabel.of(scores, label, group, groups)
     return Regression.of(scores, label, group, groups)
 
 
@@ -158,6 +160,55 @@ class Multiclass:
             "accuracy": _ratio(weights @ self.right, rows),
             "log_loss": _ratio(weights @ self.loss, rows),
             "auc": float(np.mean(known)) if known else float("nan"),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Multilabel:
+    """Probabilities of each class, of which a row may have several or none."""
+
+    ranks: tuple[Ranks, ...]
+    cells: Floats
+    """Rows times classes, by group; so are the next four."""
+    loss: Floats
+    right: Floats
+    hits: Floats
+    """Classes that are rightly said to be there."""
+    said: Floats
+    """Classes that are said to be there, and those that are."""
+
+    @classmethod
+    def of(cls, scores: Floats, label: Floats, group: Ints, groups: int) -> "Multilabel":
+        """Sum by group."""
+        clipped = np.clip(scores, SMALLEST, 1 - SMALLEST)
+        loss = -(label * np.log(clipped) + (1 - label) * np.log1p(-clipped))
+        chosen = scores >= 0.5
+
+        def sums(cells: Any) -> Floats:
+            return _sums(np.asarray(cells, np.float64).sum(axis=1), group, groups)
+
+        return cls(
+            ranks=tuple(Ranks.of(scores[:, k], label[:, k], group) for k in range(scores.shape[1])),
+            cells=sums(np.ones_like(scores)),
+            loss=sums(loss),
+            right=sums(chosen == label),
+            hits=sums(chosen * label),
+            said=sums(chosen + label),
+        )
+
+    def at(self, weights: Floats) -> dict[str, float]:
+        """Return the mean over classes of areas, and of all classes of all rows together the rest.
+
+        f1 is twice the classes rightly said to be there, over those said to be and those that are.
+        """
+        cells = float(weights @ self.cells)
+        areas = [area for area, _ in (one.metrics(weights) for one in self.ranks)]
+        known = [area for area in areas if area == area]
+        return {
+            "auc": float(np.mean(known)) if known else float("nan"),
+            "f1": _ratio(2 * (weights @ self.hits), float(weights @ self.said)),
+            "log_loss": _ratio(weights @ self.loss, cells),
+            "accuracy": _ratio(weights @ self.right, cells),
         }
 
 

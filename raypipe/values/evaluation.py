@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-HIGHER_IS_BETTER = frozenset({"auc", "average_precision", "accuracy", "r2"})
+HIGHER_IS_BETTER = frozenset({"auc", "average_precision", "accuracy", "f1", "r2"})
 """Metrics of which more is better; of the others less is."""
 
 

@@ -41,11 +41,27 @@ class Label:
 
     For binary, (negative, positive).
     """
+    log: bool = False
+    """Of a number: the module learns log(1 + x) of it."""
+    center: float = 0.0
+    """Subtracted from it, after the logarithm."""
+    scale: float = 1.0
+    """Divided by, after that; never 0."""
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the module's numbers are other than the label's own."""
+        return self.log or (self.center, self.scale) != (0.0, 1.0)
 
     @property
     def outputs(self) -> int:
         """Width of the module's logits."""
         return len(self.classes) if self.task in ("multiclass", "multilabel") else 1
+
+    @property
+    def contract(self) -> tuple[str, Task, tuple[str, ...]]:
+        """What an answer means to who asks; not how the module tells it."""
+        return self.name, self.task, self.classes
 
 
 @dataclass(frozen=True, kw_only=True)

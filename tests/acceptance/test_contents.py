@@ -33,7 +33,7 @@ training:
   epochs: 6
   batch_size: 64
   learning_rate: 0.05
-analysis: {{resamples: 50, thresholds: {{accuracy: {{at_least: 0.9}}}}}}
+analysis: {{resamples: 50, thresholds: {{{threshold}}}}}
 registry: {{promote: true}}
 """
 READER = '''
@@ -68,11 +68,16 @@ TEXTS = """    - {kind: text, columns: [title], length: 8, min_count: 1}
     - {kind: date, columns: [at]}
     - {kind: hashing, columns: [id], buckets: 16, output: one_hot}
 """
+NUMBERS = """    - {kind: numeric, columns: [size], log: true}
+    - {kind: one_hot, columns: [place]}
+  label: {log: true, scale: standard}
+"""
 IMAGES = "    - {kind: image, columns: [image], size: [6, 6]}\n"
 
 
 def start(folder: Path, **given: str) -> Project:
     """Make a project with settings and a model."""
+    given = {"threshold": "accuracy: {at_least: 0.9}", **given}
     folder.mkdir()
     project = Project(folder)
     project.write("pyproject.toml", "[project]\nname = 'mine'\nversion = '0'\n")
@@ -152,3 +157,26 @@ def test_a_model_of_a_folder_of_images(tmp_path):
     Image.new("L", (30, 20), 200).save(grey, "JPEG")
     sent += [{"image": base64.b64encode(grey.getvalue()).decode()}, {"image": None}]
     assert answers(served, sent)["label_predicted"][:3] == ["left", "right", "none"]
+
+
+@pytest.mark.long
+def test_a_price_is_learned_by_its_logarithm_and_told_as_it_is(tmp_path):
+    draw = np.random.default_rng(0)
+    project = start(
+        tmp_path / "prices",
+        name="prices",
+        key="id",
+        groups=NUMBERS,
+        task="regression",
+        threshold="r2: {at_least: 0.9}",
+    )
+    size, place = draw.uniform(20, 200, 500), draw.integers(0, 3, 500)
+    price = size * 3_000 * 1.5**place * draw.lognormal(0, 0.05, 500)
+    names = [("out", "near", "in")[one] for one in place]
+    rows = pa.table({"id": range(500), "size": size, "place": names, "label": price.round()})
+    pq.write_table(rows, project.folder / "prices.parquet")
+    served = cycle(project, "prices", "prices.parquet")
+    sent = [{"size": 100.0, "place": "near"}, {"size": 100.0, "place": "in"}]
+    near, central = answers(served, sent)["label_predicted"]
+    assert near == pytest.approx(450_000, rel=0.1)
+    assert central == pytest.approx(675_000, rel=0.1)

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.torch import load
 
-from raypipe.config.training import CustomModelConfig, MlpConfig, TrainingConfig
+from raypipe.config.training import CustomModelConfig, MlpConfig, TrainingConfig, WorkersConfig
 from raypipe.engine.context import StepContext, within
 from raypipe.errors import ClusterError, CodeReferenceError, StepFailed
 from raypipe.values.dataset import TensorFile
@@ -203,13 +204,31 @@ def test_workers_that_share_the_rows_learn_what_one_does(training, count):
         assert other == pytest.approx(one, rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    "workers",
+    [{"count": 2, "strategy": "fsdp"}, {"min": 1, "max": 4}],
+    ids=["sharded", "elastic"],
+)
+def test_sharded_weights_and_as_many_workers_as_there_is_room_for_learn_the_same(training, workers):
+    settings = SETTINGS.model_copy(update={"batch_size": 1000})
+    together = settings.model_copy(update={"workers": WorkersConfig(**workers)})
+
+    alone = training.run("alone", "inline", settings)
+    found = training.run("ray", "ray", together)
+
+    for one, other in zip(alone.history, found.history, strict=True):
+        assert other == pytest.approx(one, rel=1e-4)
+    assert sorted(load(found.weights)) == sorted(load(alone.weights))
+    assert len(list((training.folder / "ray").glob("worker-*"))) == 2
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray Data warns of its own settings
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_no_row_is_lost_and_none_comes_twice_and_the_order_is_that_of_the_files(training, count):
-    from raypipe.model.on_ray import _quietly, _shares
+    from raypipe.model.rows.on_ray import cut, quietly
 
-    with _quietly():
-        shares = _shares(training.files()["train"], ["row"], count)
+    with quietly():
+        shares = cut(training.files()["train"], ["row"], WorkersConfig(count=count))
         rows = [
             [int(n) for b in share.iter_batches(batch_size=None) for n in b["row"]]
             for share in shares

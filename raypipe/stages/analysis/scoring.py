@@ -65,7 +65,7 @@ class Scorer:
     def _score(self, rows: pa.Table) -> pa.Table:
         work = self.work
         columns: dict[str, Any] = {
-            "label": pa.array(np.asarray(work.transform.encode_label(rows), np.float64)),
+            "label": _scores(work.transform.told_label(rows)),
             "score": _scores(self.candidate.scores(work.transform.apply(rows))),
             "group": pa.array(row_hash(rows, list(work.groups))),
         }

@@ -1,5 +1,6 @@
 """Which of the rows that were asked and have a label can become a part of the data."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -127,6 +128,9 @@ def _rows(
 def _label_column(texts: pa.ChunkedArray, kind: str) -> pa.Array:
     wanted = arrow_type(kind) or pa.string()
     values = texts.combine_chunks()
+    if pa.types.is_list(wanted) or pa.types.is_large_list(wanted):
+        lists = [None if text is None else json.loads(text) for text in values.to_pylist()]
+        return pa.array(lists, pa.list_(pa.string())).cast(wanted)
     if pa.types.is_integer(wanted):
         return values.cast(pa.float64()).cast(wanted)
     try:
@@ -152,6 +156,9 @@ def _shares(texts: pa.ChunkedArray, profiles: SplitProfiles, label: Label) -> di
         return {}
     here = Counter(texts.to_pylist())
     column = profiles.all.columns.get(label.name)
+    if label.task == "multilabel":
+        here = Counter(one for text in texts.to_pylist() for one in json.loads(text))
+        column = column and column.inner.get("[]")
     there = dict(column.values or {}) if column else {}
     total = sum(there.values())
     return {

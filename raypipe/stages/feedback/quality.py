@@ -1,5 +1,6 @@
 """How good answers were: metrics of labelled rows by version, with intervals over groups."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,7 +80,7 @@ def _too_little(asked: pa.Table, label: Label, settings: FeedbackConfig) -> str:
             "(feedback.least_labels)"
         )
     classes = asked["label"].unique().to_pylist()
-    if label.task != "regression" and len(classes) < 2:
+    if label.task in ("binary", "multiclass") and len(classes) < 2:
         return f"all {asked.num_rows} labels are {classes[0]!r}: nothing to tell apart"
     return ""
 
@@ -89,6 +90,10 @@ def _numbers(asked: pa.Table, label: Label) -> tuple[Floats, Floats]:
     texts, scores = asked["label"].to_pylist(), scores_of(asked)
     if label.task == "regression":
         return np.array(texts, np.float64), scores[:, 0]
+    if label.task == "multilabel":
+        told = [set(json.loads(text)) for text in texts]
+        flags = [[float(name in one) for name in label.classes] for one in told]
+        return np.array(flags, np.float64).reshape(len(told), len(label.classes)), scores
     places = {name: float(place) for place, name in enumerate(label.classes)}
     truth = np.array([places[text] for text in texts])
     return truth, scores[:, 0] if label.task == "binary" else scores

@@ -1,18 +1,20 @@
 """From a recipe and the train profile to a transform, without another look at rows."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from raypipe.config.faults import suggest
-from raypipe.config.preprocessing import Group
+from raypipe.config.preprocessing import Group, LabelConfig
 from raypipe.errors import UsageError
+from raypipe.stages.preprocessing import statistics
 from raypipe.stages.preprocessing.kinds import CodeOf, Facts, TextOf, fit_group, unfit_for
 from raypipe.stages.preprocessing.questions import Question
 from raypipe.values.label import fit_label
 from raypipe.values.profile import Profile
 from raypipe.values.schema import Column, Schema
-from raypipe.values.signature import Feature, Signature, Task
+from raypipe.values.signature import Feature, Label, Signature, Task
 from raypipe.values.transform import Transform, groups
 from raypipe.values.transform.transform import features_of, tensor_specs
 
@@ -26,6 +28,7 @@ def fit_transform(
     *,
     code_of: CodeOf = lambda reference: "",
     text_of: TextOf = lambda file: Path(file).read_text(encoding="utf-8"),
+    scaling: LabelConfig | None = None,
     answers: Mapping[Question, Mapping[str, int]] = MappingProxyType({}),
 ) -> Transform:
     """Return the transform of a recipe, fitted to the profile of the train split.
@@ -45,11 +48,28 @@ def fit_transform(
         signature=Signature(
             features=features,
             tensors=tensor_specs(fitted),
-            label=fit_label(train, schema, label, task),
+            label=_scaled(fit_label(train, schema, label, task), train, scaling),
         ),
         label_type=_column(schema, label).type,
         optional=tuple(f.name for f in features if not _column(schema, f.name).required),
     )
+
+
+def _scaled(label: Label, train: Profile, scaling: LabelConfig | None) -> Label:
+    """Return the label with what the module learns of it."""
+    if scaling is None or scaling == LabelConfig():
+        return label
+    if label.task != "regression":
+        raise UsageError(
+            f"preprocessing.label scales numbers, but training.task is {label.task}",
+            hint="Leave preprocessing.label out, or set training.task: regression.",
+        )
+    column = train.columns.get(label.name)
+    center, scale = 0.0, 1.0
+    if scaling.scale == "standard" and column is not None:
+        change = statistics.logged if scaling.log else None
+        center, scale = statistics.standard(column, 0.0, change)
+    return replace(label, log=scaling.log, center=center, scale=scale)
 
 
 def _feature(column: Column) -> Feature:

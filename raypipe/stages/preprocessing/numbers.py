@@ -59,9 +59,7 @@ def _scale(
         case "none":
             return 0.0, 1.0
         case "standard":
-            if change is None:
-                return statistics.mean(column), statistics.deviation(column)
-            return statistics.changed_moments(column, fill, change)
+            return statistics.standard(column, fill, change)
         case "min_max":
             ends = (column.min, column.max)
             numbers = [end if isinstance(end, float) else fill for end in ends]

@@ -92,7 +92,7 @@ def to_tensors(rows: pa.Table, transform: Transform, schema: pa.Schema) -> pa.Ta
     """Return rows as a table of tensors and the label."""
     tensors = transform.apply(rows)
     columns = [_column(tensors[spec.name]) for spec in transform.signature.tensors]
-    columns.append(pa.array(transform.encode_label(rows)))
+    columns.append(_column(transform.encode_label(rows)))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -100,6 +100,8 @@ def tensor_schema(transform: Transform) -> pa.Schema:
     """Return the columns of a tensor file: one a tensor, then the label."""
     label = transform.signature.label
     kind = pa.int64() if label.task == "multiclass" else pa.float32()
+    if label.task == "multilabel":
+        kind = pa.list_(kind, label.outputs)
     fields = [pa.field(spec.name, _type(spec)) for spec in transform.signature.tensors]
     return pa.schema([*fields, pa.field(label.name, kind)])
 
@@ -110,4 +112,6 @@ def _type(spec: TensorSpec) -> pa.DataType:
 
 def _column(values: npt.NDArray[np.generic]) -> pa.Array:
     flat = pa.array(values.reshape(-1))
+    if values.ndim == 1:
+        return flat
     return pa.FixedSizeListArray.from_arrays(flat, prod(values.shape[1:]))

@@ -55,6 +55,7 @@ def fit(
         code_of=_code_of,
         text_of=_text_of,
         answers=answers(questions, looks or ()),
+        scaling=settings.label,
     )
 
 

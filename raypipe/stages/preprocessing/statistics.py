@@ -89,6 +89,15 @@ def _sum(numbers: Iterable[float]) -> float:
         return math.inf
 
 
+def standard(
+    column: ColumnProfile, fill: float, change: Callable[[float], float] | None = None
+) -> tuple[float, float]:
+    """Return mean and divisor of the numbers, after a change if there is one."""
+    if change is None:
+        return mean(column), deviation(column)
+    return changed_moments(column, fill, change)
+
+
 def logged(number: float) -> float:
     """Return log(1 + x) of a number, where negative ones count as 0."""
     return math.log1p(max(number, 0.0))

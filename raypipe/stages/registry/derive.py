@@ -49,7 +49,7 @@ def contract_changes(before: Lineage, now: Lineage) -> Iterator[str]:
             yield f"the request gained {name}"
         elif old[name].type != new[name].type:
             yield f"{name} was {old[name].type} and is {new[name].type}"
-    if before.signature.label != now.signature.label:
+    if before.signature.label.contract != now.signature.label.contract:
         yield "the label or its classes changed"
 
 

@@ -50,7 +50,9 @@ def _read(one: Any, number: int, label: Label | None) -> dict[str, Any]:
         raise UsageError(
             f"label {number} has the row {shown(row)}; rows count from 0, to {LAST_ROW} at most"
         )
-    if "label" not in one or isinstance(one["label"], dict | list | None.__class__):
+    told = one.get("label")
+    listed = label is None or label.task == "multilabel"
+    if told is None or isinstance(told, dict) or (isinstance(told, list) and not listed):
         raise UsageError(f'label {number} has no "label" that is a number, a text or true or false')
     return {"request": request, "row": row, "label": _checked(one["label"], number, label)}
 
@@ -63,6 +65,10 @@ def _checked(value: Any, number: int, label: Label | None) -> Any:
         if label.task == "regression":
             raise UsageError(f"label {number} is {shown(value)}; {label.name} is a number")
         known = ", ".join(label.classes[:5])
+        if label.task == "multilabel":
+            raise UsageError(
+                f"label {number} is {shown(value)}; {label.name} is a list of classes, of: {known}"
+            )
         raise UsageError(
             f"label {number} is {shown(value)}, which is no class of {label.name}: {known}"
         )

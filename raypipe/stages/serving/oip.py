@@ -4,6 +4,7 @@ Source: github.com/kserve/open-inference-protocol, inference_rest.md. Tensors ar
 of shape [rows] or [rows, 1]; the binary tensor extension is not spoken.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -142,11 +143,17 @@ def text_of(body: Mapping[str, Any], name: str) -> str | None:
 def tensors(
     outputs: Mapping[str, Sequence[Any]], datatypes: Mapping[str, str], rows: int
 ) -> list[dict[str, Any]]:
-    """Return outputs as the protocol has them."""
+    """Return outputs as the protocol has them; a list, which it does not know, as JSON text."""
     return [
-        {"name": name, "shape": [rows], "datatype": datatypes[name], "data": data}
+        {"name": name, "shape": [rows], "datatype": datatypes[name], "data": _plain(data)}
         for name, data in outputs.items()
     ]
+
+
+def _plain(data: Sequence[Any]) -> Sequence[Any]:
+    if not data or type(data[0]) is not list:
+        return data
+    return [json.dumps(one, ensure_ascii=False) for one in data]
 
 
 def chosen(

@@ -36,6 +36,8 @@ def train(
     check_task(signature, settings)
     context = current()
     job = Job(signature=signature, settings=settings, folder=_folder(context))
+    if settings.loop is not None:
+        return _by_own_loop(job, train, validation, context)
     state = job.finished()
     if state is None:
         _run(job, train, validation, context)
@@ -98,16 +100,33 @@ def _run(
     _run_here(job, train, validation, context)
 
 
+def _by_own_loop(
+    job: "Job", train: Sequence[TensorFile], validation: Sequence[TensorFile], context: StepContext
+) -> Trained:
+    if context.runtime != "ray":
+        raise UsageError(
+            f"training.loop is {str(job.settings.loop)!r}, which Ray Train runs, but this run goes "
+            "without Ray",
+            hint="run with --runtime ray, or leave training.loop away",
+        )
+    from raypipe.model.build import build_module
+    from raypipe.model.own_loop.on_ray import train_by_own_loop
+
+    build_module(job.settings.model, job.signature)  # its weights must fit this one
+    context.progress(0, job.settings.epochs, "reading rows")
+    return train_by_own_loop(job, train, validation, context)
+
+
 def _run_here(
     job: "Job", train: Sequence[TensorFile], validation: Sequence[TensorFile], context: StepContext
 ) -> None:
     from raypipe.model.fit import fit
     from raypipe.model.share import read_share
 
-    if job.settings.workers.count > 1:
+    if (fewest := job.settings.workers.fewest) > 1:
         raise UsageError(
-            f"training.workers.count is {job.settings.workers.count}, but without Ray there is one "
-            "worker, this process",
+            f"training.workers.{'min' if job.settings.workers.elastic else 'count'} is {fewest}, "
+            "but without Ray there is one worker, this process",
             hint="run with --runtime ray, or set training.workers.count to 1",
         )
     tell = _teller(job, train, context)

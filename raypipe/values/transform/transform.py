@@ -55,11 +55,16 @@ class Transform:
         self._compiled.prepare()
 
     def encode_label(self, batch: Batch) -> npt.NDArray[Any]:
-        """Return the labels: float32 0 or 1 (binary), int64 (multiclass), float32 (regression).
+        """Return the labels as the module learns them, one a row.
 
-        UsageError if one is missing or no known class.
+        float32 0 or 1 (binary), int64 (multiclass), float32 flags [rows, classes] (multilabel),
+        float32 (regression). UsageError if one is missing or no known class.
         """
         return self._compiled.label.encode(batch)
+
+    def told_label(self, batch: Batch) -> npt.NDArray[Any]:
+        """Return the labels as metrics take them: like `encode_label`, but numbers as they are."""
+        return self._compiled.label.encode(batch, scaled=False)
 
     @property
     def columns(self) -> tuple[str, ...]:

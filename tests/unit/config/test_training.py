@@ -32,6 +32,9 @@ def test_every_name_that_is_told_of_a_task_is_taken(task):
         ({"task": "regression", "metrics": ["f1"]}, "metrics is 'f1'; for regression there are"),
         ({"task": "regression", "class_weights": "balanced"}, "a regression has no classes"),
         ({"model": {"kind": "text_classifier", "layers": 1, "width": 30}}, "4 heads do not divide"),
+        ({"workers": {"min": 2}}, "min and max go together"),
+        ({"workers": {"min": 3, "max": 2}}, r"min \(3\) is above max \(2\)"),
+        ({"workers": {"min": 1, "max": 2, "count": 2}}, "leave it away"),
         ({"loss": "not a:name"}, "is no code reference"),
     ],
 )

@@ -102,6 +102,15 @@ def test_numpy_arrays_are_as_good_as_tensors(signature, make_share):
     assert np.array_equal(predictor.scores(arrays), predictor.scores(tensors))
 
 
+def test_a_number_is_told_as_the_label_has_it(signature, make_share):
+    plain = replace(signature, label=Label(name="y", task="regression"))
+    label = Label(name="y", task="regression", log=True, center=2.0, scale=3.0)
+    module, tensors = build_module(MlpConfig(), plain), make_share(40).tensors
+    learned = Predictor(module, plain).scores(tensors).astype(np.float64)
+    told = Predictor(module, replace(signature, label=label)).scores(tensors)
+    assert told == pytest.approx(np.maximum(np.expm1(learned * 3 + 2), 0), rel=1e-5)
+
+
 def test_dropout_is_off(signature, make_share):
     predictor = Predictor(build_module(MlpConfig(dropout=0.9), signature).train(), signature)
     tensors = make_share(5).tensors

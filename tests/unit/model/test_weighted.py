@@ -27,6 +27,24 @@ def weights(request):
     return np.random.default_rng(5).multinomial(GROUPS, np.full(GROUPS, 1 / GROUPS)).astype(float)
 
 
+def test_metrics_of_several_labels_at_once_are_those_of_scikit_learn(rows, weights):
+    first, scores, group = rows
+    random = np.random.default_rng(7)
+    label = np.column_stack([first, random.random(ROWS) < 0.5, random.random(ROWS) < 0.1])
+    every = np.column_stack([scores, random.random(ROWS), random.random(ROWS)])
+    found = prepare("multilabel", every, label, group, GROUPS).at(weights)
+
+    each = weights[group]
+    flat, asked, thrice = label.ravel(), every.ravel(), np.repeat(each, 3)
+    areas = known.roc_auc_score(label, every, average="macro", sample_weight=each)
+    assert found["auc"] == pytest.approx(areas)
+    assert found["log_loss"] == pytest.approx(known.log_loss(flat, asked, sample_weight=thrice))
+    f1 = known.f1_score(flat, asked >= 0.5, sample_weight=thrice)
+    assert found["f1"] == pytest.approx(f1)
+    right = known.accuracy_score(flat, asked >= 0.5, sample_weight=thrice)
+    assert found["accuracy"] == pytest.approx(right)
+
+
 def test_binary_metrics_are_those_of_scikit_learn(rows, weights):
     label, scores, group = rows
     found = prepare("binary", scores, label, group, GROUPS).at(weights)

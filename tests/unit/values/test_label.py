@@ -71,3 +71,26 @@ def test_a_told_number_is_one_number_however_it_is_written():
     assert label_text(0.1, price) == "0.1"
     assert label_text("dear", price) is None
     assert label_text(float("nan"), price) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (["b", "a", "b"], '["a", "b"]'),
+        ([], "[]"),
+        ('["b"]', '["b"]'),
+        (["a", "z"], None),
+        ("a", None),
+        ([["a"]], None),
+        (None, None),
+    ],
+)
+def test_several_labels_at_once_are_told_as_a_list_of_classes(value, text):
+    several = Label(name="tags", task="multilabel", classes=("a", "b"))
+    assert label_text(value, several) == text
+
+
+def test_classes_of_lists_are_those_that_they_hold():
+    assert label_of([["b", "a"], [], ["b"]], "multilabel").classes == ("a", "b")
+    with pytest.raises(UsageError, match="more than 1,000 classes"):
+        label_of([[f"c{i}"] for i in range(2000)], "multilabel")

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from raypipe.config.preprocessing import PreprocessingConfig
+from raypipe.config.preprocessing import LabelConfig, PreprocessingConfig
 from raypipe.errors import UsageError
 from raypipe.stages.preprocessing.fitting import fit_transform
 from raypipe.values.profile import profile_table
@@ -96,6 +96,48 @@ def test_a_functions_code_counts(profiles, schema):
         profiles.train, recipe, schema, "late", "binary", code_of=lambda name: f"digest of {name}"
     ).groups
     assert (group.function, group.code) == ("mine.features:f", "digest of mine.features:f")
+
+
+@pytest.mark.parametrize(
+    ("scaling", "center", "scale"),
+    [
+        ({}, 0, 1),
+        ({"log": True}, 0, 1),
+        ({"scale": "standard"}, 5, 4),
+        ({"scale": "standard", "log": True}, np.log(20) / 2, np.log(10 / 2) / 2),
+    ],
+)
+def test_a_label_is_scaled_by_the_train_split(schema, scaling, center, scale):
+    train = profile_table(pa.table({"miles": [1.0, 9.0], "temp": [1.0, 2.0]}))
+    given = LabelConfig.model_validate(scaling)
+    recipe = groups({"kind": "numeric", "columns": ["temp"]})
+    label = fit_transform(
+        train, recipe, schema, "miles", "regression", scaling=given
+    ).signature.label
+    assert (label.log, label.center, label.scale) == (
+        given.log,
+        pytest.approx(center),
+        pytest.approx(scale),
+    )
+
+
+def test_a_label_that_is_no_number_is_not_scaled(profiles, schema, recipe):
+    with pytest.raises(UsageError, match=r"scales numbers, but training\.task is binary"):
+        fit_transform(
+            profiles.train, recipe.groups, schema, "late", "binary", scaling=LabelConfig(log=True)
+        )
+
+
+def test_several_labels_at_once_are_lists_of_classes(schema):
+    train = profile_table(pa.table({"temp": [1.0, 2.0, 3.0], "tags": [[10, 9], [], None]}))
+    recipe = groups({"kind": "numeric", "columns": ["temp"]})
+    label = fit_transform(train, recipe, schema, "tags", "multilabel").signature.label
+    assert (label.classes, label.outputs) == (("9", "10"), 2)
+    other = groups({"kind": "numeric", "columns": ["miles"]})
+    with pytest.raises(UsageError, match="task is multilabel, but the label 'temp' is double"):
+        fit_transform(train, other, schema, "temp", "multilabel")
+    with pytest.raises(UsageError, match="task is binary, but the label 'tags' is list"):
+        fit_transform(train, recipe, schema, "tags", "binary")
 
 
 @pytest.mark.parametrize(

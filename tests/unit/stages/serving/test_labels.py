@@ -47,3 +47,12 @@ def test_a_number_is_asked_for_where_numbers_are_predicted():
     assert told({"request": "r", "label": 2.5}, price)[0]["label"] == 2.5
     with pytest.raises(UsageError, match="price is a number"):
         told({"request": "r", "label": "dear"}, price)
+
+
+def test_a_list_is_asked_for_where_several_labels_are_predicted():
+    tags = Label(name="tags", task="multilabel", classes=("a", "b"))
+    assert told({"request": "r", "label": ["b"]}, tags)[0]["label"] == ["b"]
+    with pytest.raises(UsageError, match="tags is a list of classes, of: a, b"):
+        told({"request": "r", "label": "b"}, tags)
+    with pytest.raises(UsageError, match='has no "label"'):
+        told({"request": "r", "label": ["true"]})

@@ -110,6 +110,13 @@ def test_several_workers_need_ray(run):
     assert "--runtime ray" in refused.value.hint
 
 
+def test_a_loop_of_ones_own_needs_ray(run):
+    with pytest.raises(UsageError, match="'mine:loop', which Ray Train runs") as refused:
+        run(TrainingConfig(loop="mine:loop"))
+
+    assert "--runtime ray" in refused.value.hint
+
+
 def test_importing_the_stage_imports_neither_torch_nor_ray():
     found = subprocess.run(
         [

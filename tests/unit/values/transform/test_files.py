@@ -18,6 +18,20 @@ def test_a_transform_reads_back_equal(everything, tmp_path):
     assert codec.encode(again).digest == codec.encode(everything).digest
 
 
+def test_a_transform_of_before_labels_were_scaled_is_read(everything, tmp_path):
+    """So that a bundle outlives the raypipe that wrote it."""
+    everything.save(tmp_path)
+    file = tmp_path / "transform.json"
+    body = json.loads(file.read_text())
+    for name in ("log", "center", "scale"):
+        del body["signature"]["label"][name]
+    for group in body["groups"]:
+        if group["kind"] == "numeric" and not group["low"]:
+            del group["low"], group["high"]
+    file.write_text(json.dumps(body))
+    assert Transform.load(tmp_path) == everything
+
+
 def test_an_empty_vocabulary_reads_back(transform_of, tmp_path):
     nothing = Embedding(columns=("text", "code"), tensor="i", vocabularies=((), ("7",)))
     transform_of(nothing).save(tmp_path)

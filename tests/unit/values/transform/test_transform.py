@@ -1,6 +1,7 @@
 """What a transform makes of values, and of those that are odd."""
 
 import pickle
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -216,6 +217,9 @@ def test_what_cannot_be_called_is_refused(transform_of, users_module):
 
 # --- labels
 
+LISTS = "list<item: string>"
+MANY = [[0, 1], [0, 0], [1, 1]]
+
 
 def labelled(task, kind, classes=()):
     """A transform that has a label of some kind."""
@@ -235,6 +239,7 @@ def labelled(task, kind, classes=()):
         ("multiclass", "string", ("a", "b", "c"), ["c", "a"], [2, 0], "int64"),
         ("regression", "int64", (), [7, -1], [7, -1], "float32"),
         ("regression", "bool", (), [True, False], [1, 0], "float32"),
+        ("multilabel", LISTS, ("a", "b"), [["b", "b"], [], ["a", "b"]], MANY, "float32"),
     ],
 )
 def test_labels_become_what_the_loss_takes(task, kind, classes, column, encoded, dtype):
@@ -250,11 +255,25 @@ def test_labels_become_what_the_loss_takes(task, kind, classes, column, encoded,
         ("regression", "double", (), [1.0, NAN], "NaN, infinite or beyond float32 in 1 of 2"),
         ("regression", "double", (), [1e300], "beyond float32 in 1 of 1"),
         ("binary", "bool", ("false", "true"), ["x"], "'y' holds 'x'"),
+        ("multilabel", LISTS, ("a", "b"), [["a"], ["z"]], "'y' is 'z', which is none of its"),
+        ("multilabel", LISTS, ("a", "b"), [["a"], None], "'y' is null in 1 of 2 rows"),
+        ("multilabel", LISTS, ("a", "b"), [["a", None]], "'y' is None, which is none of its"),
     ],
 )
 def test_a_label_that_is_missing_or_unknown_is_refused(task, kind, classes, column, said):
     with pytest.raises(UsageError, match=said):
         labelled(task, kind, classes).encode_label(pa.table({"y": column}))
+
+
+def test_a_scaled_label_is_learned_scaled_and_told_as_it_is():
+    label = Label(name="y", task="regression", log=True, center=1.0, scale=0.5)
+    plain = labelled("regression", "double")
+    transform = replace(plain, signature=replace(plain.signature, label=label))
+    rows = pa.table({"y": [np.e - 1, 0.0]})
+    assert transform.encode_label(rows) == pytest.approx([0, -2])
+    assert transform.told_label(rows) == pytest.approx([np.e - 1, 0])
+    with pytest.raises(UsageError, match=r"'y' is -3, and preprocessing\.label\.log takes none"):
+        transform.told_label(pa.table({"y": [5.0, -3.0]}))
 
 
 # --- as a value

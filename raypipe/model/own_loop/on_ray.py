@@ -1,0 +1,196 @@
+"""A loop of the user's own in Ray Train: as it is, with its shards of the rows."""
+
+import inspect
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import ray.train
+from ray.data import Dataset
+from ray.train.torch import TorchTrainer
+from ray.train.v2.api.callback import UserCallback
+
+from raypipe.engine.context import StepContext
+from raypipe.errors import RaypipeError, StepFailed, UsageError
+from raypipe.model.failures import own_frames
+from raypipe.model.fit import Job
+from raypipe.model.on_ray import no_group, scaling
+from raypipe.model.own_loop.reported import Reported, trained_of
+from raypipe.model.rows.on_ray import GivenShares, cut, quietly
+from raypipe.model.share import tensor_columns
+from raypipe.runtime.imports import importing_from
+from raypipe.values.code import resolve
+from raypipe.values.dataset import TensorFile
+from raypipe.values.signature import Signature
+from raypipe.values.training import Trained
+
+REPORTS = "reports.jsonl"
+
+
+class Reports(UserCallback):  # type: ignore[misc]
+    """Writes each report down, and tells of it: Ray keeps only those with a checkpoint."""
+
+    def __init__(self, file: Path, context: StepContext, epochs: int) -> None:
+        self.file = file
+        self.context = context
+        self.epochs = epochs
+
+    def after_report(
+        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any
+    ) -> None:
+        """Take the report of rank 0."""
+        row = {name: _plain(value) for name, value in metrics[0].items()}
+        with self.file.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        number = len(self.file.read_text().splitlines())
+        told = {name: value for name, value in row.items() if isinstance(value, int | float)}
+        for name, value in told.items():
+            self.context.log_metric(name, value, number)
+        words = " ".join(f"{name} {value:.3g}" for name, value in told.items())
+        self.context.progress(number, max(number, self.epochs), words)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, int | float | str | None) else repr(value)
+
+
+def train_by_own_loop(
+    job: Job,
+    train: Sequence[TensorFile],
+    validation: Sequence[TensorFile],
+    context: StepContext,
+) -> Trained:
+    """Run the loop that the settings name on its workers; return what it reported.
+
+    Ray keeps its checkpoints in the scratch folder: a loop that is killed finds its last one by
+    ray.train.get_checkpoint() when it is run again.
+    """
+    settings, columns = job.settings, tensor_columns(job.signature)
+    if settings.workers.elastic:
+        raise UsageError(
+            "training.workers has min and max, and training.loop is set: a loop of your own is "
+            "given its shard of the rows, cut for a number of workers that stays",
+            hint="set training.workers.count",
+        )
+    storage = context.scratch / "own_loop"
+    storage.mkdir(parents=True, exist_ok=True)
+    with quietly():
+        shares = {
+            name: [
+                as_tensors(share, job.signature) for share in cut(files, columns, settings.workers)
+            ]
+            for name, files in (("train", train), ("validation", validation))
+        }
+        result = _run(job, shares, storage, context)
+    kept = [
+        Reported(number=number, metrics=metrics, folder=Path(checkpoint.path))
+        for number, (checkpoint, metrics) in _numbered(result, storage)
+    ]
+    reports = [json.loads(line) for line in _lines(storage / REPORTS)]
+    return trained_of(reports, kept, settings, job.signature, context.scratch / "checkpoints")
+
+
+def as_tensors(rows: Dataset, signature: Signature) -> Dataset:
+    """Give columns the shapes of the signature, so that iter_torch_batches yields tensors."""
+    shapes = {spec.name: spec.shape for spec in signature.tensors if spec.shape}
+
+    def shaped(batch: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: np.stack(list(values)).reshape(-1, *shapes[name])
+            if name in shapes and len(values)
+            else values
+            for name, values in batch.items()
+        }
+
+    return rows.map_batches(shaped, batch_format="numpy", batch_size=None).materialize()
+
+
+def _run(job: Job, shares: dict[str, list[Dataset]], storage: Path, context: StepContext) -> Any:
+    settings = job.settings
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"job": job, "paths": context.paths},
+        scaling_config=scaling(settings.workers),
+        run_config=ray.train.RunConfig(
+            name="train",
+            storage_path=str(storage),
+            failure_config=ray.train.FailureConfig(max_failures=0, controller_failure_limit=1),
+            callbacks=[Reports(storage / REPORTS, context, settings.epochs)],
+        ),
+        datasets={name: given[0] for name, given in shares.items()},
+        dataset_config=GivenShares(shares),
+    )
+    try:
+        return trainer.fit()
+    except ray.train.WorkerGroupError as error:
+        failure = min(error.worker_failures.items())[1]
+        failure = getattr(failure, "_base_exc", failure)
+        if isinstance(failure, RaypipeError):
+            raise failure from error
+        raise StepFailed(
+            f"the loop {settings.loop} raised {type(failure).__name__}: {failure}",
+            kind=type(failure).__name__,
+        ) from error
+    except ray.exceptions.RayError as error:  # what Ray wrote of the run is torn: it begins anew
+        shutil.rmtree(storage, ignore_errors=True)
+        raise no_group(settings.workers, error) from error
+    except ray.train.TrainingFailedError as error:
+        raise no_group(settings.workers, error) from error
+
+
+def _worker(config: dict[str, Any]) -> None:
+    job: Job = config["job"]
+    settings = job.settings
+    with importing_from(config["paths"]):
+        loop = resolve(str(settings.loop))
+        if not callable(loop):
+            raise UsageError(
+                f"training.loop names {settings.loop!r}, which is a {type(loop).__name__} and no "
+                "function",
+                hint="name a train_loop_per_worker of Ray Train's",
+            )
+        try:
+            if inspect.signature(loop).parameters:
+                loop({**loop_config(job), **settings.loop_options})
+            else:
+                loop()
+        except RaypipeError:
+            raise
+        except Exception as error:
+            rank = ray.train.get_context().get_world_rank()
+            raise StepFailed(
+                f"the loop {settings.loop} raised {type(error).__name__} on worker {rank}: {error}",
+                kind=type(error).__name__,
+                frames=own_frames(error),
+            ) from error
+
+
+def loop_config(job: Job) -> dict[str, Any]:
+    """Return what the loop is given as its config; its own options come on top."""
+    settings = job.settings
+    told = ("epochs", "batch_size", "learning_rate", "weight_decay", "seed", "task")
+    return {name: getattr(settings, name) for name in told} | {
+        "model": settings.model,
+        "signature": job.signature,
+    }
+
+
+def _numbered(result: Any, storage: Path) -> list[tuple[int, tuple[Any, dict[str, Any]]]]:
+    """Return each kept checkpoint with the place of its report among all."""
+    rows = [json.loads(line) for line in _lines(storage / REPORTS)]
+    found, place = [], 0
+    for checkpoint, metrics in result.best_checkpoints or ():
+        wanted = {name: _plain(value) for name, value in metrics.items()}
+        place = next((n for n, row in enumerate(rows, 1) if n > place and row == wanted), place + 1)
+        found.append((place, (checkpoint, metrics)))
+    return found
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
