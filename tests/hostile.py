@@ -32,6 +32,7 @@ DATA = DataConfig(
     dataset="local://evil/main",
     label="late",
     key=("id",),
+    pairs=((SCRIPT, "late"), (IMAGE, "gone")),
     split={"by": "hash", "columns": ["id"]},
 )
 
@@ -90,7 +91,7 @@ def rows(count: int, seed: int = 0, first: int = 0) -> pa.Table:
 
 def split(table: pa.Table, data: DataConfig = DATA) -> SplitProfiles:
     """Profile rows as a run does."""
-    parts = profile_parts(table, Parts.of(split_of(table, data.split), 3), data.key)
+    parts = profile_parts(table, Parts.of(split_of(table, data.split), 3), data.key, data.pairs)
     return SplitProfiles(train=parts[0], validation=parts[1], analysis=parts[2])
 
 

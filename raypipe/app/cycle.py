@@ -41,7 +41,7 @@ def cycle(
     data, rule = config.data, config.data.split
 
     profiles = {
-        shard.object_id: profile_shard(shard, rule, data.key)
+        shard.object_id: profile_shard(shard, rule, data.key, data.pairs)
         for shard in (*dataset.shards, *accepted)
     }
     before = {shard.object_id for shard in accepted}
@@ -79,6 +79,8 @@ def cycle(
             refit_on=profile.train if config.preprocessing.refit == "always" else None,
             **looked,
         )
+        if config.training.feed == "stream":
+            return transform, ([], [], transform.signature)
         shards = transform_shards(list(dataset.shards), transform, rule)
         splits = [shard.train for shard in shards], [shard.validation for shard in shards]
         return transform, (*splits, transform.signature)
@@ -88,7 +90,9 @@ def cycle(
     tuned = tune(config, dataset, tried, [rows for _, rows in prepared])
     transform, rows = prepare(tuned.recipe) if choosing else prepared[0]
     settings, found = (config.training, {}) if tuned is None else (tuned.settings, tuned.chosen)
-    trained = train(rows[0], rows[1], transform.signature, settings)
+    raw = {"shards": list(dataset.shards), "transform": transform, "rule": rule}
+    streamed = raw if config.training.feed == "stream" else {}
+    trained = train(rows[0], rows[1], transform.signature, settings, **streamed)
 
     champion = lookup("champion", candidate=trained.candidate)
     evaluation = evaluate(

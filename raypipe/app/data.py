@@ -324,7 +324,7 @@ def audit(
     The shards that are not in `before` are held against the others.
     """
     data = config.data
-    profiles = [profile_shard(shard, data.split, data.key) for shard in dataset.shards]
+    profiles = [profile_shard(shard, data.split, data.key, data.pairs) for shard in dataset.shards]
     both = list(zip(profiles, dataset.shards, strict=True))
     old = [p for p, shard in both if shard.object_id in before]
     new = tuple(shard for shard in dataset.shards if shard.object_id not in before)

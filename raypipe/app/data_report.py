@@ -95,9 +95,9 @@ def validated_and_reported(
     config: CycleConfig, now: Dataset, before: Dataset | None, schema: Schema | None
 ) -> dict[str, Any]:
     """Connect validation and report of a dataset, held against another."""
-    rule, key = config.data.split, config.data.key
+    data = config.data
     known = {
-        shard.object_id: profile_shard(shard, rule, key)
+        shard.object_id: profile_shard(shard, data.split, data.key, data.pairs)
         for shard in (*now.shards, *(before.shards if before is not None else ()))
     }
     profiles = [known[shard.object_id] for shard in now.shards]

@@ -63,7 +63,8 @@ def feedback(
         expected = expect(lookup(f"version {name}"), profiles)
         drift.append(compare(joined, name, one.features, profiles, expected, drifting))
 
-    present = merge_profiles([profile_shard(s, data.split, data.key) for s in dataset.shards])
+    shards = dataset.shards
+    present = merge_profiles([profile_shard(s, data.split, data.key, data.pairs) for s in shards])
     found = capture(joined, label, columns, data, present, earlier, config.feedback, quality, drift)
     decision = review(offer(found), name="review_captured", when=found.offered)
     return {"joined": joined, "asked": asked, "found": found, "decision": decision}

@@ -48,6 +48,7 @@ def show_model(name: str, home: Path | None) -> Json:
     version = _value(workshop, row.value)
     steps = {state.name: state for state in workshop.ledger.run_steps(row.run)}
     report = steps["report"].digest if "report" in steps else None
+    signature = version.lineage.signature
     found = version.lineage.settings.get(FOUND)
     aliases = [a for a, v in workshop.ledger.aliases(row.model).items() if v == row.version]
     return {
@@ -59,6 +60,9 @@ def show_model(name: str, home: Path | None) -> Json:
             metric: f"{value:.4f} ({low:.4f} to {high:.4f})"
             for metric, (value, low, high) in version.metrics.items()
         },
+        "predicts": str(signature.label),
+        "a request holds": {one.name: one.type for one in signature.features},
+        "the model reads": {one.name: str(one) for one in signature.tensors},
         "looks at its analysis split": _looks(workshop, steps.get("admit")),
         **({"found by the sweep": found} if found else {}),
         "changelog": asdict(version.changelog),

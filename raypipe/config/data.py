@@ -117,5 +117,20 @@ class DataConfig(BaseConfig):
     One in two splits is an anomaly, since its rows tell of one another.
     """
 
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Pairs of columns whose values are counted together, such as `[[carrier, late]]`.
+
+    So that a change of how the two go together is drift, though neither moved by itself. Of a pair
+    that has more than 1,000 combinations nothing is counted. To ask for another pair reads all
+    shards again.
+    """
+
     split: SplitRule
     """How rows are divided into train, validation and analysis."""
+
+    @model_validator(mode="after")
+    def _a_pair_is_two_columns(self) -> Self:
+        for one, other in self.pairs:
+            if one == other:
+                raise ValueError(f"pairs has {one} with itself; name two columns")
+        return self

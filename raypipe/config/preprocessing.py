@@ -162,6 +162,13 @@ class PreprocessingConfig(BaseConfig):
     label: LabelConfig = LabelConfig()
     """What is done to the label; for training.task: regression alone."""
 
+    weight: str | None = None
+    """Column that says how much a row counts in training's loss; None: all count the same.
+
+    Its numbers are divided by their mean in the train split. One that is missing, below 0 or
+    infinite stops the run. Validation and analysis count each row once; requests need no weight.
+    """
+
     refit: Literal["recipe", "always"] = "recipe"
     """When the transform is fitted again.
 

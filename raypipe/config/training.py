@@ -300,6 +300,13 @@ class TrainingConfig(BaseConfig):
     workers: WorkersConfig = WorkersConfig()
     """The processes that train together."""
 
+    feed: Literal["materialize", "stream"] = "materialize"
+    """How rows come to training.
+
+    materialize: transformed once, kept, and used again. stream: transformed on the way, in each
+    epoch anew, and nothing is written: for data too large to write twice.
+    """
+
     loop: CodeReference | None = None
     """A loop of your own instead: `my_pkg.train:loop`, a train_loop_per_worker of Ray Train's.
 
@@ -340,6 +347,16 @@ class TrainingConfig(BaseConfig):
                 )
         if self.class_weights is not None and self.task == "regression":
             raise ValueError("class_weights is set, but a regression has no classes; leave it away")
+        if self.feed == "stream" and self.class_weights == "balanced":
+            raise ValueError(
+                "class_weights is balanced, and feed is stream, which counts no classes; give a "
+                "weight a class, or materialize"
+            )
+        if self.feed == "stream" and self.loop is not None:
+            raise ValueError(
+                "loop is set, and feed is stream; a loop of your own is given rows that are "
+                "materialized: leave feed away"
+            )
         return self
 
     @field_validator("model", mode="before")

@@ -303,6 +303,12 @@ def complaints(tuning: TuningConfig, written: Written) -> Iterator[Complaint]:
             ("metric",),
             f"it is {tuning.metric!r}; a {task} model is measured by {known}",
         )
+    if tuning.space and tuning.when != "never" and written.training.feed == "stream":
+        yield (
+            ("space",),
+            "training.feed is stream, and trials share rows that are transformed once; set "
+            "training.feed to materialize, or search nothing",
+        )
     if tuning.epochs is not None and "training.epochs" in tuning.space:
         yield (
             ("epochs",),

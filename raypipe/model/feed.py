@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +25,28 @@ class Batch:
     the mean over all rows of the step: rows of the step on all workers / workers."""
     last: bool = True
     """Whether the step ends with it; else its gradients are added to those of the next."""
+
+
+class Feed(Protocol):
+    """Hands out rows in batches; every worker makes the same number of steps."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of all workers."""
+        ...
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch: as many on every worker."""
+        ...
+
+    def epoch(self, epoch: int, begin: int = 0) -> Iterator[Batch]:
+        """Hand out the rows of an epoch, which counts from 1, from a batch on."""
+        ...
+
+    def not_finite(self) -> list[str]:
+        """Return what holds NaN or infinities among the rows."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +113,7 @@ class TensorFeed:
         return Batch(
             tensors={name: tensor[index] for name, tensor in self.share.tensors.items()},
             label=self.share.label[index],
-            weight=None,
+            weight=None if self.share.weight is None else self.share.weight[index],
             divisor=divisor,
             last=last,
         )

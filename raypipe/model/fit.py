@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -13,7 +13,7 @@ from raypipe.config.training import TrainingConfig
 from raypipe.errors import StepFailed
 from raypipe.model.build import build_module
 from raypipe.model.checkpoint import Checkpoints
-from raypipe.model.feed import TensorFeed
+from raypipe.model.feed import Feed, TensorFeed
 from raypipe.model.keeping import Keeper, Told
 from raypipe.model.loop import EpochEnd, train_loop
 from raypipe.model.losses import weight_of_classes
@@ -23,6 +23,7 @@ from raypipe.model.state import TrainState
 from raypipe.model.weights import begin_with
 from raypipe.model.world import Alone, World
 from raypipe.values.signature import Signature
+from raypipe.values.transform.scaling import unscaled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +49,27 @@ class Job:
         return None
 
 
+class Streamed(Protocol):
+    """Rows of the train split that are read while training goes on."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """Each label that there is among the rows of all workers, once."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Rows of all workers."""
+        ...
+
+    def feed(self, settings: TrainingConfig, world: World, device: torch.device) -> Feed:
+        """Return what hands out this worker's part."""
+        ...
+
+
 def fit(
     job: Job,
-    train: Share,
+    train: "Share | Streamed",
     validation: Share,
     *,
     on_epoch: Callable[[EpochEnd], None] = lambda end: None,
@@ -92,7 +111,7 @@ def measure(
 def _train(
     settings: TrainingConfig,
     signature: Signature,
-    shares: tuple[Share, Share],
+    shares: tuple["Share | Streamed", Share],
     *,
     world: World | None = None,
     device: torch.device | None = None,
@@ -100,10 +119,17 @@ def _train(
 ) -> tuple[dict[str, float], ...]:
     world = world or Alone()
     device = device or torch.device("cpu")
-    train, validation = (share.to(device) for share in shares)
-    label = world.gather(train.label)
-    check_labels(label, signature)
-    feed = _feed(settings, train, world)
+    given, validation = shares
+    feed: Feed
+    if isinstance(given, Share):
+        train = given.to(device)
+        label = world.gather(train.label)
+        check_labels(label, signature)
+        feed = _feed(settings, train, world)
+    else:
+        label = given.labels
+        check_labels(label, signature, given.rows)
+        feed = given.feed(settings, world, device)
     with _threads(settings.workers.cpus), deterministic(settings.deterministic):
         module = build_module(settings.model, signature, seed=settings.seed)
         if settings.pretrained is not None:
@@ -111,9 +137,10 @@ def _train(
         return train_loop(
             module.to(device),
             feed,
-            validation,
+            validation.to(device),
             settings,
             world=world,
+            own=lambda numbers: unscaled(numbers, signature.label),
             weigh=weight_of_classes(settings, signature.label, label),
             **told,
         )
@@ -158,9 +185,13 @@ def _feed(settings: TrainingConfig, train: Share, world: World) -> TensorFeed:
     )
 
 
-def check_labels(label: torch.Tensor, signature: Signature) -> None:
-    """Raise StepFailed unless there is something to learn from these labels of the train split."""
+def check_labels(label: torch.Tensor, signature: Signature, rows: int | None = None) -> None:
+    """Raise StepFailed unless there is something to learn from these labels of the train split.
+
+    `rows` says how many rows they are of, where each is there but once.
+    """
     name = signature.label.name
+    rows = len(label) if rows is None else rows
     if not len(label):
         raise StepFailed(
             "the train split has no rows; there is nothing to train on",
@@ -169,13 +200,13 @@ def check_labels(label: torch.Tensor, signature: Signature) -> None:
     if signature.label.task == "regression":
         return
     if signature.label.task == "multilabel":
-        _check_several(label, signature)
+        _check_several(label, signature, rows)
         return
     found = torch.unique(label)
     if len(found) < 2:
         raise StepFailed(
             f"label {name!r} has one value in the train split ({int(found[0])}, in all "
-            f"{len(label):,} rows); there is nothing to tell apart",
+            f"{rows:,} rows); there is nothing to tell apart",
             hint="look at the label, and at `data.split`: a split by time or group may cut it off",
         )
     allowed = max(2, len(signature.label.classes))
@@ -186,7 +217,7 @@ def check_labels(label: torch.Tensor, signature: Signature) -> None:
         )
 
 
-def _check_several(label: torch.Tensor, signature: Signature) -> None:
+def _check_several(label: torch.Tensor, signature: Signature, rows: int) -> None:
     """Raise StepFailed unless rows have a flag a label, and at least one label tells rows apart."""
     named = signature.label
     if label.dim() != 2 or label.shape[1] != named.outputs:
@@ -196,7 +227,7 @@ def _check_several(label: torch.Tensor, signature: Signature) -> None:
         )
     if bool((label == label[0]).all()):
         raise StepFailed(
-            f"label {named.name!r} has the same labels in all {len(label):,} rows of the train "
+            f"label {named.name!r} has the same labels in all {rows:,} rows of the train "
             "split; there is nothing to tell apart",
             hint="look at the label, and at `data.split`: a split by time or group may cut it off",
         )

@@ -3,16 +3,17 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from raypipe.config.training import TrainingConfig
 from raypipe.errors import RaypipeError, StepFailed
 from raypipe.model.extra_metrics import extra_metrics_of
 from raypipe.model.failures import Place, as_failure
-from raypipe.model.feed import Batch, TensorFeed, generator
+from raypipe.model.feed import Batch, Feed, generator
 from raypipe.model.losses import loss_of
 from raypipe.model.metrics import metrics_of
 from raypipe.model.schedule import is_over
@@ -73,7 +74,7 @@ class Unwatched:
 
 def train_loop(
     module: nn.Module,
-    feed: TensorFeed,
+    feed: Feed,
     validation: Share,
     settings: TrainingConfig,
     *,
@@ -82,13 +83,16 @@ def train_loop(
     watcher: Watcher | None = None,
     world: World | None = None,
     weigh: Callable[[Tensor], Tensor] | None = None,
+    own: Callable[[NDArray[Any]], NDArray[Any]] = lambda numbers: numbers,
 ) -> tuple[dict[str, float], ...]:
     """Train `module` in place on the device it is on, and return one row an epoch.
 
-    `weigh` says what rows count by their labels; None: each 1.
+    `weigh` says what rows count by their labels; None: each 1. `own` turns labels, as the module
+    learns them, and its scores into those that metrics are told of.
     """
     world = world or Alone()
     training = _Training(module, feed, validation, settings, world, weigh)
+    training.own = own
     training.watcher = watcher or Unwatched()
     history: tuple[dict[str, float], ...] = ()
     within = None
@@ -107,11 +111,12 @@ class _Training:
     """What stays the same from epoch to epoch."""
 
     watcher: Watcher
+    own: Callable[[NDArray[Any]], NDArray[Any]]
 
     def __init__(
         self,
         module: nn.Module,
-        feed: TensorFeed,
+        feed: Feed,
         validation: Share,
         settings: TrainingConfig,
         world: World,
@@ -215,10 +220,13 @@ class _Training:
                 hint=_why_not_finite(self.validation.not_finite()),
             )
         task = self.settings.task
-        found = scores(task, logits).cpu()
-        measured = metrics_of(task, found.numpy(), label.cpu().numpy())
-        extra = extra_metrics_of(self.settings.metrics, task, found, label.cpu())
+        found, truth = self._own(scores(task, logits)), self._own(label)
+        measured = metrics_of(task, found.numpy(), truth.numpy())
+        extra = extra_metrics_of(self.settings.metrics, task, found, truth)
         return {"loss": loss, **measured, **extra}
+
+    def _own(self, numbers: Tensor) -> Tensor:
+        return torch.from_numpy(self.own(numbers.cpu().numpy()))
 
     def _logits(self) -> Tensor:
         """Return the logits of the validation share, in float32, as the model will answer."""

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from raypipe.config.training import WorkersConfig
 from raypipe.errors import ClusterError, RaypipeError, StepFailed
 from raypipe.model.failures import own_frames
-from raypipe.model.fit import Job, fit
+from raypipe.model.fit import Job, Streamed, fit
 from raypipe.model.keeping import Told
 from raypipe.model.loop import EpochEnd
 from raypipe.model.rows.on_ray import GivenShares, cut, my_share, quietly
-from raypipe.model.share import tensor_columns
+from raypipe.model.share import Share, tensor_columns
+from raypipe.model.streaming.on_ray import read_by_data
+from raypipe.model.streaming.stream import Stream
 from raypipe.model.world import Alone, Distributed, Sharded, World
 from raypipe.runtime.imports import importing_from
 from raypipe.values.dataset import TensorFile
@@ -40,6 +43,8 @@ class Work:
     tell_batch: Told = lambda epoch, batches, of: None
     paths: tuple[str, ...]
     """Folders that a model of the user's own is imported from."""
+    stream: Stream | None = None
+    """Rows that each worker reads by itself; None: it is given them."""
     rows: Mapping[str, int] | None = None
     """Rows of each split, of which each worker takes its part; None: it is given its own."""
 
@@ -51,12 +56,9 @@ def train_on_ray(
     workers = work.job.settings.workers
     columns = tensor_columns(work.job.signature)
     with quietly():
-        shares = {
-            "train": cut(train, columns, workers),
-            "validation": cut(validation, columns, workers),
-        }
+        rows = {} if work.stream else {"train": train, "validation": validation}
+        shares = {name: cut(files, columns, workers) for name, files in rows.items()}
         if workers.elastic:
-            rows = {"train": train, "validation": validation}
             counts = {name: sum(file.rows for file in files) for name, files in rows.items()}
             work = replace(work, rows=counts)
         for attempt in range(1, ATTEMPTS + 1):
@@ -86,7 +88,7 @@ def _fit(
             failure_config=ray.train.FailureConfig(max_failures=0, controller_failure_limit=1),
         ),
         datasets={name: given[0] for name, given in shares.items()},
-        dataset_config=GivenShares(shares),
+        **({"dataset_config": GivenShares(shares)} if shares else {}),
     )
     try:
         trainer.fit()
@@ -130,10 +132,18 @@ def _train(work: Work) -> None:
             work.tell_batch(epoch, batches, of)
 
     try:
+        train: Share | Streamed
+        if work.stream:
+            read = partial(read_by_data, work.stream.source, "train")
+            train = replace(work.stream, read=read)
+            validation = work.stream.validation_share(rank, here.get_world_size())
+        else:
+            train = my_share("train", signature, rows.get("train"))
+            validation = my_share("validation", signature, rows.get("validation"))
         fit(
             work.job,
-            my_share("train", signature, rows.get("train")),
-            my_share("validation", signature, rows.get("validation")),
+            train,
+            validation,
             on_epoch=work.tell,
             on_batch=on_batch,
             world=_world(work.job.settings.workers, here.get_world_size()),

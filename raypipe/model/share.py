@@ -23,6 +23,8 @@ class Share:
 
     tensors: dict[str, Tensor]
     label: Tensor
+    weight: Tensor | None = None
+    """How much each row counts in the loss, 1 on average; None: all count 1."""
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What each value of a tensor's row is, where the signature says it."""
 
@@ -34,7 +36,12 @@ class Share:
     def to(self, device: torch.device) -> "Share":
         """Return the share on a device."""
         moved = {name: tensor.to(device) for name, tensor in self.tensors.items()}
-        return Share(tensors=moved, label=self.label.to(device), columns=self.columns)
+        return Share(
+            tensors=moved,
+            label=self.label.to(device),
+            weight=None if self.weight is None else self.weight.to(device),
+            columns=self.columns,
+        )
 
     def not_finite(self) -> list[str]:
         """Return what holds NaN or infinities: `dense[temp] (3 rows)`."""
@@ -54,8 +61,9 @@ class Share:
 
 
 def tensor_columns(signature: Signature) -> list[str]:
-    """Return the columns of a tensor file that a model needs: its tensors, then the label."""
-    return [*(spec.name for spec in signature.tensors), signature.label.name]
+    """Return the columns of a tensor file that training needs: tensors, label, weight if any."""
+    weight = [] if signature.weight is None else [signature.weight]
+    return [*(spec.name for spec in signature.tensors), signature.label.name, *weight]
 
 
 def read_share(files: Iterable[TensorFile], signature: Signature) -> Share:
@@ -74,8 +82,13 @@ def share_of(tables: Sequence[pa.Table], signature: Signature) -> Share:
     return Share(
         tensors={spec.name: _tensor(tables, spec) for spec in signature.tensors},
         label=_tensor(tables, label),
+        weight=None if signature.weight is None else _tensor(tables, _weight(signature.weight)),
         columns={spec.name: spec.columns for spec in signature.tensors},
     )
+
+
+def _weight(name: str) -> TensorSpec:
+    return TensorSpec(name=name, dtype="float32", shape=())
 
 
 def _read(file: TensorFile, columns: list[str]) -> pa.Table:

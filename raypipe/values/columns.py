@@ -95,7 +95,10 @@ class ColumnProfile:
     looks: dict[str, int] = field(default_factory=dict)
     """How many texts look like what: see raypipe.values.census. Empty for others."""
     inner: dict[str, ColumnProfile] = field(default_factory=dict)
-    """Of what the values hold: fields by name, a list's values as `[]`, a map's as `{}`."""
+    """Of what the values hold: fields by name, a list's values as `[]`, a map's as `{}`.
+
+    Of bytes that are images: format, mode, width and height, in pixels.
+    """
     drawn: pa.ChunkedArray | None = field(default=None, init=False, repr=False, compare=False)
     """The column in the profile's sample, which the profile gives and keeps."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -40,7 +40,7 @@ class ValueCounts:
         return dict(zip(json.loads(self.texts), self.counts.tolist(), strict=True))
 
     @classmethod
-    def merge_all(cls, parts: Sequence[Self]) -> Self | None:
+    def merge_all(cls, parts: Sequence[ValueCounts]) -> ValueCounts | None:
         """Count the values of all parts; None if they are too many."""
         most = max(parts, key=lambda part: len(part.counts))
         if all(part.texts == most.texts for part in parts):
@@ -53,9 +53,16 @@ class ValueCounts:
             return None
         if len(counts) == len(most.counts):  # in their order, and written down already
             return cls(texts=most.texts, counts=np.array([*counts.values()], np.int64))
-        ordered = sorted(counts)
-        times = np.array([counts[text] for text in ordered], np.int64)
-        return cls(texts=_as_json(ordered), counts=times)
+        return counted_texts(counts)
+
+
+def counted_texts(counts: Mapping[str, int]) -> ValueCounts | None:
+    """Write down how often each text occurs; None if one is so long that it is no name."""
+    if max(map(len, counts), default=0) > LONGEST_COUNTED:
+        return None
+    ordered = sorted(counts)
+    times = np.array([counts[text] for text in ordered], np.int64)
+    return ValueCounts(texts=_as_json(ordered), counts=times)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,4 +1,4 @@
-"""What the values of a nested column hold: a struct's fields, a list's values, a map's."""
+"""What values hold: a struct's fields, a list's values, a map's; bytes of images, their size."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.values.hashing import is_bytes, is_text
+from raypipe.values.images import PARTS, images_of
 
 if TYPE_CHECKING:
     from raypipe.values.columns import ColumnProfile
     from raypipe.values.measure import Parts
+    from raypipe.values.texts import Texts
 
 
-def inner_columns(array: pa.Array, parts: Parts) -> list[dict[str, ColumnProfile]]:
+def inner_columns(
+    array: pa.Array, parts: Parts, texts: Texts | None
+) -> list[dict[str, ColumnProfile]]:
     """Return the statistics of what the values hold, part by part; nothing where they hold none."""
     from raypipe.values.measure import Measured, plain_array
 
     found: list[dict[str, ColumnProfile]] = [{} for _ in range(parts.count)]
-    for name, (values, theirs) in _held(array, parts).items():
+    for name, (values, theirs) in _held(array, parts, texts).items():
         plain = plain_array(values)
         for number, column in enumerate(Measured.of(plain).profiles(name, theirs)):
-            found[number][name] = column
+            if column.count or not is_bytes(array.type):
+                found[number][name] = column
     return found
 
 
-def _held(array: pa.Array, parts: Parts) -> dict[str, tuple[pa.Array, Parts]]:
+def _held(array: pa.Array, parts: Parts, texts: Texts | None) -> dict[str, tuple[pa.Array, Parts]]:
     kind = array.type
     if pa.types.is_struct(kind):
         # Fields of a struct that is null are not there, and are not counted among its nulls.
@@ -44,6 +49,12 @@ def _held(array: pa.Array, parts: Parts) -> dict[str, tuple[pa.Array, Parts]]:
     if is_list(kind):
         rows = pc.list_parent_indices(array).to_numpy()
         return {"[]": (pc.list_flatten(array), parts.at(rows))}
+    if texts is not None and is_bytes(kind):
+        # As of a struct: what is no image has no width that would be missing.
+        images, rows = images_of(array, texts)
+        theirs = parts.at(rows)
+        names = [field.name for field in PARTS] if len(rows) else []
+        return {name: (images.field(name), theirs) for name in names}
     return {}
 
 

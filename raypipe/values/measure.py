@@ -120,7 +120,7 @@ class Measured:
         ]
 
     def _told_by_part(self, parts: Parts) -> Iterator[dict[str, Any]]:
-        inner = inner_columns(self.array, parts)
+        inner = inner_columns(self.array, parts, self.texts)
         if self.codes is None:
             valid = None
             if self.array.null_count:

@@ -5,7 +5,7 @@ are exact, and every sketch is one of sets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from raypipe.errors import StoreError
 from raypipe.values.columns import ColumnProfile, by_name, merged
-from raypipe.values.counting import EXACT_VALUES
+from raypipe.values.counting import EXACT_VALUES, ValueCounts
 from raypipe.values.hashing import Hashes, combined, joined
 from raypipe.values.keys import KeyProfile
 from raypipe.values.measure import Measured, Parts, compact_array
-from raypipe.values.sampling import drawn, smallest, stacked, taken
+from raypipe.values.pairs import Pair, as_column, merged_counts, name_of, pair_counts
+from raypipe.values.sampling import drawn, fitting, smallest, stacked, taken
 
 __all__ = [
     "EXACT_VALUES",
@@ -32,11 +33,14 @@ __all__ = [
     "profile_table",
 ]
 
-FORMAT = 3
+FORMAT = 4
 """Of the profiles that this code writes and reads."""
 
 SAMPLE_ROWS = 1_000
-"""Rows in the sample of a profile: those with the smallest hashes, so the same whoever draws it."""
+"""Most rows in a profile's sample: those with the smallest hashes, so the same whoever draws it."""
+
+SAMPLE_BYTES = 16 * 2**20
+"""Bytes of values from which on a sample takes no more rows: 160 images of 100 kB."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +55,17 @@ class Sample:
     def of(cls, table: pa.Table, hashes: Hashes) -> Self:
         """Draw the sample of a table."""
         places = smallest(hashes, SAMPLE_ROWS)
-        return cls(hashes=hashes[places], rows=taken(table, places))
+        return cls.bounded(hashes[places], taken(table, places))
+
+    @classmethod
+    def bounded(cls, hashes: Hashes, rows: pa.Table) -> Self:
+        """Keep the first rows, up to the one that fills SAMPLE_BYTES.
+
+        Of rows in the order of their hashes, those stay before which there are fewer bytes: so the
+        sample of a whole is that of the samples of its parts.
+        """
+        kept = fitting(rows, SAMPLE_BYTES)
+        return cls(hashes=hashes[:kept], rows=rows if kept == len(hashes) else rows[:kept])
 
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
@@ -71,6 +85,11 @@ class Profile:
     sample: Sample
     keys: KeyProfile | None = None
     """None if the rows have no key."""
+    pairs: dict[str, ValueCounts | None] = field(default_factory=dict)
+    """How often two values stand in one row, by the pair that was asked for: `carrier, late`.
+
+    None where they are too many; see raypipe.values.pairs.
+    """
     format: int = FORMAT
     """Of the profile, raised as what is in it changes."""
 
@@ -100,7 +119,23 @@ class Profile:
             columns=by_name(part.columns for part in parts),
             sample=Sample.merge_all([part.sample for part in parts]),
             keys=merged(part.keys for part in parts),
+            pairs=merged_counts(part.pairs for part in parts),
         )
+
+    @property
+    def derived(self) -> dict[str, ColumnProfile]:
+        """What can be held against other rows beside the columns.
+
+        What images are like (`picture.width`), and the pairs that were asked for (`carrier, late`).
+        """
+        images = {
+            f"{name}.{part}": inner
+            for name, column in self.columns.items()
+            if "binary" in column.type
+            for part, inner in column.inner.items()
+        }
+        pairs = {name: as_column(name, self.rows, counts) for name, counts in self.pairs.items()}
+        return images | pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,15 +165,17 @@ class SplitProfiles:
         )
 
 
-def profile_table(table: pa.Table, key: Sequence[str] = ()) -> Profile:
+def profile_table(table: pa.Table, key: Sequence[str] = (), pairs: Sequence[Pair] = ()) -> Profile:
     """Profile the rows of a table; `key` names the columns that name a row."""
-    return profile_parts(table, Parts.of(np.zeros(table.num_rows, np.int8), 1), key)[0]
+    return profile_parts(table, Parts.of(np.zeros(table.num_rows, np.int8), 1), key, pairs)[0]
 
 
-def profile_parts(table: pa.Table, parts: Parts, key: Sequence[str] = ()) -> list[Profile]:
+def profile_parts(
+    table: pa.Table, parts: Parts, key: Sequence[str] = (), pairs: Sequence[Pair] = ()
+) -> list[Profile]:
     """Profile the rows of each part of a table; each value is looked at once."""
     columns = measured(table)
-    profiles = profile_measured(columns, parts)
+    profiles = profile_measured(columns, parts, pairs)
     if not key:
         return profiles
     hashes = key_hashes(columns, key)
@@ -156,8 +193,15 @@ def key_hashes(columns: Mapping[str, Measured], key: Sequence[str]) -> Hashes:
     return combined([columns[name].hashes for name in key], len(columns[key[0]].hashes))
 
 
-def profile_measured(columns: Mapping[str, Measured], parts: Parts) -> list[Profile]:
-    """Profile the rows of each part of a table whose values were looked at, but for their keys."""
+def profile_measured(
+    columns: Mapping[str, Measured], parts: Parts, pairs: Sequence[Pair] = ()
+) -> list[Profile]:
+    """Profile the rows of each part of a table whose values were looked at, but for their keys.
+
+    `pairs` names columns whose values are counted together; one that is not there is left out.
+    """
+    known = [pair for pair in pairs if set(pair) <= set(columns)]
+    together = {name_of(pair): pair_counts(columns, pair, parts) for pair in known}
     hashes = joined((column.hashes for column in columns.values()), len(parts.of_row))
     told = {name: column.profiles(name, parts) for name, column in columns.items()}
     plain = pa.table({name: column.array for name, column in columns.items()})
@@ -167,6 +211,7 @@ def profile_measured(columns: Mapping[str, Measured], parts: Parts) -> list[Prof
             rows=parts.size(number),
             columns={name: profiles[number] for name, profiles in told.items()},
             sample=samples[number],
+            pairs={name: counts[number] for name, counts in together.items()},
         )
         for number in range(parts.count)
     ]
@@ -179,7 +224,7 @@ def _samples(table: pa.Table, hashes: Hashes, parts: Parts) -> list[Sample]:
     all_rows = drawn(table, np.concatenate(rows))
     ends = np.cumsum([len(one) for one in rows])
     return [
-        Sample(hashes=hashes[one], rows=taken(all_rows, np.arange(end - len(one), end)))
+        Sample.bounded(hashes[one], taken(all_rows, np.arange(end - len(one), end)))
         for one, end in zip(rows, ends, strict=True)
     ]
 

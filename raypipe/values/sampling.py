@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.values.hashing import Hashes, canonical_text
+from raypipe.values.hashing import Hashes, canonical_text, is_bytes, is_text
 
 
 def smallest(hashes: Hashes, count: int) -> npt.NDArray[np.int64]:
@@ -40,6 +40,49 @@ def taken(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
     if len(pieces) != 1:
         return table.take(rows).combine_chunks()
     return pa.Table.from_batches([pieces[0].take(pa.array(rows))])
+
+
+def fitting(table: pa.Table, limit: int) -> int:
+    """Count the first rows of a table before each of which there are fewer bytes than a limit."""
+    rows: int = table.num_rows
+    if table.nbytes < limit:  # which is more than the values alone
+        return rows
+    sizes = sum((_sizes(column) for column in table.columns), np.zeros(rows, np.int64))
+    before = np.cumsum(sizes) - sizes
+    return int(np.searchsorted(before, limit))
+
+
+def _sizes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return the bytes of each value: of what it says, however it is laid out."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    kind, types = array.type, pa.types
+    if is_text(kind) or is_bytes(kind):
+        return _filled(pc.binary_length(array))
+    if types.is_struct(kind):
+        parts = [_sizes(array.field(n)) for n in range(kind.num_fields)]
+        inner = sum(parts, np.zeros(len(array), np.int64))
+        return np.where(array.is_valid().to_numpy(zero_copy_only=False), inner, 0)
+    if types.is_map(kind):
+        entries = pa.struct([("key", kind.key_type), ("value", kind.item_type)])
+        return _sizes(array.cast(pa.list_(entries)))
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        sizes = np.zeros(len(array), np.int64)
+        np.add.at(sizes, pc.list_parent_indices(array).to_numpy(), _sizes(pc.list_flatten(array)))
+        return sizes
+    return np.full(len(array), _width(kind), np.int64)
+
+
+def _width(kind: pa.DataType) -> int:
+    """Return the whole bytes of a value: never more than Arrow takes for it."""
+    try:
+        return int(kind.bit_width) // 8
+    except ValueError:  # it has no one width
+        return 0
+
+
+def _filled(lengths: pa.Array) -> npt.NDArray[np.int64]:
+    found: npt.NDArray[np.int64] = pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False)
+    return found.astype(np.int64)
 
 
 def drawn(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:

@@ -1,8 +1,9 @@
-"""Texts, lists and images through the whole cycle, and the same answers one by one as in bulk."""
+"""Texts, lists and images, from files to a gateway's answers: the same one by one as in bulk."""
 
 import base64
+import contextlib
 import io
-import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from raypipe.stages.serving.served import Served, load
-from raypipe.store.artifacts import open_artifacts
+from raypipe.app.look import look
+from raypipe.app.routes import served as versions
+from raypipe.stages.serving.declare import Gateway as Place
+from raypipe.stages.serving.declare import user_config
 from tests.acceptance import tiny
+from tests.acceptance.test_gateway_http import Up, listening
 from tests.conftest import Project
 
 pytestmark = pytest.mark.slow
@@ -29,10 +33,10 @@ preprocessing:
 {groups}
 training:
   task: {task}
-  model: {{kind: custom, build: "my_reader:build"}}
+  model: {model}
   epochs: 6
   batch_size: 64
-  learning_rate: 0.05
+  learning_rate: {rate}
 analysis: {{resamples: 50, thresholds: {{{threshold}}}}}
 registry: {{promote: true}}
 """
@@ -77,7 +81,12 @@ IMAGES = "    - {kind: image, columns: [image], size: [6, 6]}\n"
 
 def start(folder: Path, **given: str) -> Project:
     """Make a project with settings and a model."""
-    given = {"threshold": "accuracy: {at_least: 0.9}", **given}
+    default = {
+        "threshold": "accuracy: {at_least: 0.9}",
+        "model": '{build: "my_reader:build"}',
+        "rate": "0.05",
+    }
+    given = {**default, **given}
     folder.mkdir()
     project = Project(folder)
     project.write("pyproject.toml", "[project]\nname = 'mine'\nversion = '0'\n")
@@ -86,8 +95,9 @@ def start(folder: Path, **given: str) -> Project:
     return project
 
 
-def cycle(project: Project, name: str, source: str) -> Served:
-    """Import, run, approve, register; return the version as a gateway holds it."""
+@contextlib.contextmanager
+def served(project: Project, name: str, source: str) -> Iterator[Callable[..., dict[str, list]]]:
+    """Import, run, approve, register, serve; yield what asks for rows."""
     said = project.raypipe(
         "data", "import", source, "--to", f"local://{name}/main", "--config", "tiny.yaml"
     )
@@ -98,17 +108,27 @@ def cycle(project: Project, name: str, source: str) -> Served:
     said = tiny.run(project)
     assert said.result["status"] == "succeeded", said.result["error"]
     home = project.folder / ".raypipe"
-    (bundle,) = {file.parent for file in (home / "artifacts").rglob("bundle.json")}
-    return load(bundle, open_artifacts(home).path)
+    place = Place(
+        home=str(home),
+        host="127.0.0.1",
+        port=1,
+        replicas=1,
+        log="process",
+        seal_after=60,
+        seal_bytes=1 << 26,
+        largest_body=4 << 20,
+    )
+    with listening(project.folder / "log", user_config(place, versions(look(home), keep=3))) as up:
+        yield lambda *rows: _answers(up, name, rows)
 
 
-def answers(served: Served, rows: list[dict]) -> dict[str, list]:
-    """Ask for rows as JSON has them, all at once and one by one; both must be equal to the bit."""
-    sent = json.loads(json.dumps(rows))
-    whole = served.answer(served.reading.rows(sent)).outputs
-    single = [served.answer(served.reading.rows([row])).outputs for row in sent]
-    assert whole == {name: [one[name][0] for one in single] for name in whole}
-    return whole
+def _answers(up: Up, name: str, rows: Sequence[dict]) -> dict[str, list]:
+    """Ask for rows all at once and one by one; both must be equal to the bit."""
+    path = f"/v2/models/{name}/predict"
+    whole = up.post(path, {"rows": rows}).json["predictions"]
+    single = [up.post(path, {"rows": [row]}).json["predictions"][0] for row in rows]
+    assert whole == single
+    return {output: [row[output] for row in whole] for output in whole[0]}
 
 
 @pytest.mark.long
@@ -127,18 +147,54 @@ def test_a_model_of_texts_lists_and_moments(tmp_path):
         }
     )
     pq.write_table(rows, project.folder / "texts.parquet")
-    served = cycle(project, "texts", "texts.parquet")
     row = {"id": "new", "title": "a fine film", "tags": ["y", "z"], "at": "2024-01-01T10:00:00Z"}
     odd = {"id": None, "title": "", "tags": [], "at": None}
-    said = answers(served, [row, {**row, "title": "AWFUL film"}, odd, {**odd, "tags": None}])
+    with served(project, "texts", "texts.parquet") as ask:
+        said = ask(row, {**row, "title": "AWFUL film"}, odd, {**odd, "tags": None})
     assert said["label_predicted"][:2] == [True, False]
+
+
+@pytest.mark.long
+def test_a_model_of_texts_that_are_of_several_topics(tmp_path):
+    project = start(
+        tmp_path / "topics",
+        name="topics",
+        key="id",
+        groups="    - {kind: text, columns: [title], length: 8, tokenizer: words}\n",
+        task="multilabel",
+        model="{kind: text_classifier, width: 16}",
+        threshold="auc: {at_least: 0.95}",
+    )
+    words = {"space": "rocket", "sport": "football", "food": "bread"}
+    topics = [[t for place, t in enumerate(words) if n >> place & 1] for n in range(400)]
+    rows = pa.table(
+        {
+            "id": range(400),
+            "title": [
+                " and ".join(["one", *(words[t] for t in some), f"no {n}"])
+                for n, some in enumerate(topics)
+            ],
+            "label": pa.array(topics, pa.list_(pa.string())),
+        }
+    )
+    pq.write_table(rows, project.folder / "topics.parquet")
+    with served(project, "topics", "topics.parquet") as ask:
+        said = ask({"title": "Bread and a rocket"}, {"title": "FOOTBALL"}, {"title": None})
+    assert said["label_predicted"][:2] == [["food", "space"], ["sport"]]
+    assert {"label_probability_food", "label_probability_space"} <= said.keys()
 
 
 @pytest.mark.long
 def test_a_model_of_a_folder_of_images(tmp_path):
     draw = np.random.default_rng(0)
     project = start(
-        tmp_path / "images", name="images", key="path", groups=IMAGES, task="multiclass"
+        tmp_path / "images",
+        name="images",
+        key="path",
+        groups=IMAGES,
+        task="multiclass",
+        model="{kind: image_classifier, widths: [8, 16]}",
+        rate="0.01",
     )
     for number in range(360):
         kind = ("left", "right", "none")[number % 3]
@@ -148,7 +204,6 @@ def test_a_model_of_a_folder_of_images(tmp_path):
         file = project.folder / "pictures" / kind / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(file)
-    served = cycle(project, "images", "pictures")
     sent = []
     for kind in ("left", "right", "none"):
         content = next((project.folder / "pictures" / kind).glob("*.png")).read_bytes()
@@ -156,7 +211,8 @@ def test_a_model_of_a_folder_of_images(tmp_path):
     grey = io.BytesIO()
     Image.new("L", (30, 20), 200).save(grey, "JPEG")
     sent += [{"image": base64.b64encode(grey.getvalue()).decode()}, {"image": None}]
-    assert answers(served, sent)["label_predicted"][:3] == ["left", "right", "none"]
+    with served(project, "images", "pictures") as ask:
+        assert ask(*sent)["label_predicted"][:3] == ["left", "right", "none"]
 
 
 @pytest.mark.long
@@ -175,8 +231,8 @@ def test_a_price_is_learned_by_its_logarithm_and_told_as_it_is(tmp_path):
     names = [("out", "near", "in")[one] for one in place]
     rows = pa.table({"id": range(500), "size": size, "place": names, "label": price.round()})
     pq.write_table(rows, project.folder / "prices.parquet")
-    served = cycle(project, "prices", "prices.parquet")
     sent = [{"size": 100.0, "place": "near"}, {"size": 100.0, "place": "in"}]
-    near, central = answers(served, sent)["label_predicted"]
+    with served(project, "prices", "prices.parquet") as ask:
+        near, central = ask(*sent)["label_predicted"]
     assert near == pytest.approx(450_000, rel=0.1)
     assert central == pytest.approx(675_000, rel=0.1)

@@ -5,7 +5,6 @@ Metrics, intervals, slices, the champion.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -104,8 +103,8 @@ def _compare(
 
 def _slices(table: pa.Table, rows: _Rows, settings: MeasuringConfig) -> Iterator[Slice]:
     for column in settings.slices:
-        texts: Any = np.array(table[SLICE + column].to_pylist(), dtype=object)
-        texts = np.array(["(null)" if text is None else text for text in texts])
+        named = ("(null)" if text is None else text for text in table[SLICE + column].to_pylist())
+        texts = np.array([*named], dtype=object)  # of one width, the longest would be each one's
         for value in np.unique(texts):
             places = np.flatnonzero(texts == value)
             if len(places) >= settings.smallest_slice:

@@ -9,6 +9,7 @@ from raypipe.errors import StoreError
 from raypipe.store.locations import open_location
 from raypipe.values.keys import KeyProfile
 from raypipe.values.measure import Parts
+from raypipe.values.pairs import Pair
 from raypipe.values.profile import SplitProfiles, key_hashes, measured, profile_measured
 from raypipe.values.split import SPLITS, SplitRule, split_of
 
@@ -28,11 +29,13 @@ def read_table(location: str) -> pa.Table:
         return pq.read_table(file)
 
 
-def profile_file(location: str, rule: SplitRule, key: Sequence[str]) -> SplitProfiles:
+def profile_file(
+    location: str, rule: SplitRule, key: Sequence[str], pairs: Sequence[Pair] = ()
+) -> SplitProfiles:
     """Profile the rows of a Parquet file, split by split, with few profiles in memory at a time."""
     parts: list[SplitProfiles] = []
     for table in read_tables(location):
-        parts.append(profile_splits(table, rule, key))
+        parts.append(profile_splits(table, rule, key, pairs))
         if len(parts) == _AT_ONCE:
             parts = [SplitProfiles.merge_all(parts)]
     return SplitProfiles.merge_all(parts) if len(parts) > 1 else parts[0]
@@ -80,11 +83,13 @@ def _repeating(footer: pq.FileMetaData) -> list[str]:
     return found
 
 
-def profile_splits(table: pa.Table, rule: SplitRule, key: Sequence[str]) -> SplitProfiles:
+def profile_splits(
+    table: pa.Table, rule: SplitRule, key: Sequence[str], pairs: Sequence[Pair] = ()
+) -> SplitProfiles:
     """Profile the rows of each split; a key with a missing column is validation's to report."""
     columns = measured(table)
     splits = split_of(table, rule, {name: column.hashes for name, column in columns.items()})
     known = key if set(key) <= set(columns) else ()
-    parts = profile_measured(columns, Parts.of(splits, len(SPLITS)))
+    parts = profile_measured(columns, Parts.of(splits, len(SPLITS)), pairs)
     keys = KeyProfile.of(tuple(known), key_hashes(columns, known)) if known else None
     return SplitProfiles(train=parts[0], validation=parts[1], analysis=parts[2], keys=keys)

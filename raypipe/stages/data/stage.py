@@ -29,11 +29,13 @@ def convert_input(
 
 
 @step(num_cpus=1)
-def profile_shard(shard: Shard, rule: SplitRule, key: tuple[str, ...]) -> SplitProfiles:
-    """Profile the three splits of a shard."""
+def profile_shard(
+    shard: Shard, rule: SplitRule, key: tuple[str, ...], pairs: tuple[tuple[str, str], ...] = ()
+) -> SplitProfiles:
+    """Profile the three splits of a shard; `pairs` are columns that are counted together."""
     from raypipe.stages.data.profiling import profile_file
 
-    return profile_file(shard.location, rule, key)
+    return profile_file(shard.location, rule, key, pairs)
 
 
 @step(num_cpus=1)

@@ -13,7 +13,7 @@ from raypipe.stages.preprocessing.kinds import CodeOf, Facts, TextOf, fit_group,
 from raypipe.stages.preprocessing.questions import Question
 from raypipe.values.label import fit_label
 from raypipe.values.profile import Profile
-from raypipe.values.schema import Column, Schema
+from raypipe.values.schema import NUMBERS, Column, Schema, kind_of
 from raypipe.values.signature import Feature, Label, Signature, Task
 from raypipe.values.transform import Transform, groups
 from raypipe.values.transform.transform import features_of, tensor_specs
@@ -29,6 +29,7 @@ def fit_transform(
     code_of: CodeOf = lambda reference: "",
     text_of: TextOf = lambda file: Path(file).read_text(encoding="utf-8"),
     scaling: LabelConfig | None = None,
+    weight: str | None = None,
     answers: Mapping[Question, Mapping[str, int]] = MappingProxyType({}),
 ) -> Transform:
     """Return the transform of a recipe, fitted to the profile of the train split.
@@ -49,10 +50,37 @@ def fit_transform(
             features=features,
             tensors=tensor_specs(fitted),
             label=_scaled(fit_label(train, schema, label, task), train, scaling),
+            weight=weight,
         ),
         label_type=_column(schema, label).type,
+        mean_weight=1.0 if weight is None else _mean_weight(weight, train, schema, fitted, label),
         optional=tuple(f.name for f in features if not _column(schema, f.name).required),
     )
+
+
+def _mean_weight(
+    name: str, train: Profile, schema: Schema, fitted: tuple[groups.Group, ...], label: str
+) -> float:
+    """Return what rows of the train split weigh on average; UsageError for what is no weight."""
+    kind = _column(schema, name).type
+    if name == label or kind_of(kind) not in NUMBERS:
+        raise UsageError(
+            f"preprocessing.weight names {name!r}, which is "
+            + ("the label" if name == label else kind),
+            hint="A weight is a number of a column of its own.",
+        )
+    if any(group.tensor == name for group in fitted):
+        raise UsageError(
+            f"A tensor is named {name!r} like the weight", hint="Give it another name."
+        )
+    column = train.columns.get(name)
+    middle = 0.0 if column is None else statistics.mean(column)
+    if middle <= 0:
+        raise UsageError(
+            f"The weights {name!r} of the train split are {middle:g} on average",
+            hint="A weight is 0 or above, and not all are 0.",
+        )
+    return middle
 
 
 def _scaled(label: Label, train: Profile, scaling: LabelConfig | None) -> Label:

@@ -84,26 +84,31 @@ def _write(shard: Shard, work: Work, paths: dict[str, Path]) -> None:
 
 
 def _read(shard: Shard, work: Work) -> Iterator[pa.Table]:
-    label = work.transform.signature.label.name
-    return read_shard(shard, {*work.transform.columns, label, *rule_columns(work.rule)}, _ROWS)
+    signature = work.transform.signature
+    named = {signature.label.name, *([signature.weight] if signature.weight else [])}
+    return read_shard(shard, {*work.transform.columns, *named, *rule_columns(work.rule)}, _ROWS)
 
 
 def to_tensors(rows: pa.Table, transform: Transform, schema: pa.Schema) -> pa.Table:
-    """Return rows as a table of tensors and the label."""
+    """Return rows as a table of tensors, the label, and what they count if that is told."""
     tensors = transform.apply(rows)
     columns = [_column(tensors[spec.name]) for spec in transform.signature.tensors]
     columns.append(_column(transform.encode_label(rows)))
+    if transform.signature.weight is not None:
+        columns.append(pa.array(transform.weights(rows)))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
 def tensor_schema(transform: Transform) -> pa.Schema:
-    """Return the columns of a tensor file: one a tensor, then the label."""
+    """Return the columns of a tensor file: one a tensor, then the label, and a weight if any."""
     label = transform.signature.label
     kind = pa.int64() if label.task == "multiclass" else pa.float32()
     if label.task == "multilabel":
         kind = pa.list_(kind, label.outputs)
     fields = [pa.field(spec.name, _type(spec)) for spec in transform.signature.tensors]
-    return pa.schema([*fields, pa.field(label.name, kind)])
+    weight = transform.signature.weight
+    weights = [] if weight is None else [pa.field(weight, pa.float32())]
+    return pa.schema([*fields, pa.field(label.name, kind), *weights])
 
 
 def _type(spec: TensorSpec) -> pa.DataType:

@@ -56,6 +56,7 @@ def fit(
         text_of=_text_of,
         answers=answers(questions, looks or ()),
         scaling=settings.label,
+        weight=settings.weight,
     )
 
 

@@ -12,6 +12,7 @@ def card(version: ModelVersion) -> str:
         f"| {name} | {value:.4f} | {low:.4f} to {high:.4f} |"
         for name, (value, low, high) in version.metrics.items()
     )
+    tensors = "\n".join(f"- {spec.name}, {spec}" for spec in lineage.signature.tensors)
     features = "\n".join(f"- {f.name} ({f.type})" for f in lineage.signature.features)
     changes = "\n".join(
         f"- {line}" for line in (*log.reasons, *log.data, *log.code, *log.settings, *log.metrics)
@@ -28,7 +29,7 @@ def card(version: ModelVersion) -> str:
 """
     return f"""# {version.model} {version.version}
 
-Approved by {version.approved_by}. Predicts `{label.name}` ({label.task}).
+Approved by {version.approved_by}. Predicts {label}.
 
 ## Intended use
 
@@ -51,6 +52,10 @@ To be written by those who know: who asks this model, what for, and what it must
 ## What a request holds
 
 {features}
+
+## What the model reads of it
+
+{tensors}
 
 ## Limits
 

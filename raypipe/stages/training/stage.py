@@ -3,14 +3,14 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raypipe.config.training import TrainingConfig
 from raypipe.engine.context import StepContext, current
 from raypipe.engine.step import step
 from raypipe.errors import StepFailed, UsageError
 from raypipe.stages.training.telling import Teller
-from raypipe.values.dataset import TensorFile
+from raypipe.values.dataset import Shard, TensorFile
 from raypipe.values.signature import Signature
 from raypipe.values.training import Checkpoint, Trained
 
@@ -25,29 +25,28 @@ def train(
     validation: list[TensorFile],
     signature: Signature,
     settings: TrainingConfig,
+    shards: list[Shard] | None = None,
+    transform: Any = None,
+    rule: Any = None,
 ) -> Trained:
     """Train a model on the train split; keep the checkpoints that are best on the validation split.
 
-    A training that was killed goes on from its last checkpoint.
+    A training that was killed goes on from its last checkpoint. `shards`, `transform`
+    and `rule` (a Transform and a SplitRule) are given where rows are transformed on the way.
     """
     from raypipe.model.fit import Job
 
-    check_rows(train, validation)
     check_task(signature, settings)
     context = current()
     job = Job(signature=signature, settings=settings, folder=_folder(context))
+    if shards is not None:
+        return _streamed(job, shards, transform, rule, context)
+    check_rows(train, validation)
     if settings.loop is not None:
         return _by_own_loop(job, train, validation, context)
-    state = job.finished()
-    if state is None:
+    if job.finished() is None:
         _run(job, train, validation, context)
-        state = job.finished()
-    if state is None:
-        raise StepFailed(
-            "training ended before its last epoch, and its last checkpoint is gone",
-            hint="run again: it goes on from the checkpoint before",
-        )
-    return _trained(job, state)
+    return _trained(job, _finished(job))
 
 
 def _folder(context: StepContext) -> Path:
@@ -65,11 +64,16 @@ def _teller(job: "Job", train: Sequence[TensorFile], context: StepContext) -> Te
 def check_rows(train: Sequence[TensorFile], validation: Sequence[TensorFile]) -> None:
     """Raise StepFailed unless both splits have rows."""
     for name, files in (("train", train), ("validation", validation)):
-        if not sum(file.rows for file in files):
-            raise StepFailed(
-                f"the {name} split has no rows (shards: {len(files)}); training needs some",
-                hint="look at `data.split` (its shares, or its column), or import more data",
-            )
+        check_some(name, sum(file.rows for file in files), len(files))
+
+
+def check_some(name: str, rows: int, shards: int) -> None:
+    """Raise StepFailed for a split without rows."""
+    if not rows:
+        raise StepFailed(
+            f"the {name} split has no rows (shards: {shards}); training needs some",
+            hint="look at `data.split` (its shares, or its column), or import more data",
+        )
 
 
 def check_task(signature: Signature, settings: TrainingConfig) -> None:
@@ -100,6 +104,45 @@ def _run(
     _run_here(job, train, validation, context)
 
 
+def _streamed(
+    job: "Job", shards: Sequence[Shard], transform: Any, rule: Any, context: StepContext
+) -> Trained:
+    from raypipe.model.streaming.source import Source
+    from raypipe.model.streaming.stream import stream_of
+
+    context.progress(0, job.settings.epochs, "counting rows")
+    source = Source(shards=tuple(shards), transform=transform, rule=rule, paths=context.paths)
+    stream = stream_of(source)
+    for name, rows in (("train", stream.rows), ("validation", stream.validation.rows)):
+        check_some(name, rows, len(shards))
+    tell = Teller(context=context, rows=stream.rows, epochs=job.settings.epochs)
+    if job.finished() is None:
+        if context.runtime == "ray":
+            from raypipe.model.on_ray import Work, train_on_ray
+
+            work = Work(
+                job=job, tell=tell, tell_batch=tell.batch, paths=context.paths, stream=stream
+            )
+            train_on_ray(work, (), (), context.scratch)
+        else:
+            from raypipe.model.fit import fit
+
+            check_alone(job)
+            held = stream.validation_share(0, 1)
+            fit(job, stream, held, on_epoch=tell, on_batch=tell.batch)
+    return _trained(job, _finished(job))
+
+
+def _finished(job: "Job") -> "TrainState":
+    state = job.finished()
+    if state is None:
+        raise StepFailed(
+            "training ended before its last epoch, and its last checkpoint is gone",
+            hint="run again: it goes on from the checkpoint before",
+        )
+    return state
+
+
 def _by_own_loop(
     job: "Job", train: Sequence[TensorFile], validation: Sequence[TensorFile], context: StepContext
 ) -> Trained:
@@ -123,12 +166,7 @@ def _run_here(
     from raypipe.model.fit import fit
     from raypipe.model.share import read_share
 
-    if (fewest := job.settings.workers.fewest) > 1:
-        raise UsageError(
-            f"training.workers.{'min' if job.settings.workers.elastic else 'count'} is {fewest}, "
-            "but without Ray there is one worker, this process",
-            hint="run with --runtime ray, or set training.workers.count to 1",
-        )
+    check_alone(job)
     tell = _teller(job, train, context)
     fit(
         job,
@@ -137,6 +175,16 @@ def _run_here(
         on_epoch=tell,
         on_batch=tell.batch,
     )
+
+
+def check_alone(job: "Job") -> None:
+    """Raise UsageError where several workers are asked for, but there is only this process."""
+    if (fewest := job.settings.workers.fewest) > 1:
+        raise UsageError(
+            f"training.workers.{'min' if job.settings.workers.elastic else 'count'} is {fewest}, "
+            "but without Ray there is one worker, this process",
+            hint="run with --runtime ray, or set training.workers.count to 1",
+        )
 
 
 def _trained(job: "Job", state: "TrainState") -> Trained:

@@ -62,6 +62,8 @@ def of_changes(
             continue
         unit = _unit(*pairs[name])
         yield unit if unit is not None else _drift(name, gap, settings.drift)
+    for name, gap in _moved(_derived_pairs(new, accepted), settings.drift):
+        yield _drift(name, gap, settings.drift)
 
 
 def of_skew(
@@ -84,6 +86,7 @@ def of_skew(
             for name, column in profile.columns.items()
             if name in train.columns and name not in divided_by and _may_change(name, schema)
         }
+        pairs |= _derived_pairs(profile, train)
         for name, gap in _moved(pairs, drift, draws):
             said = f"the {name_of_split} split lies {gap.distance:.2f} from the train split"
             yield Found(
@@ -96,6 +99,12 @@ def of_skew(
 
 _Pairs = dict[str, tuple[ColumnProfile, ColumnProfile]]
 """By column: of the new rows, and of the accepted ones."""
+
+
+def _derived_pairs(new: Profile, accepted: Profile) -> _Pairs:
+    """Return what is not a column by itself: pairs of columns, and what images are like."""
+    theirs = accepted.derived
+    return {name: (one, theirs[name]) for name, one in new.derived.items() if name in theirs}
 
 
 def _may_change(name: str, schema: Schema) -> bool:

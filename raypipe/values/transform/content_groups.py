@@ -24,8 +24,8 @@ class Text:
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """How many values each index can take."""
-        return (self.size,) * self.length
+        """How many values each index can take: the same for all."""
+        return (self.size,)
 
 
 @dataclass(frozen=True, kw_only=True)

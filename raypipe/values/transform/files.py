@@ -28,6 +28,7 @@ def save(transform: "Transform", folder: Path) -> None:
         "signature": asdict(transform.signature),
         "label_type": transform.label_type,
         "optional": transform.optional,
+        "mean_weight": transform.mean_weight,
     }
     _write_vocabularies(transform.groups, folder / VOCABULARIES)
     (folder / STATE).write_text(json.dumps(body, indent=1, allow_nan=False) + "\n")
@@ -48,6 +49,7 @@ def load(folder: Path) -> dict[str, Any]:
             "signature": _signature(body["signature"]),
             "label_type": body["label_type"],
             "optional": tuple(body["optional"]),
+            "mean_weight": body.get("mean_weight", 1.0),
         }
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise StoreError(
@@ -109,6 +111,7 @@ def _signature(data: dict[str, Any]) -> Signature:
         features=tuple(Feature(**feature) for feature in data["features"]),
         tensors=tuple(_tensor(tensor) for tensor in data["tensors"]),
         label=Label(**{**data["label"], "classes": tuple(data["label"]["classes"])}),
+        weight=data.get("weight"),
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from raypipe.errors import UsageError
 from raypipe.values.signature import Feature, Signature, TensorSpec
 from raypipe.values.transform.groups import (
     Group,
@@ -20,8 +22,8 @@ from raypipe.values.transform.groups import (
 )
 from raypipe.values.transform.label import LabelEncoder
 from raypipe.values.transform.parts import FunctionPart, part_of
-from raypipe.values.transform.reading import Batch, Reader
-from raypipe.values.transform.stacking import Part
+from raypipe.values.transform.reading import Batch, Reader, as_array
+from raypipe.values.transform.stacking import Part, floats
 from raypipe.values.transform.text_part import TextPart
 from raypipe.values.transform.types import arrow_type
 
@@ -45,6 +47,8 @@ class Transform:
     """Arrow's name of the label's type."""
     optional: tuple[str, ...] = ()
     """Features that a batch need not have: they count as null then."""
+    mean_weight: float = 1.0
+    """What rows of the train split weigh on average, where the signature names a weight."""
 
     def apply(self, batch: Batch) -> Tensors:
         """Turn rows into tensors, each of shape [rows, width] (images: [rows, channels, h, w])."""
@@ -65,6 +69,22 @@ class Transform:
     def told_label(self, batch: Batch) -> npt.NDArray[Any]:
         """Return the labels as metrics take them: like `encode_label`, but numbers as they are."""
         return self._compiled.label.encode(batch, scaled=False)
+
+    def weights(self, rows: pa.Table) -> npt.NDArray[np.float32]:
+        """Return how much each row counts in training, 1 on average; UsageError for no weight."""
+        name = self.signature.weight
+        assert name is not None
+        (column,) = Reader([Feature(name=name, type="double", nullable=False)]).read(rows)
+        numbers = floats(column)
+        wrong = ~(np.isfinite(numbers) & (numbers >= 0))
+        if wrong.any():
+            value = as_array(column, pa.float64())[int(np.flatnonzero(wrong)[0])].as_py()
+            raise UsageError(
+                f"The weight {name!r} is {value} in {int(wrong.sum())} of {len(wrong)} rows",
+                hint="A weight is 0 or above: mend these rows, or take them out of the data.",
+            )
+        weights: npt.NDArray[np.float32] = (numbers / self.mean_weight).astype(np.float32)
+        return weights
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -128,3 +128,9 @@ def test_the_batches_of_a_step_are_divided_by_the_rows_of_the_step(
         assert end - begin == accumulate or end == len(last)
         for found in divisors[begin:end]:
             assert list(found) == [pytest.approx(sum(counts[begin:end]) / workers)]
+
+
+def test_each_row_takes_its_weight_along():
+    share = replace(numbered(0, 10), weight=torch.arange(10.0) * 2)
+    for batch in TensorFeed(share=share, batch_size=3).epoch(1):
+        assert batch.weight.tolist() == (batch.label * 2).tolist()

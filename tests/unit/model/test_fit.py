@@ -15,12 +15,14 @@ from safetensors.torch import load_file
 from raypipe.config.training import TrainingConfig, WithinEpochConfig
 from raypipe.errors import StepFailed
 from raypipe.model.checkpoint import STATE
-from raypipe.model.fit import Job, check_labels, fit
+from raypipe.model.fit import Job, check_labels, fit, measure
 from raypipe.model.keeping import Keeper
 from raypipe.model.world import Alone
 from raypipe.values.signature import Label
 
 SETTINGS = TrainingConfig(epochs=5, batch_size=32, patience=None, keep=2, learning_rate=0.01)
+
+REGRESSION = TrainingConfig(task="regression", epochs=2, batch_size=32, patience=None)
 
 KILLED = """
 import os, pickle, signal, sys
@@ -250,3 +252,29 @@ def test_numbers_as_labels_may_all_be_alike(signature):
     number = replace(signature, label=Label(name="price", task="regression"))
 
     check_labels(torch.tensor([3.0, 3.0]), number)
+
+
+def test_metrics_are_of_the_label_as_it_is_and_the_loss_of_what_is_learned(signature, make_share):
+    plain = replace(signature, label=Label(name="y", task="regression"))
+    scaled = replace(signature, label=Label(name="y", task="regression", center=50.0, scale=10.0))
+    shares = make_share(100), make_share(50, seed=1)
+    learned = measure(REGRESSION, plain, *shares)
+    told = measure(REGRESSION, scaled, *shares)
+    for one, other in zip(learned, told, strict=True):
+        assert other["loss"] == one["loss"]
+        assert other["rmse"] == pytest.approx(10 * one["rmse"], rel=1e-5)
+        assert other["r2"] == pytest.approx(one["r2"], rel=1e-4)
+
+
+def test_a_row_counts_as_much_as_it_weighs(signature, make_share):
+    settings = REGRESSION.model_copy(update={"task": "binary"})
+    train, validation = make_share(100), make_share(50, seed=1)
+    plain = measure(settings, signature, train, validation)
+    assert measure(settings, signature, replace(train, weight=torch.ones(100)), validation) == plain
+    wrong = train.label.clone()
+    wrong[::2] = 1 - wrong[::2]
+    spoiled = replace(train, label=wrong)
+    half = torch.zeros(100)
+    half[1::2] = 2.0
+    weighed = measure(settings, signature, replace(spoiled, weight=half), validation)
+    assert weighed[-1]["loss"] < measure(settings, signature, spoiled, validation)[-1]["loss"]

@@ -59,6 +59,15 @@ def test_no_rows_are_a_share_of_no_rows(signature, tables):
     assert share.tensors["dense"].shape == (0, 3)
 
 
+def test_weights_are_read_where_the_signature_names_them(signature):
+    from dataclasses import replace
+
+    rows = table(3).append_column("counts", pa.array([0.5, 2.0, 0.5], pa.float32()))
+    assert share_of([rows], signature).weight is None
+    share = share_of([rows], replace(signature, weight="counts"))
+    assert share.weight.tolist() == share.to(torch.device("cpu")).weight.tolist() == [0.5, 2, 0.5]
+
+
 def test_labels_of_classes_are_integers(signature):
     from dataclasses import replace
 

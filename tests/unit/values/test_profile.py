@@ -119,6 +119,23 @@ def test_the_order_of_rows_does_not_matter():
     same(profile_table(shuffled), profile_table(table))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_sample_of_large_values_is_bounded_and_merges_all_the_same(monkeypatch, seed):
+    monkeypatch.setattr("raypipe.values.profile.SAMPLE_BYTES", 4_000)
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(0, 300, 200)
+    sizes[rng.integers(0, 200, 3)] = 10_000  # each fills the sample by itself
+    texts = ["é" * int(size // 2) + str(n) for n, size in enumerate(sizes)]
+    table = pa.table({"t": texts, "l": [[text[:9]] * (n % 4) for n, text in enumerate(texts)]})
+
+    whole = profile_table(table)
+    held = sum(len(text.encode()) for text in whole.sample.rows["t"].to_pylist()[:-1])
+    assert 2_000 < held < 4_000
+    cuts = sorted(rng.integers(0, 200, 2).tolist())
+    parts = [table[: cuts[0]], table[cuts[0] : cuts[1]], table[cuts[1] :]]
+    same(Profile.merge_all(profile_table(part) for part in parts), whole)
+
+
 def test_numbers_are_described():
     c = column([3, 0, None, -1, 0, 8])
     assert (c.type, c.count, c.nulls, c.zeros) == ("int64", 6, 1, 2)

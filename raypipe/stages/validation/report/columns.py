@@ -15,7 +15,6 @@ from raypipe.stages.validation.report.distribution import (
     is_counted,
 )
 from raypipe.stages.validation.report.drifting import Line
-from raypipe.stages.validation.report.images import Images, images_in
 from raypipe.stages.validation.report.numbers import one_array, quantile_of
 from raypipe.stages.validation.report.report import Report
 from raypipe.stages.validation.report.told import distinct, facts, figure, value_of
@@ -68,7 +67,8 @@ class ColumnView:
     inner: tuple[tuple[str, tuple[str, ...]], ...]
     more: int
     """Parts of nested values that are not shown."""
-    images: Images | None
+    images: tuple[tuple[str, str, int], ...]
+    """Of bytes that are images: what is told of them, what of that, and how many images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +98,9 @@ def columns_of(anomaly: Anomaly, report: Report) -> list[str]:
     known = {*report.now.columns, *report.earlier.columns}
     if anomaly.column in known:
         return [anomaly.column]
+    holder, _, part = anomaly.column.rpartition(".")  # what images are like: picture.width
+    if part and holder in known:
+        return [holder]
     return [name for name in anomaly.column.split(", ") if name in known]
 
 
@@ -137,7 +140,7 @@ def _view(
         examples=_examples(profile) if undrawn else (),
         inner=tuple(inner[:INNER]),
         more=max(0, len(inner) - INNER),
-        images=_images(profile),
+        images=tuple(_images(profile)),
     )
 
 
@@ -221,10 +224,10 @@ def _is_binary(column: ColumnProfile) -> bool:
     return column.drawn is not None and is_bytes(column.drawn.type)
 
 
-def _images(column: ColumnProfile) -> Images | None:
-    if not _is_binary(column) or column.drawn is None:
-        return None
-    return images_in(one_array(column.drawn).to_pylist())
+def _images(column: ColumnProfile) -> Iterator[tuple[str, str, int]]:
+    for part in ("format", "mode") if _is_binary(column) else ():
+        if part in column.inner:
+            yield from ((part, visible(text, CELL), n) for text, n in column.inner[part].top[:TOP])
 
 
 def _inner(column: ColumnProfile, path: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -46,12 +46,13 @@ def drift_lines(report: Report) -> dict[str, Line]:
     if settings is None or before is None:
         return {}
     lines = []
-    for name, column in report.compared.columns.items():
-        if name not in before.columns:
+    theirs = before.columns | before.derived
+    for name, column in (report.compared.columns | report.compared.derived).items():
+        if name not in theirs:
             continue
         measure = settings.measures.get(name, settings.measure)
         threshold = settings.columns.get(name, settings.threshold)
-        gap = column_gap(column, before.columns[name], measure)
+        gap = column_gap(column, theirs[name], measure)
         if gap is None:
             moved: Moved = "unknown"
         elif gap.distance <= threshold:

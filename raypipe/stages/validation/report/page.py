@@ -7,6 +7,7 @@ from raypipe.pages import page
 from raypipe.pages.text import visible
 from raypipe.stages.validation.report.columns import NAME, ColumnView, column_views
 from raypipe.stages.validation.report.drifting import drift_lines
+from raypipe.stages.validation.report.pairs import pair_views
 from raypipe.stages.validation.report.report import Report
 from raypipe.stages.validation.report.searches import searches
 from raypipe.stages.validation.report.splits import splits_view
@@ -40,6 +41,7 @@ def render(report: Report) -> str:
         drift_more=max(0, len(drift) - MOST_DRIFT),
         splits=None if report.validated is None else splits_view(report.validated),
         searches=searches(report),
+        pairs=pair_views(report),
         anomalies=anomalies,
         said=said,
         short=short,

@@ -128,6 +128,34 @@ def test_a_label_that_is_no_number_is_not_scaled(profiles, schema, recipe):
         )
 
 
+def test_weights_are_one_on_average_in_the_train_split(schema):
+    rows = pa.table({"temp": [1.0, 2.0], "miles": [10, 30], "late": [True, False]})
+    recipe = groups({"kind": "numeric", "columns": ["temp"]})
+    fitted = fit_transform(profile_table(rows), recipe, schema, "late", "binary", weight="miles")
+    assert fitted.signature.weight == "miles"
+    assert fitted.columns == ("temp",)
+    assert fitted.weights(rows).tolist() == [0.5, 1.5]
+    for wrong in (None, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match=f"weight 'miles' is {wrong} in 1 of 2 rows"):
+            fitted.weights(pa.table({"miles": [1.0, wrong]}))
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        ("late", "names 'late', which is the label"),
+        ("origin", "names 'origin', which is string"),
+        ("hour", "of the train split are 0 on average"),
+        ("nothing", "no column 'nothing'"),
+    ],
+)
+def test_what_is_no_weight_is_refused(schema, weight, said):
+    rows = pa.table({"temp": [1.0, 2.0], "hour": [0, 0], "late": [True, False]})
+    recipe = groups({"kind": "numeric", "columns": ["temp"]})
+    with pytest.raises(UsageError, match=said):
+        fit_transform(profile_table(rows), recipe, schema, "late", "binary", weight=weight)
+
+
 def test_several_labels_at_once_are_lists_of_classes(schema):
     train = profile_table(pa.table({"temp": [1.0, 2.0, 3.0], "tags": [[10, 9], [], None]}))
     recipe = groups({"kind": "numeric", "columns": ["temp"]})

@@ -42,6 +42,20 @@ def test_each_split_holds_its_rows_as_the_transform_makes_them(rows, work, write
         assert table["late"].to_pylist() == [float(value) for value in own["late"].to_pylist()]
 
 
+def test_what_a_row_counts_stands_beside_its_tensors(
+    rows, schema, profiles, recipe, work, write_shard
+):
+    transform = fit_transform(
+        profiles.train, recipe.groups, schema, "late", "binary", weight="miles"
+    )
+    made = transform_shard(write_shard(rows), replace(work, transform=transform))
+    train = rows.filter(pc.equal(rows["split"], "train"))
+    weights = read(made.train)["miles"]
+    assert weights.type == pa.float32()
+    assert weights.to_pylist() == transform.weights(train).tolist()
+    assert np.mean(weights) == pytest.approx(1, abs=1e-6)
+
+
 def test_no_row_of_the_analysis_split_is_written(rows, work, write_shard):
     made = transform_shard(write_shard(rows), work)
     sealed = pc.sum(pc.equal(rows["split"], "analysis")).as_py()

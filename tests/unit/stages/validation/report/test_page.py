@@ -147,8 +147,8 @@ def test_every_column_of_every_type_has_its_place(evil, hostile_page):
     page = Page(hostile_page)
     columns = [one for one in page.named("section") if one.get("class") == "column"]
     assert len(columns) == len(evil.now.columns) == len(hostile.rows(1).column_names)
-    assert "images" in "".join(page.text)
-    assert "24 × 16" in "".join(page.text)
+    assert "Images, by what their first bytes say" in "".join(page.text)
+    assert "colour, 8 bits" in "".join(page.text)
 
 
 def test_the_first_data_has_nothing_to_be_compared_with():

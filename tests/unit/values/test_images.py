@@ -2,9 +2,12 @@
 
 import struct
 
+import pyarrow as pa
 import pytest
 
-from raypipe.stages.validation.report.images import Image, images_in, read_head
+from raypipe.values.images import Image, read_head
+from raypipe.values.measure import Parts
+from raypipe.values.profile import Profile, profile_parts, profile_table
 from tests.hostile import png
 
 
@@ -61,11 +64,36 @@ def test_what_is_no_image_is_none(content):
     assert read_head(content) is None
 
 
-def test_images_of_a_sample_are_counted_by_kind_and_size():
-    found = images_in([png(16, 16), png(24, 16), png(16, 16), b"none", None])
-    assert found is not None
-    assert (found.looked_at, found.unread) == (4, 1)
-    assert found.kinds == (("PNG, colour, 8 bits", 3),)
-    assert found.sizes == (("16 × 16", 2), ("24 × 16", 1))
-    assert (found.widths, found.heights) == ((16, 24), (16, 16))
-    assert images_in([b"none"]) is None
+def pictures(*contents: bytes | None) -> pa.Table:
+    return pa.table({"picture": pa.array(contents, pa.binary())})
+
+
+def test_a_profile_tells_format_mode_and_size_of_all_images():
+    table = pictures(png(16, 16), b"none", jpeg(24, 9, 3), None, png(16, 16), b"")
+    inner = profile_table(table).columns["picture"].inner
+    assert list(inner) == ["format", "mode", "width", "height"]
+    assert inner["format"].values == {"JPEG": 1, "PNG": 2}
+    assert inner["mode"].values == {"colour, 8 bits": 3}
+    assert (inner["width"].count, inner["width"].min, inner["width"].max) == (3, 16.0, 24.0)
+    assert inner["height"].values == {"16": 2, "9": 1}
+
+
+def told(profile: Profile) -> dict[str, tuple[object, ...]]:
+    inner = profile.columns["picture"].inner
+    return {name: (c.count, c.nulls, c.values, c.min, c.max) for name, c in inner.items()}
+
+
+def test_of_images_too_a_whole_is_its_merged_parts():
+    contents = [png(16, 16), b"none", None, jpeg(24, 9, 3), b"GIF", png(16, 16)]
+    whole = told(profile_table(pictures(*contents)))
+    for cut in range(len(contents)):
+        parts = [profile_table(pictures(*half)) for half in (contents[:cut], contents[cut:])]
+        assert told(Profile.merge_all(parts)) == whole
+    assert profile_table(pictures(b"none", None)).columns["picture"].inner == {}
+
+
+def test_each_part_of_a_table_has_its_own_images():
+    table = pictures(png(16, 16), b"none", png(8, 8))
+    parts = Parts.of(pa.array([0, 1, 2], pa.int8()).to_numpy(), 3)
+    first, second, third = (p.columns["picture"].inner for p in profile_parts(table, parts))
+    assert (first["width"].values, second, third["width"].values) == ({"16": 1}, {}, {"8": 1})

@@ -1,15 +1,20 @@
-"""What the images of a column are like, by the first bytes of those in the sample."""
+"""What images are like, by their first bytes: nothing is decoded."""
 
 import struct
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raypipe.values.texts import Places, Texts
+
+Content = bytes | memoryview
 
 PNG_MODES = {0: "grey", 2: "colour", 3: "palette", 4: "grey with alpha", 6: "colour with alpha"}
 JPEG_MODES = {1: "grey", 3: "colour", 4: "four colours (CMYK)"}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """Markers of a JPEG that tell its size."""
-SHOWN = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,39 +27,36 @@ class Image:
     height: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Images:
-    """What the images of a sample are like."""
+PARTS = pa.struct(
+    [("format", pa.string()), ("mode", pa.string()), ("width", pa.int64()), ("height", pa.int64())]
+)
+"""What is told of an image, as a struct that its bytes might have held."""
 
-    looked_at: int
-    unread: int
-    """Values that are no image whose head is known."""
-    kinds: tuple[tuple[str, int], ...]
-    """Format and mode, the most frequent first."""
-    sizes: tuple[tuple[str, int], ...]
-    widths: tuple[int, int]
-    heights: tuple[int, int]
+_FIRST = np.frombuffer(b"\x89\xffGBR", np.uint8)
+"""First bytes of the formats that are read."""
 
 
-def images_in(values: Iterable[bytes | None]) -> Images | None:
-    """Return what the images among some values are like; None if there are none."""
-    contents = [value for value in values if value]
-    found = [image for content in contents if (image := read_head(content)) is not None]
-    if not found:
-        return None
-    kinds = Counter(f"{image.format}, {image.mode}" for image in found)
-    sizes = Counter(f"{image.width} × {image.height}" for image in found)
-    return Images(
-        looked_at=len(contents),
-        unread=len(contents) - len(found),
-        kinds=_most(kinds),
-        sizes=_most(sizes),
-        widths=_ends(image.width for image in found),
-        heights=_ends(image.height for image in found),
-    )
+def images_of(array: pa.Array, texts: Texts) -> tuple[pa.StructArray, Places]:
+    """Return what the images among some bytes are like, and the rows that they stand in.
+
+    Only heads are read, so that an image may be torn farther on. What is no image of a format that
+    is known (PNG, JPEG, GIF, BMP, WebP) is left out.
+    """
+    like = np.isin(texts.content[texts.starts], _FIRST) & (texts.lengths > 0)
+    if array.null_count:
+        like &= pc.is_valid(array).to_numpy(zero_copy_only=False)
+    content = memoryview(texts.content)  # type: ignore[arg-type]
+    found, rows = [], []
+    for row in np.flatnonzero(like).tolist():
+        start = int(texts.starts[row])
+        image = read_head(content[start : start + int(texts.lengths[row])])
+        if image is not None:
+            found.append(asdict(image))
+            rows.append(row)
+    return pa.array(found, PARTS), np.array(rows, np.int64)
 
 
-def read_head(content: bytes) -> Image | None:
+def read_head(content: Content) -> Image | None:
     """Return what the first bytes of an image say of it; None if they are of none that is known."""
     try:
         for read in (_png, _jpeg, _gif, _bmp, _webp):
@@ -65,18 +67,7 @@ def read_head(content: bytes) -> Image | None:
     return None
 
 
-def _most(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    first, rest = ordered[:SHOWN], ordered[SHOWN:]
-    return (*first, *([(f"{len(rest):,} others", sum(n for _, n in rest))] if rest else []))
-
-
-def _ends(values: Iterable[int]) -> tuple[int, int]:
-    known = list(values)
-    return min(known), max(known)
-
-
-def _png(content: bytes) -> Image | None:
+def _png(content: Content) -> Image | None:
     if content[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR":
         return None
     width, height, depth, colour = struct.unpack(">IIBB", content[16:26])
@@ -84,7 +75,7 @@ def _png(content: bytes) -> Image | None:
     return Image(format="PNG", mode=f"{mode}, {depth} bits", width=width, height=height)
 
 
-def _jpeg(content: bytes) -> Image | None:
+def _jpeg(content: Content) -> Image | None:
     if content[:2] != b"\xff\xd8":
         return None
     place = 2
@@ -101,21 +92,21 @@ def _jpeg(content: bytes) -> Image | None:
         place += 2 + length
 
 
-def _gif(content: bytes) -> Image | None:
+def _gif(content: Content) -> Image | None:
     if content[:6] not in (b"GIF87a", b"GIF89a"):
         return None
     width, height = struct.unpack("<HH", content[6:10])
     return Image(format="GIF", mode="palette", width=width, height=height)
 
 
-def _bmp(content: bytes) -> Image | None:
+def _bmp(content: Content) -> Image | None:
     if content[:2] != b"BM":
         return None
     width, height, _, bits = struct.unpack("<iiHH", content[18:30])
     return Image(format="BMP", mode=f"{bits} bits", width=width, height=abs(height))
 
 
-def _webp(content: bytes) -> Image | None:
+def _webp(content: Content) -> Image | None:
     if content[:4] != b"RIFF" or content[8:12] != b"WEBP":
         return None
     match content[12:16]:
