@@ -5,7 +5,7 @@ device, as training keeps them; the same loop over batches that are cut beforeha
 the time is spent on data. FSDP2 is tried on one worker. Needs no more of raypipe's packages than
 torch, numpy, pyarrow, safetensors and pydantic.
 
-    python scripts/bench_gpu.py [--tiny] [--json FILE]
+    python scripts/bench_gpu.py [--tiny] [--case image|table] [--json FILE]
 """
 
 import argparse
@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 
-from raypipe.config.training import ImageClassifierConfig, MlpConfig, TrainingConfig
+from raypipe.config.families import ImageClassifierConfig
+from raypipe.config.training import MlpConfig, TrainingConfig
 from raypipe.model.build import build_module
 from raypipe.model.feed import Batch, TensorFeed
 from raypipe.model.loop import train_loop
@@ -57,6 +58,8 @@ class Case:
     spec: TensorSpec
     rows: int
     batch_size: int
+    epochs: int
+    """How many are measured; the best counts, after one to warm up."""
 
     @property
     def signature(self) -> Signature:
@@ -81,6 +84,7 @@ def cases(tiny: bool) -> list[Case]:
             spec=TensorSpec(name="picture", dtype="float32", shape=(3, side, side)),
             rows=256 if tiny else 40_960,
             batch_size=32 if tiny else 512,
+            epochs=2,
         ),
         Case(
             name="table of 32 columns",
@@ -88,6 +92,7 @@ def cases(tiny: bool) -> list[Case]:
             spec=TensorSpec(name="dense", dtype="float32", shape=(32,)),
             rows=2048 if tiny else 2_097_152,
             batch_size=256 if tiny else 16_384,
+            epochs=2 if tiny else 12,
         ),
     ]
 
@@ -96,7 +101,11 @@ def rate(case: Case, feed: TensorFeed, mode: dict[str, Any], world: Any = None) 
     """Return rows a second of an epoch that follows one to warm up; validation left out."""
     device = feed.share.label.device
     settings = TrainingConfig(
-        model=case.model, epochs=3, patience=None, batch_size=case.batch_size, **mode
+        model=case.model,
+        epochs=1 + case.epochs,
+        patience=None,
+        batch_size=case.batch_size,
+        **mode,
     )
     times: dict[tuple[int, int], float] = {}
 
@@ -113,7 +122,8 @@ def rate(case: Case, feed: TensorFeed, mode: dict[str, Any], world: Any = None) 
     module = build_module(case.model, case.signature).to(device)
     validation = case.share(64, device)
     train_loop(module, feed, validation, settings, watcher=Clock(), world=world)
-    seconds = [times[(epoch, 2)] - times[(epoch, 1)] for epoch in (2, 3)]
+    measured = range(2, 2 + case.epochs)
+    seconds = [times[(epoch, 2)] - times[(epoch, 1)] for epoch in measured]
     return case.rows * (1 - 1 / feed.batches) / min(seconds)
 
 
@@ -140,6 +150,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--tiny", action="store_true")
     asked.add_argument("--json", type=Path)
+    asked.add_argument("--case", choices=("image", "table"))
     options = asked.parse_args()
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "CPU"
@@ -154,6 +165,8 @@ def main() -> None:
             options.json.write_text(json.dumps({"device": name, "found": found}, indent=1))
 
     for case in cases(options.tiny):
+        if options.case and not case.name.startswith(options.case):
+            continue
         share = case.share(case.rows, device)
         for mode, settings in MODES.items():
             asked_for = {"share": share, "batch_size": case.batch_size}

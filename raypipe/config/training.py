@@ -6,23 +6,18 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from raypipe.config.base import BaseConfig, CodeReference
-
-TaskName: TypeAlias = Literal["binary", "multiclass", "multilabel", "regression"]
-LOSSES: dict[TaskName, tuple[str, ...]] = {
-    "binary": ("cross_entropy", "focal", "hinge"),
-    "multiclass": ("cross_entropy", "focal"),
-    "multilabel": ("cross_entropy", "focal"),
-    "regression": ("squared", "absolute", "huber"),
-}
-"""Losses by name, by task; the first is what a task has unless told otherwise."""
-_OF_CLASSES = ("f1", "precision", "recall", "average_precision", "calibration_error")
-EXTRA_METRICS: dict[TaskName, tuple[str, ...]] = {
-    "binary": (*_OF_CLASSES, "matthews", "kappa", "specificity"),
-    "multiclass": (*_OF_CLASSES, "auc", "matthews", "kappa"),
-    "multilabel": ("f1", "precision", "recall", "average_precision", "exact_match"),
-    "regression": ("mape", "smape", "explained_variance", "pearson", "spearman"),
-}
-"""Further metrics by name, by task: torchmetrics computes them."""
+from raypipe.config.families import (
+    ImageClassifierConfig,
+    TabularResNetConfig,
+    TextClassifierConfig,
+)
+from raypipe.config.loop import (
+    EXTRA_METRICS,
+    LOSSES,
+    ScheduleConfig,
+    TaskName,
+    WithinEpochConfig,
+)
 
 
 class MlpConfig(BaseConfig):
@@ -56,108 +51,11 @@ class CustomModelConfig(BaseConfig):
     """Keyword arguments for `build`."""
 
 
-class TabularResNetConfig(BaseConfig):
-    """The built-in residual network for tables, with an embedding for each indexed column."""
-
-    kind: Literal["tabular_resnet"] = "tabular_resnet"
-
-    width: int = Field(128, ge=1)
-    """Width of what the blocks add to."""
-
-    blocks: int = Field(3, ge=1)
-    """Number of residual blocks."""
-
-    expansion: float = Field(2.0, gt=0)
-    """Width inside a block over `width`."""
-
-    dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of activations dropped inside a block while training."""
-
-    embedding_width: int = Field(16, ge=1)
-    """Largest width of an embedding; small vocabularies get narrower ones."""
-
-
-class TextClassifierConfig(BaseConfig):
-    """The built-in model for texts: a mean of token embeddings, or a small transformer."""
-
-    kind: Literal["text_classifier"] = "text_classifier"
-
-    tensors: tuple[str, ...] = ()
-    """Tensors (int64) that hold tokens, 0 for padding; empty: all of int64."""
-
-    width: int = Field(64, ge=2)
-    """Width of a token's embedding."""
-
-    layers: int = Field(0, ge=0)
-    """Layers of the transformer; 0: the mean of the embeddings, which is quick and often enough."""
-
-    heads: int = Field(4, ge=1)
-    """Heads of attention of each layer; they divide `width`."""
-
-    dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of activations dropped while training."""
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> Self:
-        if self.layers and self.width % self.heads:
-            raise ValueError(
-                f"width is {self.width}, which {self.heads} heads do not divide; make it "
-                f"{self.width // self.heads * self.heads or self.heads}, or change heads"
-            )
-        return self
-
-
-class ImageClassifierConfig(BaseConfig):
-    """The built-in residual convolutional network for images."""
-
-    kind: Literal["image_classifier"] = "image_classifier"
-
-    tensor: str | None = None
-    """Tensor (float32 [channels, height, width]) that holds the image; None: the only such one."""
-
-    widths: tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...] = Field(
-        (32, 64, 128), min_length=1
-    )
-    """Channels of each stage; every stage after the first halves height and width."""
-
-    blocks: int = Field(1, ge=1)
-    """Residual blocks of each stage."""
-
-    dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of the last activations dropped while training."""
-
-
 AnyModel: TypeAlias = (
     MlpConfig | TabularResNetConfig | TextClassifierConfig | ImageClassifierConfig
     | CustomModelConfig
 )  # fmt: skip
 ModelConfig = Annotated[AnyModel, Field(discriminator="kind")]
-
-
-class ScheduleConfig(BaseConfig):
-    """How the learning rate changes from step to step."""
-
-    kind: Literal["cosine", "constant", "step"] = "cosine"
-    """Falls to zero along half a cosine; stays; or is multiplied by `factor` now and then."""
-
-    warmup: float = Field(0.0, ge=0, lt=1)
-    """Share of all steps in which the rate first rises evenly from near zero to its largest."""
-
-    every: int = Field(10, ge=1)
-    """For `step`: epochs between two multiplications."""
-
-    factor: float = Field(0.1, gt=0, lt=1)
-    """For `step`: what the rate is multiplied by."""
-
-
-class WithinEpochConfig(BaseConfig):
-    """When a state to go on from is kept within an epoch, besides the one at its end."""
-
-    steps: int | None = Field(None, ge=1)
-    """Every so many batches; None: not by batches."""
-
-    seconds: float | None = Field(None, gt=0)
-    """Every so many seconds; None: not by time."""
 
 
 class WorkersConfig(BaseConfig):

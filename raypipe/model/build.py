@@ -5,14 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raypipe.config.training import (
-    AnyModel,
-    CustomModelConfig,
+from raypipe.config.families import (
     ImageClassifierConfig,
-    MlpConfig,
     TabularResNetConfig,
     TextClassifierConfig,
 )
+from raypipe.config.training import AnyModel, CustomModelConfig, MlpConfig
 from raypipe.errors import RaypipeError, StepFailed, UsageError
 from raypipe.model.families import TabularMlp
 from raypipe.model.image import ImageClassifier

@@ -1,7 +1,7 @@
 """What feeds the loop: each epoch every row once, in a seeded order, in even batches."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from raypipe.model.share import Share
+
+AHEAD = 2**27
+"""Bytes of rows that are taken out of a share at once, on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +91,12 @@ class TensorFeed:
         That batch is the first of a step.
         """
         order, batches = self._order(epoch), self.batches
+        taken = self._taken_ahead(order) if order.is_cuda else self._taken(order)
         for first in range(begin, batches, self.accumulate):
             group = range(first, min(first + self.accumulate, batches))
-            divisor = sum(self._divisor(number) for number in group)
+            divisor = sum(self._divisor(number, batches) for number in group)
             for number in group:
-                start, stop = bounds_of(self.share.rows, number, batches)
-                yield self._batch(order[start:stop], divisor, last=number == group[-1])
+                yield self._batch(taken(number), divisor, last=number == group[-1])
 
     def not_finite(self) -> list[str]:
         """Return what holds NaN or infinities among the rows."""
@@ -103,17 +106,45 @@ class TensorFeed:
         order = generator(self.seed, epoch, self.rank).permutation(self.share.rows)
         return torch.from_numpy(order).to(self.share.label.device)
 
-    def _divisor(self, number: int) -> float:
-        bounds = [bounds_of(size, number, self.batches) for size in self.sizes]
+    def _divisor(self, number: int, batches: int) -> float:
+        bounds = [bounds_of(size, number, batches) for size in self.sizes]
         return sum(stop - start for start, stop in bounds) / len(self.sizes)
 
-    def _batch(self, index: Tensor, divisor: float, last: bool) -> Batch:
-        if not len(index):
+    def _taken(self, order: Tensor) -> Callable[[int], Share]:
+        """Return what takes the rows of a batch out of the share."""
+
+        def taken(number: int) -> Share:
+            start, stop = bounds_of(self.share.rows, number, self.batches)
+            return self.share.at(order[start:stop])
+
+        return taken
+
+    def _taken_ahead(self, order: Tensor) -> Callable[[int], Share]:
+        """Take the rows of many batches at once: on a GPU each call costs what many rows do."""
+        rows, batches = self.share.rows, self.batches
+        width = sum(t[:1].numel() * t.element_size() for t in self.share.tensors.values())
+        many = max(1, int(AHEAD / max(1, width * self.batch_size)))
+        held: dict[int, Share] = {}
+
+        def taken(number: int) -> Share:
+            block = number // many
+            first, _ = bounds_of(rows, block * many, batches)
+            if block not in held:
+                _, last = bounds_of(rows, min((block + 1) * many, batches) - 1, batches)
+                held.clear()
+                held[block] = self.share.at(order[first:last])
+            start, stop = bounds_of(rows, number, batches)
+            return held[block].at(slice(start - first, stop - first))
+
+        return taken
+
+    def _batch(self, rows: Share, divisor: float, last: bool) -> Batch:
+        if not rows.rows:
             return padding(self.share, divisor, last)
         return Batch(
-            tensors={name: tensor[index] for name, tensor in self.share.tensors.items()},
-            label=self.share.label[index],
-            weight=None if self.share.weight is None else self.share.weight[index],
+            tensors=rows.tensors,
+            label=rows.label,
+            weight=rows.weight,
             divisor=divisor,
             last=last,
         )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from raypipe.config.training import ScheduleConfig
+from raypipe.config.loop import ScheduleConfig
 
 History = Sequence[Mapping[str, float]]
 

@@ -43,6 +43,15 @@ class Share:
             columns=self.columns,
         )
 
+    def at(self, which: "Tensor | slice") -> "Share":
+        """Return some of the rows."""
+        return Share(
+            tensors={name: tensor[which] for name, tensor in self.tensors.items()},
+            label=self.label[which],
+            weight=None if self.weight is None else self.weight[which],
+            columns=self.columns,
+        )
+
     def not_finite(self) -> list[str]:
         """Return what holds NaN or infinities: `dense[temp] (3 rows)`."""
         found = []

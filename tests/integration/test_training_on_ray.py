@@ -223,9 +223,14 @@ def test_sharded_weights_and_as_many_workers_as_there_is_room_for_learn_the_same
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # Ray Data warns of its own settings
+@pytest.mark.parametrize("small", [0, 2**20], ids=["by tasks", "here"])
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_no_row_is_lost_and_none_comes_twice_and_the_order_is_that_of_the_files(training, count):
+def test_no_row_is_lost_and_none_comes_twice_and_the_order_is_that_of_the_files(
+    training, count, small, monkeypatch
+):
     from raypipe.model.rows.on_ray import cut, quietly
+
+    monkeypatch.setattr("raypipe.model.rows.on_ray.SMALL", small)
 
     with quietly():
         shares = cut(training.files()["train"], ["row"], WorkersConfig(count=count))

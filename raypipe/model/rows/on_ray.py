@@ -6,9 +6,11 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import ray.data
 import ray.train
 
@@ -50,6 +52,10 @@ class GivenShares(ray.train.DataConfig):  # type: ignore[misc]
         ]
 
 
+SMALL = 64 * 2**20
+"""Bytes of files that are read at once, here: tasks that read them would take longer to start."""
+
+
 def cut(
     files: Sequence[TensorFile], columns: list[str], workers: WorkersConfig
 ) -> list[ray.data.Dataset]:
@@ -62,6 +68,10 @@ def cut(
     paths = [str(file.file) for file in files if file.rows]
     if not paths:
         return [ray.data.from_arrow([]) for _ in range(count)]
+    if sum(Path(path).stat().st_size for path in paths) <= SMALL:
+        table = pa.concat_tables(pq.read_table(path, columns=columns) for path in paths)
+        bounds = share_bounds(table.num_rows, count)
+        return [ray.data.from_arrow(table.slice(a, b - a).combine_chunks()) for a, b in bounds]
     rows = ray.data.read_parquet(paths, partitioning=None).select_columns(columns).materialize()
     if count == 1:
         return [rows]

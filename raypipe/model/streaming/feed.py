@@ -14,6 +14,8 @@ from raypipe.values.signature import Signature
 
 BUFFER = 131_072
 """Rows that are mixed among one another, at least; pieces come in another order each epoch."""
+MOST = 1024
+"""Pieces that are asked for at once, unless one epoch has more."""
 Read = Callable[[Sequence[Piece]], Iterator[Arrays]]
 """Reads pieces in the order given."""
 
@@ -39,6 +41,10 @@ class StreamFeed:
     accumulate: int = 1
     """Batches that make one step."""
     buffer: int = BUFFER
+    epochs: int = 1
+    """The last epoch: reading goes on to it, so that it starts once."""
+    _coming: tuple[range, Iterator[Arrays]] | None = None
+    """The epochs that a reading which is under way comes to next, in their order."""
 
     @property
     def rows(self) -> int:
@@ -72,7 +78,7 @@ class StreamFeed:
                 yield Batch(
                     tensors=moved.tensors,
                     label=moved.label,
-                    weight=None,
+                    weight=moved.weight,
                     divisor=divisor,
                     last=last,
                 )
@@ -95,21 +101,43 @@ class StreamFeed:
                 left = more if left is None or not left.rows else _joined(left, more)
             if left is None:
                 left = share_of_arrays([], self.signature)
-            yield _slice(left, 0, wanted)
-            left = _slice(left, wanted, left.rows)
+            yield left.at(slice(wanted))
+            left = left.at(slice(wanted, None))
 
     def _mixed(self, epoch: int) -> Iterator[Share]:
-        draw = generator(self.seed, epoch, self.rank)
-        order = draw.permutation(len(self.pieces))
+        draw, label = self._draw(epoch), self.signature.label.name
+        draw.permutation(len(self.pieces))  # which gave the order
         held: list[Arrays] = []
-        label = self.signature.label.name
-        for rows in self.read([self.pieces[place] for place in order]):
-            held.append(rows)
-            if sum(len(one[label]) for one in held) >= self.buffer:
+        rows = 0
+        for arrays in self._read(epoch):
+            held.append(arrays)
+            rows += len(arrays[label])
+            if rows >= self.buffer:
                 yield _permuted(share_of_arrays(held, self.signature), draw)
-                held = []
+                held, rows = [], 0
         if held:
             yield _permuted(share_of_arrays(held, self.signature), draw)
+
+    def _draw(self, epoch: int) -> np.random.Generator:
+        return generator(self.seed, epoch, self.rank)
+
+    def _order(self, epoch: int) -> list[Piece]:
+        return [self.pieces[place] for place in self._draw(epoch).permutation(len(self.pieces))]
+
+    def _read(self, epoch: int) -> Iterator[Arrays]:
+        """Read the rows of an epoch, and of later ones in the same go: each start costs seconds."""
+        coming, self._coming = self._coming, None
+        if coming is None or coming[0][:1] != range(epoch, epoch + 1):
+            count = max(1, MOST // max(1, len(self.pieces)))
+            epochs = range(epoch, max(epoch, min(self.epochs, epoch + count - 1)) + 1)
+            coming = epochs, self.read([one for at in epochs for one in self._order(at)])
+        left = self.shares[self.rank]
+        while left:
+            arrays = next(coming[1])
+            left -= len(arrays[self.signature.label.name])
+            if not left:
+                self._coming = coming[0][1:], coming[1]
+            yield arrays
 
     def _divisor(self, number: int) -> float:
         bounds = [bounds_of(size, number, self.batches) for size in self.shares]
@@ -117,25 +145,15 @@ class StreamFeed:
 
 
 def _permuted(share: Share, draw: np.random.Generator) -> Share:
-    order = torch.from_numpy(draw.permutation(share.rows))
-    return Share(
-        tensors={name: tensor[order] for name, tensor in share.tensors.items()},
-        label=share.label[order],
-        columns=share.columns,
-    )
-
-
-def _slice(share: Share, start: int, stop: int) -> Share:
-    return Share(
-        tensors={name: tensor[start:stop] for name, tensor in share.tensors.items()},
-        label=share.label[start:stop],
-        columns=share.columns,
-    )
+    return share.at(torch.from_numpy(draw.permutation(share.rows)))
 
 
 def _joined(one: Share, other: Share) -> Share:
     return Share(
         tensors={name: torch.cat([t, other.tensors[name]]) for name, t in one.tensors.items()},
         label=torch.cat([one.label, other.label]),
+        weight=None
+        if one.weight is None or other.weight is None
+        else torch.cat([one.weight, other.weight]),
         columns=one.columns,
     )

@@ -11,6 +11,9 @@ from raypipe.model.streaming.source import Arrays, Piece, Source
 
 AHEAD = 2
 """Batches of a piece that are fetched before they are asked for."""
+TASKS = 2
+"""Pieces that a worker has in the making at once. What asks for no CPU knows no other bound: Ray
+would start a process for each piece."""
 
 
 def read_by_data(source: Source, split: str, pieces: Sequence[Piece]) -> Iterator[Arrays]:
@@ -32,6 +35,7 @@ def read_by_data(source: Source, split: str, pieces: Sequence[Piece]) -> Iterato
             batch_size=1,
             batch_format="numpy",
             num_cpus=0,
+            compute=ray.data.TaskPoolStrategy(size=TASKS),
         )
         for batch in rows.iter_batches(
             batch_size=None, batch_format="numpy", prefetch_batches=AHEAD

@@ -108,7 +108,8 @@ class Source:
     def read(self, piece: Piece, split: str) -> Iterator[Arrays]:
         """Yield the rows of a piece, transformed, some at a time, in their order."""
         label = self.signature.label.name
-        columns = {*self.transform.columns, label, *rule_columns(self.rule)}
+        weight = [] if self.signature.weight is None else [self.signature.weight]
+        columns = {*self.transform.columns, label, *weight, *rule_columns(self.rule)}
         with importing_from(self.paths):
             passed = 0
             for _, tables in self._groups(piece.shard, columns, split, piece.group):
@@ -129,7 +130,10 @@ class Source:
         tensors = self.transform.apply(rows)
         named = {spec.name: spec.shape for spec in self.signature.tensors}
         made = {name: tensors[name].reshape(-1, *shape) for name, shape in named.items()}
-        return {**made, self.signature.label.name: self.transform.encode_label(rows)}
+        made[self.signature.label.name] = self.transform.encode_label(rows)
+        if self.signature.weight is not None:
+            made[self.signature.weight] = self.transform.weights(rows)
+        return made
 
     def _groups(
         self, number: int, needed: set[str], split: str, only: int | None = None
@@ -162,16 +166,18 @@ def share_of_arrays(parts: Sequence[Arrays], signature: Signature) -> Share:
     wide = (label.outputs,) if label.task == "multilabel" else ()
     kind = "int64" if LABEL_DTYPES[label.task] == torch.int64 else "float32"
     shapes = {spec.name: (spec.shape, spec.dtype) for spec in signature.tensors}
+    weight = {} if signature.weight is None else {signature.weight: ((), "float32")}
     made = {
         name: torch.from_numpy(
             np.concatenate([part[name] for part in parts]).astype(dtype, copy=False)
             if parts
             else np.empty((0, *shape), dtype)
         )
-        for name, (shape, dtype) in {**shapes, label.name: (wide, kind)}.items()
+        for name, (shape, dtype) in {**shapes, label.name: (wide, kind), **weight}.items()
     }
     return Share(
         tensors={name: made[name] for name in shapes},
         label=made[label.name],
+        weight=made[signature.weight] if signature.weight is not None else None,
         columns={spec.name: spec.columns for spec in signature.tensors},
     )

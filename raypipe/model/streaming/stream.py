@@ -48,6 +48,7 @@ class Stream:
             shares=tuple(stop - start for start, stop in bounds),
             accumulate=settings.accumulate,
             buffer=self.buffer,
+            epochs=settings.epochs,
         )
 
     def validation_share(self, rank: int, size: int) -> Share:

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from raypipe.config.base import CodeReference
-from raypipe.config.training import EXTRA_METRICS, LOSSES, TrainingConfig
+from raypipe.config.loop import EXTRA_METRICS, LOSSES
+from raypipe.config.training import TrainingConfig
 
 
 def test_a_bare_name_of_a_schedule_is_its_kind():

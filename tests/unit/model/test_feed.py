@@ -130,6 +130,18 @@ def test_the_batches_of_a_step_are_divided_by_the_rows_of_the_step(
             assert list(found) == [pytest.approx(sum(counts[begin:end]) / workers)]
 
 
+@given(**SIZES, ahead=st.integers(1, 200))
+def test_rows_that_are_taken_many_at_once_are_the_same(rows, workers, batch_size, ahead):
+    """As on a GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("raypipe.model.feed.AHEAD", ahead)
+        for feed in feeds(rows, workers, batch_size):
+            order = torch.randperm(feed.share.rows)
+            one, other = feed._taken(order), feed._taken_ahead(order)
+            for number in range(feed.batches):
+                assert one(number).label.tolist() == other(number).label.tolist()
+
+
 def test_each_row_takes_its_weight_along():
     share = replace(numbered(0, 10), weight=torch.arange(10.0) * 2)
     for batch in TensorFeed(share=share, batch_size=3).epoch(1):

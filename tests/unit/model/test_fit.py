@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from raypipe.config.training import TrainingConfig, WithinEpochConfig
+from raypipe.config.loop import WithinEpochConfig
+from raypipe.config.training import TrainingConfig
 from raypipe.errors import StepFailed
 from raypipe.model.checkpoint import STATE
 from raypipe.model.fit import Job, check_labels, fit, measure

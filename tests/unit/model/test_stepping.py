@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from raypipe.config.training import EXTRA_METRICS, LOSSES, MlpConfig, TrainingConfig
+from raypipe.config.loop import EXTRA_METRICS, LOSSES
+from raypipe.config.training import MlpConfig, TrainingConfig
 from raypipe.errors import StepFailed, UsageError
 from raypipe.model.build import build_module
 from raypipe.model.extra_metrics import extra_metrics_of
@@ -316,3 +317,9 @@ def test_a_file_of_quite_another_model_is_refused(tmp_path):
 
     with pytest.raises(UsageError, match="the model has none of them"):
         begin_with(nn.Sequential(nn.Linear(2, 2)), tmp_path / "w")
+
+
+@pytest.mark.slow
+def test_a_compiled_training_learns_what_one_that_is_not_does(run):
+    for one, other in zip(run(), run(compile=True), strict=True):
+        assert other == pytest.approx(one, rel=1e-3)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from raypipe.config.training import (
+from raypipe.config.families import (
     ImageClassifierConfig,
     TabularResNetConfig,
     TextClassifierConfig,
-    TrainingConfig,
 )
+from raypipe.config.training import TrainingConfig
 from raypipe.errors import UsageError
 from raypipe.model.build import build_module
 from raypipe.model.fit import measure

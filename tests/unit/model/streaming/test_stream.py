@@ -1,5 +1,7 @@
 """A stream hands out every row of the split once an epoch, in a seeded order, to any workers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,17 @@ def test_the_order_is_another_one_each_epoch_and_the_same_for_the_same_seed(stre
     assert handed_out(feed, 1) != handed_out(feeds(stream, 1, seed=3)[0], 1)
 
 
+def test_epochs_that_are_read_in_one_go_are_those_that_are_read_one_by_one(stream):
+    (feed,) = feeds(stream, 1, epochs=3)
+    begun = []
+    feed.read, read = lambda pieces: begun.append(len(pieces)) or read(pieces), feed.read
+
+    found = [handed_out(feed, epoch) for epoch in (1, 2, 3)]
+
+    assert begun == [3 * len(feed.pieces)]
+    assert found == [handed_out(feeds(stream, 1)[0], epoch) for epoch in (1, 2, 3)]
+
+
 def test_an_epoch_is_taken_up_at_a_batch(stream):
     (feed,) = feeds(stream, 1)
 
@@ -104,3 +117,14 @@ def test_a_training_killed_within_an_epoch_goes_on_to_the_same_bits(stream, tmp_
     one, other = job("whole").finished(), job("killed").finished()
     assert one.history == other.history
     assert all(map(torch.equal, one.weights.values(), other.weights.values()))
+
+
+def test_rows_take_their_weights_along(make_source):
+    source = make_source(*SIZES)
+    signature = replace(source.signature, weight="x")
+    weighed = replace(source, transform=replace(source.transform, signature=signature))
+
+    (feed,) = feeds(stream_of(weighed), 1)
+
+    for batch in feed.epoch(1):
+        assert torch.equal(batch.weight, batch.tensors["dense"][:, 0])
