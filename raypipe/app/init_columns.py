@@ -22,6 +22,8 @@ WORDS = 40
 """Letters of a mean value from which a text is read word by word."""
 REPEATS = 3
 """Rows of a mean category from which something can be learned of it."""
+TWO_YEARS = 700
+"""Days from which the month is learned from."""
 MOSTLY_MISSING = 0.95
 """Share of missing values from which a column says nothing."""
 _NAMES_ROWS = re.compile(r"(?i)(^|_|\b)(id|key|uuid|guid|index|row|rownum|number|nr|no)$|^unnamed")
@@ -46,6 +48,8 @@ class Use:
     """A sentence for the file, perhaps shared by several columns."""
     period: int | None = None
     """Of `cyclic`."""
+    parts: tuple[str, ...] = ()
+    """Of `date`: what the calendar says that comes again."""
     doubt: str = ""
     """What is to be looked into before the column is trusted: why it may tell the label."""
 
@@ -95,7 +99,7 @@ def _use(column: ColumnProfile, rows: int, *, unique: bool) -> Use:
         case "boolean":
             return Use(column=name, part="number", why=_PLAIN)
         case "date" | "timestamp":
-            return Use(column=name, part="date", why="what the calendar says of a moment")
+            return _date(column, clock=kind == "timestamp")
         case "text":
             return _text(column, unique=unique)
         case "list":
@@ -118,9 +122,18 @@ def _number(column: ColumnProfile, rows: int, *, unique: bool, whole: bool) -> U
         if whole and pattern.search(name) and least <= low and high <= most:
             return Use(column=name, part="cyclic", period=period, why="the last lies by the first")
     if is_skewed(column):
-        why = "the same, of log(1 + x): never negative, and a few are far larger than the rest"
+        why = "log(1 + x), then scaled: never negative, and a few are far larger than the rest"
         return Use(column=name, part="skewed", why=why)
     return Use(column=name, part="number", why=_PLAIN)
+
+
+def _date(column: ColumnProfile, *, clock: bool) -> Use:
+    """Take what came round at least once: the month of a few weeks says nothing of other months."""
+    low, high = column.min, column.max
+    days = (high - low) / 86_400 if isinstance(low, float) and isinstance(high, float) else 0.0
+    parts = (*(("month",) if days > TWO_YEARS else ()), "weekday", *(("hour",) if clock else ()))
+    why = "what the calendar says that comes round again"
+    return Use(column=column.name, part="date", why=why, parts=parts)
 
 
 def _group(name: str) -> Use:
@@ -161,6 +174,6 @@ def by_why(uses: tuple[Use, ...]) -> Iterator[tuple[Use, tuple[str, ...]]]:
     """Yield columns that are the same for the same reason together, in the order of the first."""
     found: dict[tuple[object, ...], list[Use]] = {}
     for use in uses:
-        found.setdefault((use.part, use.period, use.why), []).append(use)
+        found.setdefault((use.part, use.period, use.parts, use.why), []).append(use)
     for same in found.values():
         yield same[0], tuple(use.column for use in same)

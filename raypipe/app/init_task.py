@@ -6,7 +6,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from raypipe.config.training import TaskName
+from raypipe.config.loop import TaskName
 from raypipe.errors import UsageError
 from raypipe.values.columns import ColumnProfile, by_frequency
 from raypipe.values.schema import is_numeric, kind_of

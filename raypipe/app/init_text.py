@@ -141,8 +141,9 @@ def _group(use: Use, columns: Sequence[str], draft: Draft) -> Iterator[str]:
         case "many":
             kind, extra = "embedding", (f"min_count: {2 if draft.rows < 5_000 else 10}",)
         case "date":
-            parts = "[month, weekday]" if draft.split.by == "time" else "[month, weekday, epoch]"
-            kind, extra = "date", (f"parts: {parts}",)
+            # By time, what is asked for lies beyond all that the train split says of its course.
+            course = () if draft.split.by == "time" else ("epoch",)
+            kind, extra = "date", (f"parts: {flow((*use.parts, *course))}",)
         case "list":
             kind, extra = "multi_hot", ("limit: 256",)
         case "text":

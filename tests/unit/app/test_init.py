@@ -132,7 +132,7 @@ def test_moments_divide_the_rows_by_time(written: Written) -> None:
     assert (config.data.time, config.data.split.by) == ("sold", "time")
     assert config.data.split.validation_from == days[210].isoformat()  # type: ignore[union-attr]
     assert config.data.split.analysis_from == days[255].isoformat()  # type: ignore[union-attr]
-    assert group_of(config, "sold").kind == "date"
+    assert group_of(config, "sold").parts == ("weekday",)  # of a year, each month was there once
 
 
 def test_rows_of_one_customer_go_to_one_split(written: Written) -> None:
