@@ -1,4 +1,4 @@
-"""Two runs side by side: what they were given, which code, and what came of it."""
+"""Runs side by side: what they were given, which code, and what came of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,31 +6,55 @@ from typing import Any
 
 from raypipe.app.alive import as_it_is
 from raypipe.app.assemble import Workshop
+from raypipe.app.inspect import kept
 from raypipe.app.look import look
+from raypipe.app.remarks import told
 from raypipe.engine.difference import Change, changes
-from raypipe.engine.records import Fingerprint, Json, RunRecord
+from raypipe.engine.records import Fingerprint, Json, RunRecord, StepState
+from raypipe.errors import UsageError
+from raypipe.values.profile import SplitProfiles
 
 
-def compare(first: str, second: str, home: Path | None) -> Json:
-    """Return what differs between two runs, and their metrics side by side."""
+def compare(names: Sequence[str], home: Path | None, *, every: bool = False) -> Json:
+    """Return what differs between runs, and their metrics, side by side in the order given.
+
+    With `every` also what is alike. Code is held against that of the first run.
+    """
+    if len(names) < 2:
+        raise UsageError(
+            "a comparison needs two runs or more", hint="`raypipe runs list` shows those there are"
+        )
     workshop = look(home)
-    pair = [as_it_is(workshop, workshop.ledger.get_run(name)) for name in (first, second)]
-    keys = [_keys(workshop, run) for run in pair]
-    before, now = pair
+    runs = [as_it_is(workshop, workshop.ledger.get_run(name)) for name in names]
+    keys = [_keys(workshop, run) for run in runs]
+    states = [{s.name: s for s in workshop.ledger.run_steps(run.id)} for run in runs]
+    remarks = workshop.ledger.remarks([run.id for run in runs])
+    beside = together if every else differing
     return {
         "runs": [
-            {"id": r.id, "pipeline": r.pipeline, "status": r.status, "created": r.created}
-            for r in pair
+            {
+                "id": r.id,
+                "pipeline": r.pipeline,
+                "status": r.status,
+                "created": r.created,
+                **told(remarks.get(r.id, ())),
+            }
+            for r in runs
         ],
-        "settings": differing(flat(before.settings), flat(now.settings)),
-        "parameters": differing(_parameters(before), _parameters(now)),
-        "commits": differing(before.commits, now.commits),
-        "code": {"kept": [before.code, now.code], "changes": _code(workshop, *keys)},
-        "steps": list(_steps(workshop, pair, keys)),
-        "metrics": both(
-            _last_points(workshop, before, keys[0]), _last_points(workshop, now, keys[1])
+        "settings": beside(*(flat(run.settings) for run in runs)),
+        "parameters": beside(*map(_parameters, runs)),
+        "commits": beside(*(run.commits for run in runs)),
+        "rows": beside(*(_rows(workshop, known) for known in states)),
+        "code": {"kept": [run.code for run in runs], "changes": _code(workshop, runs, keys)},
+        "steps": list(_steps(states, keys)),
+        "metrics": together(
+            *(_last_points(workshop, run, own) for run, own in zip(runs, keys, strict=True))
         ),
     }
+
+
+PROFILED = "merge_profiles"
+"""The step that knows all rows; where they are many, it merges parts of them before."""
 
 
 # --- decisions (pure) ---------------------------------------------------------------------------
@@ -51,20 +75,19 @@ def flat(data: Json, place: str = "") -> dict[str, Json]:
     return found
 
 
-def differing(before: Mapping[str, Json], now: Mapping[str, Json]) -> dict[str, list[Json]]:
-    """Return what differs by name, each with both values; what one has not is None."""
-    names = dict.fromkeys([*before, *now])
+def differing(*data: Mapping[str, Json]) -> dict[str, list[Json]]:
+    """Return what differs by name, each with its value in each; what one has not is None."""
     return {
-        name: [before.get(name), now.get(name)]
-        for name in names
-        if before.get(name) != now.get(name) or (name in before) != (name in now)
+        name: values
+        for name, values in together(*data).items()
+        if any(one != values[0] for one in values) or len({name in one for one in data}) > 1
     }
 
 
-def both(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, list[float | None]]:
-    """Return every name with both values."""
-    names = dict.fromkeys([*before, *now])
-    return {name: [before.get(name), now.get(name)] for name in names}
+def together(*data: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return every name with its value in each; what one has not is None."""
+    names = dict.fromkeys(name for one in data for name in one)
+    return {name: [one.get(name) for one in data] for name in names}
 
 
 # --- what the ledger has ------------------------------------------------------------------------
@@ -81,15 +104,25 @@ def _keys(workshop: Workshop, run: RunRecord) -> dict[str, str]:
     return tried | {state.name: state.key for state in ledger.run_steps(run.id) if state.key}
 
 
-def _code(workshop: Workshop, before: Mapping[str, str], now: Mapping[str, str]) -> list[Json]:
-    """Return the symbols and packages that differ, each with the steps that reach it."""
-    found: dict[Change, list[str]] = {}
-    for step in before.keys() & now.keys():
-        if before[step] != now[step]:
-            for change in _changes(workshop, before[step], now[step]):
-                found.setdefault(change, []).append(step)
-    ordered = sorted(found.items(), key=lambda item: (item[0].kind, item[0].what))
-    return [{**change.to_json(), "steps": sorted(steps)} for change, steps in ordered]
+def _code(
+    workshop: Workshop, runs: Sequence[RunRecord], keys: Sequence[Mapping[str, str]]
+) -> list[Json]:
+    """Return the symbols and packages that differ from the first run's, and where.
+
+    Each has the steps that reach it, and the runs in which it is so.
+    """
+    steps: dict[Change, set[str]] = {}
+    where: dict[Change, list[str]] = {}
+    first = keys[0]
+    for run, own in zip(runs[1:], keys[1:], strict=True):
+        for step in sorted(first.keys() & own.keys()):
+            if first[step] != own[step]:
+                for change in _changes(workshop, first[step], own[step]):
+                    steps.setdefault(change, set()).add(step)
+                    if run.id not in where.setdefault(change, []):
+                        where[change].append(run.id)
+    ordered = sorted(steps, key=lambda change: (change.kind, change.what))
+    return [{**one.to_json(), "steps": sorted(steps[one]), "runs": where[one]} for one in ordered]
 
 
 def _changes(workshop: Workshop, before: str, now: str) -> Iterator[Change]:
@@ -106,20 +139,33 @@ def _changes(workshop: Workshop, before: str, now: str) -> Iterator[Change]:
 
 
 def _steps(
-    workshop: Workshop, pair: Sequence[RunRecord], keys: Sequence[Mapping[str, str]]
+    states: Sequence[Mapping[str, StepState]], keys: Sequence[Mapping[str, str]]
 ) -> Iterator[Json]:
-    """Yield each step of either run: whether it was the same, gave the same, and took how long."""
-    states = [{s.name: s for s in workshop.ledger.run_steps(run.id)} for run in pair]
-    for name in dict.fromkeys([*states[0], *states[1]]):
-        was, now = (found.get(name) for found in states)
-        alike = was is not None and now is not None
+    """Yield each step of any run: whether it was the same, gave the same, and took how long."""
+    for name in dict.fromkeys(name for known in states for name in known):
+        found = [known.get(name) for known in states]
+        alike = None not in found
         yield {
             "name": name,
-            "same": alike and keys[0].get(name) == keys[1].get(name),
-            "gave the same": bool(alike and was and now and was.digest == now.digest),
-            "actions": [one and one.action for one in (was, now)],
-            "seconds": [one and one.seconds for one in (was, now)],
+            "same": alike and len({own.get(name) for own in keys}) == 1,
+            "gave the same": alike and len({one.digest for one in found if one}) == 1,
+            "actions": [one and one.action for one in found],
+            "seconds": [one and one.seconds for one in found],
         }
+
+
+def _rows(workshop: Workshop, states: Mapping[str, StepState]) -> dict[str, int]:
+    """Return how many rows a run looked at, by split; nothing where it profiled none."""
+    merged = [
+        value
+        for name, state in states.items()
+        if name.partition("#")[0] == PROFILED
+        and isinstance(value := kept(workshop, state), SplitProfiles)
+    ]
+    if not merged:
+        return {}
+    whole = max(merged, key=lambda value: value.train.rows + value.analysis.rows)
+    return {name: getattr(whole, name).rows for name in ("train", "validation", "analysis")}
 
 
 def _last_points(workshop: Workshop, run: RunRecord, keys: Mapping[str, str]) -> dict[str, float]:

@@ -142,6 +142,7 @@ def tune(
         seed=tuning.seed,
         metric=tuning.metric,
         epochs=tuning.epochs,
+        halving=tuning.halving,
         models=architectures(config),
         recipes=tried,
     )

@@ -3,17 +3,21 @@
 import math
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from raypipe.app.alive import as_it_is
 from raypipe.app.assemble import Workshop
+from raypipe.app.find_runs import FIELDS, Facts, find_runs
 from raypipe.app.journal import at_work, journal_file
 from raypipe.app.logs import undeclared
 from raypipe.app.look import look
 from raypipe.app.models import find_version
 from raypipe.app.moments import read_since
+from raypipe.app.remarks import told
+from raypipe.app.where import read_where
 from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
 from raypipe.errors import NotFound, StoreError
 from raypipe.values.tuning import Trial, Tuned
@@ -31,12 +35,47 @@ def runs(
     status: str | None = None,
     pipeline: str | None = None,
     since: str | None = None,
+    where: str | None = None,
+    sort: str | None = None,
 ) -> list[Json]:
-    """Return the newest runs, newest first, with the reviews that each waits for."""
+    """Return the newest runs, newest first, with the reviews that each waits for.
+
+    `where` is an expression that must hold of them, and `sort` what they are ordered by instead.
+    """
     workshop = look(home)
     after = None if since is None else read_since(since, time.time())
-    found = _runs(workshop, last, status, pipeline, after)
-    return [{**asdict(run), "reviews": _reviews(workshop, run, found)} for run in found]
+    if where is None and sort is None:
+        found = _runs(workshop, last, status, pipeline, after)
+        remarks = workshop.ledger.remarks([run.id for run in found])
+        shown: dict[str, dict[str, Json]] = {run.id: {} for run in found}
+    else:
+        asked = read_where(where) if where is not None else None
+        facts = find_runs(
+            workshop, last, asked, sort, status=status, pipeline=pipeline, since=after
+        )
+        names = [*(asked.names if asked else ()), *([sort.removeprefix("-")] if sort else [])]
+        found = [one.run for one in facts]
+        remarks = {one.run.id: one.remarks for one in facts}
+        shown = {one.run.id: _shown(one, names) for one in facts}
+    return [
+        {
+            **asdict(run),
+            "reviews": _reviews(workshop, run, found),
+            **told(remarks.get(run.id, ())),
+            "shown": shown[run.id],
+        }
+        for run in found
+    ]
+
+
+def _shown(facts: Facts, names: Iterable[str]) -> dict[str, Json]:
+    """Return what a person asked for by name, and the list has no column of."""
+    found = {}
+    for name in names:
+        if name not in FIELDS and name not in {"tags", "notes"}:
+            with suppress(KeyError):
+                found[name] = facts.find(name)
+    return found
 
 
 def _runs(
@@ -96,6 +135,7 @@ def run(name: str, home: Path | None) -> Json:
     return {
         **asdict(record),
         "reviews": _reviews(workshop, record, since),
+        **told(ledger.remarks([record.id]).get(record.id, ())),
         "steps": [state.to_json() for state in steps] or now.ended,
         "at_work": list(now.at_work.values()) if record.status == RunStatus.RUNNING else [],
         "to_come": now.to_come if record.status == RunStatus.RUNNING else 0,
@@ -108,13 +148,13 @@ def run(name: str, home: Path | None) -> Json:
 
 def _trials(workshop: Workshop, steps: list[StepState]) -> list[Json]:
     """Return the trials of a run's sweep, and which of them its training went on with."""
-    kept = {state.name: _kept(workshop, state) for state in steps if state.name in CHOOSING}
-    best = next((value.trial for value in kept.values() if isinstance(value, Tuned)), None)
-    found = [_kept(workshop, state) for state in steps if state.name.startswith("trial[")]
+    chosen = {state.name: kept(workshop, state) for state in steps if state.name in CHOOSING}
+    best = next((value.trial for value in chosen.values() if isinstance(value, Tuned)), None)
+    found = [kept(workshop, state) for state in steps if state.name.startswith("trial[")]
     return [{**asdict(one), "best": one.number == best} for one in found if isinstance(one, Trial)]
 
 
-def _kept(workshop: Workshop, state: StepState) -> Any:
+def kept(workshop: Workshop, state: StepState) -> Any:
     """Return what a step gave; None if there is nothing, or it is gone."""
     if state.digest is None:
         return None

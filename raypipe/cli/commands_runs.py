@@ -22,6 +22,9 @@ def register(app: typer.Typer) -> None:
     of_runs.command("list")(list_runs)
     of_runs.command("show")(show_run)
     of_runs.command("compare")(compare)
+    of_runs.command("sweep")(sweep)
+    of_runs.command("tag")(tag)
+    of_runs.command("note")(note)
     of_runs.command("logs")(logs)
     of_runs.command("code")(code)
     app.add_typer(of_runs, name="runs")
@@ -48,6 +51,21 @@ def list_runs(
         str | None,
         typer.Option("--since", metavar="TIME", help="Only those since: 2h, 3d or 2026-01-31."),
     ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where",
+            metavar="EXPRESSION",
+            help="Only those of which it holds, such as \"auc > 0.7 and 'good' in tags\": of "
+            "metrics, settings (training.epochs), pipeline, status, seconds, by, tags, notes.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort", metavar="[-]NAME", help="By this, least first; with - before it, most first."
+        ),
+    ] = None,
     limit: Annotated[
         int,
         typer.Option("--limit", "--last", min=1, max=options.MOST, help="How many, newest first."),
@@ -58,23 +76,70 @@ def list_runs(
     from raypipe.app.inspect import runs
     from raypipe.cli import render_runs
 
-    found = runs(home, limit, status=status, pipeline=pipeline, since=since)
-    asked = status or pipeline or since
+    found = runs(home, limit, status=status, pipeline=pipeline, since=since, where=where, sort=sort)
+    asked = status or pipeline or since or where
     text = render_runs.runs if found or not asked else lambda data: "No run is so."
     show("runs", found, as_json=as_json, text=text)
 
 
 def compare(
-    first: Annotated[str, typer.Argument(metavar="RUN")],
-    second: Annotated[str, typer.Argument(metavar="OTHER")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN OTHER…")],
+    every: Annotated[bool, typer.Option("--all", help="What is alike too.")] = False,
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Compare two runs. Settings, data, code, packages, what came of their steps, metrics."""
+    """Compare runs. Settings, data, code, packages, what came of their steps, metrics."""
     from raypipe.app.compare import compare as compare_runs
     from raypipe.cli.render_compare import comparison
 
-    show("comparison", compare_runs(first, second, home), as_json=as_json, text=comparison)
+    show("comparison", compare_runs(runs, home, every=every), as_json=as_json, text=comparison)
+
+
+def sweep(
+    run: RunName,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the report there (HTML).")
+    ] = None,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show a run's sweep. Its trials, the best so far, how much each setting mattered."""
+    from raypipe.app.sweep import sweep as sweep_of
+    from raypipe.cli import render_runs
+
+    show("sweep", sweep_of(run, home, out), as_json=as_json, text=render_runs.sweep)
+
+
+def tag(
+    run: RunName,
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="One word each.")],
+    off: Annotated[bool, typer.Option("--off", help="Take them off.")] = False,
+    by: options.By = None,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Tag a run. `runs list --where "'NAME' in tags"` finds it."""
+    from raypipe.app.remarks import tag_run
+    from raypipe.cli import render_runs
+
+    said = tag_run(run, names, off=off, by=by, home=home)
+    show("remarks", said, as_json=as_json, text=render_runs.remarks)
+
+
+def note(
+    run: RunName,
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    off: Annotated[bool, typer.Option("--off", help="Take back the note of this text.")] = False,
+    by: options.By = None,
+    home: options.Home = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Add a note to a run. `runs show` has it, with who wrote it and when."""
+    from raypipe.app.remarks import note_run
+    from raypipe.cli import render_runs
+
+    said = note_run(run, text, off=off, by=by, home=home)
+    show("remarks", said, as_json=as_json, text=render_runs.remarks)
 
 
 def show_run(run: RunName, home: options.Home = None, as_json: options.AsJson = False) -> None:

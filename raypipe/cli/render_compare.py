@@ -1,6 +1,6 @@
-"""Two runs side by side as text."""
+"""Runs side by side as text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raypipe.cli.render import duration, moment, several, table
@@ -9,37 +9,49 @@ Json = Any
 
 
 def comparison(data: Json) -> str:
-    """Return what differs between two runs; what is alike is counted only."""
-    first, second = (run["id"] for run in data["runs"])
-    heads = (first, second)
+    """Return what differs between runs; what is alike is counted only."""
+    heads = [run["id"] for run in data["runs"]]
+    tags = ["tags"] if any(run["tags"] for run in data["runs"]) else []
+    rows = [
+        (
+            *(run["id"], run["pipeline"], run["status"], moment(run["created"])),
+            *(", ".join(run[name]) for name in tags),
+        )
+        for run in data["runs"]
+    ]
+    kinds = ("setting", "parameter", "commit", "row")
     parts = [
-        table(
-            ("run", "pipeline", "status", "started"),
-            [(r["id"], r["pipeline"], r["status"], moment(r["created"])) for r in data["runs"]],
-        ),
-        *(_pairs(name, data[f"{name}s"], heads) for name in ("setting", "parameter", "commit")),
-        _code(data["code"]["changes"]),
+        table(("run", "pipeline", "status", "started", *tags), rows),
+        *(_beside(name, data[f"{name}s"], heads) for name in kinds),
+        _code(data["code"]["changes"], several_runs=len(heads) > 2),
         _steps(data["steps"], heads),
-        _pairs("metric", data["metrics"], heads),
+        _beside("metric", data["metrics"], heads),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _pairs(name: str, pairs: Mapping[str, Json], heads: tuple[str, str]) -> str:
-    rows = [(key, *values) for key, values in pairs.items()]
-    return table((name, *heads), rows) if rows else ""
+def _beside(name: str, values: Mapping[str, Json], heads: Sequence[str]) -> str:
+    rows = [(key, *each) for key, each in values.items()]
+    return table((f"{name}s" if name == "row" else name, *heads), rows) if rows else ""
 
 
-def _code(changes: Json) -> str:
-    rows = [(one["kind"], one["what"], one["how"], _few(one["steps"])) for one in changes]
-    return table(("code", "name", "how", "reached by"), rows) if rows else ""
+def _code(changes: Json, *, several_runs: bool) -> str:
+    where = ("in",) if several_runs else ()
+    rows = [
+        (
+            *(one["kind"], one["what"], one["how"], _few(one["steps"])),
+            *(_few(one["runs"]) for _ in where),
+        )
+        for one in changes
+    ]
+    return table(("code", "name", "how", "reached by", *where), rows) if rows else ""
 
 
 def _few(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _steps(steps: Json, heads: tuple[str, str]) -> str:
+def _steps(steps: Json, heads: Sequence[str]) -> str:
     """Return the steps that differ, or gave something else."""
     other = [one for one in steps if not (one["same"] and one["gave the same"])]
     rows = [

@@ -14,11 +14,32 @@ def runs(data: Json) -> str:
     """Return runs as a table, as they come."""
     if not data:
         return "There are no runs yet: `raypipe run TARGET` makes one."
+    more = list(dict.fromkeys(name for one in data for name in one.get("shown", ())))
+    tags = ["tags"] if any(one.get("tags") for one in data) else []
     rows = [
-        (one["id"], one["pipeline"], _standing(one), moment(one["created"]), _took(one), who(one))
+        (
+            one["id"],
+            one["pipeline"],
+            _standing(one),
+            moment(one["created"]),
+            _took(one),
+            who(one),
+            *(one.get("shown", {}).get(name) for name in more),
+            *(", ".join(one.get(name, ())) for name in tags),
+        )
         for one in data
     ]
-    return table(("run", "pipeline", "status", "started", "took", "by"), rows)
+    return table(("run", "pipeline", "status", "started", "took", "by", *more, *tags), rows)
+
+
+def remarks(data: Json) -> str:
+    """Return what is said of a run."""
+    return lines({"run": data["run"], **_remarks(data)})
+
+
+def _remarks(data: Json) -> dict[str, Any]:
+    notes = [f"{one['text']} ({one['by']}, {moment(one['time'])})" for one in data.get("notes", ())]
+    return {"tags": ", ".join(data.get("tags", ())), "notes": notes}
 
 
 def run(data: Json) -> str:
@@ -35,6 +56,7 @@ def run(data: Json) -> str:
         "commits": data["commits"],
         "code": data["code"][:12],
         "goes on from": data["resumes"],
+        **_remarks(data),
     }
     steps = list(_folded(data["steps"]))
     troubled = [
@@ -118,13 +140,35 @@ def trials(data: Json) -> str:
             f"{one['number']}{' best' if one['best'] else ''}",
             *(one["chosen"].get(key) for key in settings),
             *(one["metrics"].get(name) for name in metrics),
-            duration(one["seconds"]) if one["like"] is None else f"same as {one['like']}",
+            _trial_took(one),
             *(one[name] for name in faults),
         )
         for one in data
     ]
     short = (key.removeprefix("training.") for key in settings)
     return table(("trial", *short, *metrics, "took", *faults), rows)
+
+
+def sweep(data: Json) -> str:
+    """Return a sweep: its trials, how much each setting mattered, where its report is."""
+    mattered = [(key, f"{share:.0%}") for key, share in data["importance"].items()]
+    parts = [
+        trials(data["trials"]),
+        table(("setting", f"mattered for {data['metric']}"), mattered)
+        if mattered
+        else "Too few trials came to their end, or all to the same, to say what mattered.",
+        f"The report is {data['out']}"
+        if data["out"]
+        else "`--out FILE.html` writes it with pictures.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _trial_took(one: Json) -> str:
+    if one["like"] is not None:
+        return f"same as {one['like']}"
+    early = one.get("stopped")
+    return duration(one["seconds"]) + (f", ended after epoch {early}" if early else "")
 
 
 def _standing(one: Mapping[str, Any]) -> str:

@@ -131,6 +131,29 @@ Dimension = Annotated[
 _PARTS = {*RangeConfig.model_fields, *ChoicesConfig.model_fields}
 
 
+class HalvingConfig(BaseConfig):
+    """Trials that do badly end early: successive halving by ASHA's stopping rule.
+
+    At `first` epochs, and each time at `factor` times as many, a trial goes on only if it is among
+    the best of those that came so far: one of `factor`. What others came to is what was known
+    when it began, so that no trial waits for another (Li et al., 2020).
+    """
+
+    first: int = Field(1, ge=1)
+    """Epochs that each trial has."""
+
+    factor: int = Field(3, ge=2)
+    """One of so many goes on; and how many times more epochs there are until the next look."""
+
+    def rungs(self, epochs: int) -> tuple[int, ...]:
+        """Return the epochs at which a trial of so many may end early."""
+        found, rung = [], self.first
+        while rung < epochs:
+            found.append(rung)
+            rung *= self.factor
+        return tuple(found)
+
+
 class TuningConfig(BaseConfig):
     """Settings of the tuning stage."""
 
@@ -147,11 +170,15 @@ class TuningConfig(BaseConfig):
     concurrent: int = Field(2, ge=1)
     """Trials that run at once on Ray, as far as its CPUs go; without Ray it is one."""
 
-    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    sampler: Literal["tpe", "gp", "random", "grid"] = "tpe"
     """How the next trial is chosen.
 
-    By what the trials before it say (TPE, Bayesian), at random, or point by point of a grid.
+    By what the trials before it say (TPE, or a Gaussian process, which needs fewer trials where few
+    numbers are searched and takes a second or so for each), at random, or point by point of a grid.
     """
+
+    halving: HalvingConfig | None = None
+    """End trials early that do badly: `{first: 2, factor: 3}`; None: each has all its epochs."""
 
     seed: int = 0
     """Seed of the sampler."""
@@ -302,6 +329,12 @@ def complaints(tuning: TuningConfig, written: Written) -> Iterator[Complaint]:
         yield (
             ("metric",),
             f"it is {tuning.metric!r}; a {task} model is measured by {known}",
+        )
+    if tuning.halving is not None and written.training.workers.count > 1:
+        yield (
+            ("halving",),
+            "it ends trials of one worker early, and training.workers.count is "
+            f"{written.training.workers.count}; leave one away",
         )
     if tuning.space and tuning.when != "never" and written.training.feed == "stream":
         yield (

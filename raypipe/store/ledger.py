@@ -15,6 +15,7 @@ from raypipe.engine.ports import Ledger
 from raypipe.engine.records import Actor
 from raypipe.store import rows
 from raypipe.store.database import Database
+from raypipe.store.ledger_finding import FindingRecords
 from raypipe.store.ledger_gate import GateRecords
 from raypipe.store.ledger_models import ModelRecords
 from raypipe.store.ledger_part import Made, repeated
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from raypipe.store.retention import Keep, Old
 
 
-class SqlLedger(RunRecords, ResultRecords, ReviewRecords, ModelRecords):
+class SqlLedger(RunRecords, FindingRecords, ResultRecords, ReviewRecords, ModelRecords):
     """A ledger in a SQLite file or in Postgres; safe for threads and processes."""
 
     def __init__(self, database: Database, now: Callable[[], float] = time.time) -> None:

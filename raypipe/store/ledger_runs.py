@@ -12,6 +12,8 @@ from raypipe.store import reviews, rows
 from raypipe.store.ledger_part import LAST, LedgerPart, only, repeated
 from raypipe.store.rows import ExecutionRow, dump
 
+_END = ("run", "step", "name", "at", "value")
+
 
 class RunRecords(LedgerPart):
     """A part of the ledger; each method that writes is one transaction."""
@@ -39,6 +41,7 @@ class RunRecords(LedgerPart):
         told = None if error is None else dump(error)
         with self._db.writing():
             self._db.do("end_run", id=run, status=status, ended=self._now(), error=told)
+            self._db.do("add_found_ends", run=run)
         return self.standing(run)[0]
 
     @repeated
@@ -209,7 +212,7 @@ class RunRecords(LedgerPart):
     @repeated
     def record_metrics(self, run: str, step: str, metrics: Sequence[Metric]) -> None:
         """Add points to the curves of a run; a point that is there is replaced."""
-        points = [
+        points: list[Json] = [
             {
                 "run": run,
                 "step": step,
@@ -220,8 +223,12 @@ class RunRecords(LedgerPart):
             }
             for metric in metrics
         ]
+        own = [] if "[" in step else points  # not of each trial of a sweep
+        last = {one["name"]: one for one in sorted(own, key=lambda one: one["at"])}
+        ends = [{key: one[key] for key in _END} for _, one in sorted(last.items())]
         with self._db.writing():
             self._db.many("add_metric", points)
+            self._db.many("add_end", ends)
 
     def metrics(self, run: str, step: str | None = None) -> list[Metric]:
         """Return the points of a run's curves, or of those of one of its steps, curve by curve."""

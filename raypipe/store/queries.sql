@@ -171,6 +171,62 @@ SELECT source FROM symbol_sources WHERE digest = :digest;
 INSERT INTO metrics (run, step, name, at, value, time) VALUES (:run, :step, :name, :at, :value, :time)
 ON CONFLICT (run, step, name, at) DO UPDATE SET value = excluded.value, time = excluded.time;
 
+-- add_end: where a curve of a run has come to
+INSERT INTO ends (run, step, name, at, value)
+SELECT id, :step, :name, :at, :value FROM runs WHERE id = :run
+ON CONFLICT (run, step, name) DO UPDATE SET at = excluded.at, value = excluded.value
+WHERE excluded.at >= ends.at;
+
+-- add_found_ends: where the curves of what a run found ended, when that was made
+INSERT INTO ends (run, step, name, at, value)
+SELECT used.run, made.step, made.name, made.at, made.value FROM run_steps AS used
+JOIN results ON results.key = used.key AND results.live = 1 AND results.run != used.run
+JOIN ends AS made ON made.run = results.run AND made.step = used.name
+WHERE used.run = :run
+ON CONFLICT (run, step, name) DO NOTHING;
+
+-- ends: where the curves of runs ended
+SELECT run, step, name, value FROM ends WHERE run IN (SELECT value FROM json_each(:runs)) ORDER BY run, step, name;
+
+-- runs_before: runs older than one, newest first; an empty pipeline asks for any
+SELECT * FROM runs WHERE (created, id) < (:created, :id) AND (:pipeline = '' OR pipeline = :pipeline)
+ORDER BY created DESC, id DESC LIMIT :limit;
+
+-- count_ends: how many curves of a name ended within bounds, counted so far
+SELECT count(*) AS ends FROM (
+    SELECT 1 FROM ends WHERE name = :name AND value >= :low AND value <= :high LIMIT :limit
+) AS named;
+
+-- runs_ended_within: runs with a curve of a name that ended within bounds, newest first
+SELECT id FROM runs WHERE id IN (
+    SELECT run FROM ends WHERE name = :name AND value >= :low AND value <= :high
+) ORDER BY created DESC, id DESC;
+
+-- ends_up: curves of a name by where they ended, least first, after one of them
+SELECT run, value FROM ends WHERE name = :name AND (value, run) > (:value, :run)
+ORDER BY value, run LIMIT :limit;
+
+-- ends_down: curves of a name by where they ended, most first, after one of them
+SELECT run, value FROM ends WHERE name = :name AND (value, run) < (:value, :run)
+ORDER BY value DESC, run DESC LIMIT :limit;
+
+-- runs_named: runs by their ids
+SELECT * FROM runs WHERE id IN (SELECT value FROM json_each(:runs));
+
+-- add_remark: somebody says something of a run, once
+INSERT INTO remarks (run, kind, said, actor, time) VALUES (:run, :kind, :said, :actor, :time)
+ON CONFLICT (run, kind, said) DO NOTHING;
+
+-- remove_remark: it is taken back
+DELETE FROM remarks WHERE run = :run AND kind = :kind AND said = :said;
+
+-- remarks: what is said of runs, oldest first
+SELECT * FROM remarks WHERE run IN (SELECT value FROM json_each(:runs)) ORDER BY time, said;
+
+-- runs_said: runs of which just this is said, newest first
+SELECT id FROM runs WHERE id IN (SELECT run FROM remarks WHERE kind = :kind AND said = :said)
+ORDER BY created DESC, id DESC;
+
 -- metrics: the curves of a run
 SELECT name, at, value, time FROM metrics WHERE run = :run ORDER BY step, name, at;
 

@@ -48,6 +48,16 @@ class ModelVersionRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remark:
+    """What somebody says of a run."""
+
+    kind: Literal["tag", "note"]
+    said: str
+    actor: Actor
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExecutionRow:
     """One attempt at one step of a run."""
 

@@ -244,3 +244,23 @@ CREATE TABLE triggered (            -- runs that a commit of data began
     time REAL NOT NULL
 );
 CREATE UNIQUE INDEX one_run_a_commit ON triggered (target, dataset, commit_id);
+
+CREATE TABLE ends (                 -- where each curve of a run ended, found by its value
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    step TEXT NOT NULL,
+    name TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    value REAL,
+    PRIMARY KEY (run, step, name)
+) WITHOUT ROWID;
+CREATE INDEX ends_by_value ON ends (name, value, run);
+
+CREATE TABLE remarks (              -- what people say of runs
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,             -- tag or note
+    said TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    time REAL NOT NULL,
+    PRIMARY KEY (run, kind, said)
+) WITHOUT ROWID;
+CREATE INDEX remarks_by_text ON remarks (kind, said);

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.training import AnyModel, TrainingConfig
-from raypipe.config.tuning import MORE_IS_BETTER, ChoicesConfig, RangeConfig
+from raypipe.config.tuning import MORE_IS_BETTER, ChoicesConfig, HalvingConfig, RangeConfig
 from raypipe.values.kinds import aside
 
 
@@ -15,7 +15,7 @@ class Search:
 
     space: dict[str, RangeConfig | ChoicesConfig]
     """Setting, named from the top, to what it may be."""
-    sampler: Literal["tpe", "random", "grid"]
+    sampler: Literal["tpe", "gp", "random", "grid"]
     seed: int
     metric: str
     """Of the validation split; what decides."""
@@ -25,6 +25,8 @@ class Search:
     """The architectures that may be chosen, so that the code that they name counts."""
     recipes: tuple[PreprocessingConfig, ...] = ()
     """The recipes that may be chosen; none if it is always the one that is written."""
+    halving: HalvingConfig | None = None
+    """When trials that do badly end early."""
 
     @property
     def more_is_better(self) -> bool:
@@ -46,6 +48,8 @@ class Trial:
     """One row an epoch: epoch, train_loss, loss and the metrics."""
     failed: str = ""
     """Why it came to nothing."""
+    stopped: int | None = None
+    """The epoch after which it ended early, since others did better; None: it came to its end."""
     like: int | None = None
     """The trial before it with the same settings, whose metrics these are: it was not trained."""
     seconds: float = field(default=0.0, metadata=aside())
@@ -66,7 +70,13 @@ class Tuned:
 
 
 def ranked(trials: "list[Trial] | tuple[Trial, ...]", search: Search) -> list[Trial]:
-    """Return the trials that came to something, best first; of equals the first."""
+    """Return the trials that came to something, best first; of equals the first.
+
+    Those that ended early come after those that came to their end.
+    """
     sign = -1 if search.more_is_better else 1
     done = [trial for trial in trials if not trial.failed]
-    return sorted(done, key=lambda trial: (sign * trial.metrics[search.metric], trial.number))
+    return sorted(
+        done,
+        key=lambda one: (one.stopped is not None, sign * one.metrics[search.metric], one.number),
+    )

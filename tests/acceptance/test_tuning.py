@@ -153,6 +153,21 @@ def test_every_trial_is_shown_with_its_settings_and_what_it_came_to(
     assert {f"trial[{n}]" for n in range(3)} <= {one["step"] for one in points}
 
 
+def test_a_sweep_is_told_as_data_and_drawn_in_a_report(swept: Project, first: Said) -> None:
+    run = first.result["run"]
+    said = swept.raypipe("runs", "sweep", run, "--out", "sweep.html", "--json").result["sweep"]
+    assert [row["number"] for row in said["best_so_far"]] == [0, 1, 2]
+    losses = [one["metrics"]["loss"] for one in said["trials"]]
+    assert said["best_so_far"][-1]["best"] == min(losses)
+    assert losses[said["best"]] == min(losses)
+    assert all(one["history"] for one in said["trials"])
+    assert said["importance"] == {}  # of three trials nothing is said
+    page = (swept.folder / "sweep.html").read_text()
+    assert "<script" not in page
+    assert "training.learning_rate" in page
+    assert "Too few trials" in swept.raypipe("runs", "sweep", run).out
+
+
 def test_each_trial_is_told_when_it_ends_and_not_with_the_last(first: Said) -> None:
     events = [json.loads(line) for line in first.out.splitlines()]
     ends = {one["name"]: at for at, one in enumerate(events) if one["event"] == "step_ended"}

@@ -23,7 +23,10 @@ from tests.postgres import Postgres
 
 OLD = Path(__file__).parents[1] / "data" / "ledgers"
 NUMBERS = sorted(int(file.stem.partition("_")[2]) for file in OLD.iterdir())
-COUNTED = ("alias_history", "captures", "executions", "looks", "outbox", "results", "routes")
+COUNTED = (
+    "alias_history", "captures", "executions", "looks", "outbox", "refusals", "results", "routes",
+    "triggered", "verdicts",
+)  # fmt: skip
 """Tables whose rows are numbered."""
 ANN = Actor(user="ann", host="laptop", name="Ann")
 

@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from raypipe.app.find_runs import find_runs
+from raypipe.app.where import read_where
 from raypipe.engine.records import (
     Actor,
     ArtifactStat,
@@ -74,6 +77,16 @@ def a_run(ledger: SqlLedger, runs: int) -> None:
     ledger.end_run(run.id, RunStatus.SUCCEEDED)
 
 
+def found(where: str | None, sort: str | None) -> Call:
+    """What `runs list --where --sort` asks."""
+
+    def ask(ledger: SqlLedger, runs: int) -> None:
+        asked = None if where is None else read_where(where)
+        assert len(find_runs(SimpleNamespace(ledger=ledger), 20, asked, sort)) == 20  # type: ignore[arg-type]
+
+    return ask
+
+
 CALLS: dict[str, Call] = {
     "runs list": lambda ledger, runs: ledger.list_runs(),
     "runs list of a project": lambda ledger, runs: ledger.list_runs("mine"),
@@ -95,8 +108,17 @@ CALLS: dict[str, Call] = {
     "a step that never ran": lambda ledger, runs: ledger.used_results("mine", "flow", "new"),
     "a review": lambda ledger, runs: ledger.find_review("mine", "flow", "accept", "none"),
     "another name": lambda ledger, runs: ledger.rename_project("other", "mine", Path("/none")),
+    "runs by a metric": found(None, "-auc"),
+    "runs with a setting": found("training.epochs == 3", None),
     "a run": a_run,
 }
+SEARCHES = {
+    "runs with a metric above": found("auc > 0.7", None),
+    "runs with a high metric and a setting": found("auc > 0.995 and training.epochs == 3", None),
+    "runs of a pipeline by a metric": found("auc > 0.7 and pipeline == 'flow'", "-auc"),
+    "tagged runs by a metric": found("'good' in tags and auc > 0.5", "-auc"),
+}
+"""Of many, which are counted up to a bound that a small ledger does not reach."""
 
 
 class SqliteStore:
@@ -185,3 +207,10 @@ def many(stores) -> SqliteStore | PostgresStore:
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_on_a_hundred_thousand_runs_and_a_million_points_does_little(many, call):
     assert many.work(CALLS[call], scale.RUNS) <= many.unit
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("call", SEARCHES)
+def test_a_search_among_a_hundred_thousand_runs_reads_few_of_them(many, call):
+    """A scan of all takes thirty times a unit, fifty in Postgres."""
+    assert many.work(SEARCHES[call], scale.RUNS) <= 10 * many.unit

@@ -123,7 +123,12 @@ class Asking(Searcher):  # type: ignore[misc]
         if asked is None:
             return None if self.sweep.left else Searcher.FINISHED
         self._asked[trial_id] = asked
-        return {"number": asked.number, "place": asked.place, "chosen": asked.chosen}
+        return {
+            "number": asked.number,
+            "place": asked.place,
+            "chosen": asked.chosen,
+            "bars": [[epoch, bar] for epoch, bar in asked.bars.items()],
+        }
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Take a trial in; one without a result lost its process."""
@@ -152,7 +157,12 @@ _read: dict[tuple[Path, ...], Shares] = {}
 
 def _try(config: dict[str, Any], work: Work) -> None:
     """Make a trial in a process of Tune's."""
-    asked = Asked(number=config["number"], place=config["place"], chosen=dict(config["chosen"]))
+    asked = Asked(
+        number=config["number"],
+        place=config["place"],
+        chosen=dict(config["chosen"]),
+        bars=dict(config["bars"]),
+    )
     try:
         with importing_from(work.context.paths):
             made = _make(asked, work)

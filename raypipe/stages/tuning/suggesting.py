@@ -31,7 +31,7 @@ from raypipe.config.tuning import (
 from raypipe.values.tuning import Search, Trial
 
 AT_RANDOM = 4
-"""Trials after which TPE begins to go by what the earlier ones came to."""
+"""Trials after which TPE, or a Gaussian process, goes by what the earlier ones came to."""
 ATTEMPTS = 10
 """Suggestions that are drawn before one is taken that was tried already."""
 
@@ -141,12 +141,12 @@ def _draw(
     Each number has a seed of its own, so that a sweep that goes on does not begin anew.
     """
     places = distributions(search.space)
-    with _quietly():
+    with quietly():
         study = optuna.create_study(
             direction="maximize" if search.more_is_better else "minimize",
             sampler=_sampler(search, number, attempt),
         )
-        study.add_trials([_told(known[one], search, places) for one in sorted(known)])
+        study.add_trials([told(known[one], search, places) for one in sorted(known)])
         study.add_trials(
             [_under_way(pending[one], search.space, places) for one in sorted(pending)]
         )
@@ -158,6 +158,8 @@ def _sampler(search: Search, number: int, attempt: int) -> optuna.samplers.BaseS
     seed = _seed(search, number, attempt)
     if search.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
+    if search.sampler == "gp":
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=AT_RANDOM)
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=AT_RANDOM, constant_liar=True)
 
 
@@ -183,7 +185,8 @@ def _distribution(dimension: RangeConfig | ChoicesConfig) -> BaseDistribution:
     return FloatDistribution(dimension.low, high, log=dimension.log, step=dimension.step)
 
 
-def _told(trial: Trial, search: Search, places: dict[str, BaseDistribution]) -> FrozenTrial:
+def told(trial: Trial, search: Search, places: dict[str, BaseDistribution]) -> FrozenTrial:
+    """Return a trial as Optuna knows it."""
     return create_trial(
         state=TrialState.FAIL if trial.failed else TrialState.COMPLETE,
         value=None if trial.failed else trial.metrics[search.metric],
@@ -224,7 +227,8 @@ def _value(dimension: RangeConfig | ChoicesConfig, param: Any) -> Any:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
+    """Keep Optuna from telling of each trial."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -2,8 +2,12 @@
 
 from collections import deque
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
 
 from raypipe.errors import StepFailed
+from raypipe.stages.tuning.halving import bars
 from raypipe.stages.tuning.suggesting import identity, suggest
 from raypipe.stages.tuning.trying import Asked, Work
 from raypipe.values.tuning import Trial, ranked
@@ -44,12 +48,23 @@ class Sweep:
             self._left.popleft()
             twin = next((t for t in self._tried() if identity(t.chosen) == identity(chosen)), None)
             if twin is None:
-                asked = Asked(number=number, place=self.numbers.index(number), chosen=chosen)
+                place = self.numbers.index(number)
+                held_to = self._bars(chosen)
+                asked = Asked(number=number, place=place, chosen=chosen, bars=held_to)
                 self._pending[number] = asked
                 return asked
             first = twin.number if twin.like is None else twin.like
             self.record(replace(twin, number=number, like=first, history=(), seconds=0.0))
         return None
+
+    def _bars(self, chosen: dict[str, Any]) -> dict[int, float]:
+        if self.work.search.halving is None:
+            return {}
+        try:
+            epochs = self.work.settings(chosen).epochs
+        except ValidationError:  # it fails, and says so
+            return {}
+        return bars(self.work.search, self._tried(), epochs)
 
     def record(self, trial: Trial) -> None:
         """Take note of what a trial came to, and hand it in."""

@@ -4,13 +4,14 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from raypipe.config.training import TrainingConfig
 from raypipe.config.tuning import Written, with_chosen
 from raypipe.engine.context import StepContext
 from raypipe.errors import ClusterError, RaypipeError, StoreError
+from raypipe.stages.tuning.halving import falls_short
 from raypipe.values.dataset import TensorFile
 from raypipe.values.signature import Signature
 from raypipe.values.tuning import Search, Trial
@@ -64,6 +65,8 @@ class Asked:
     place: int
     """Among those that the step was asked for."""
     chosen: dict[str, Any]
+    bars: dict[int, float] = field(default_factory=dict)
+    """Epoch to what the metric must be by then for it to go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +98,20 @@ def try_settings(asked: Asked, work: Work, shares: Shares) -> Trial:
     """Make a trial; what its settings bring down is its result, and does not end the sweep."""
     from raypipe.model.fit import measure
 
+    tell = Teller(context=work.context, place=asked.place)
+
+    def on_epoch(end: "EpochEnd") -> None:
+        tell(end)
+        if falls_short(end.state.history, asked.bars, work.search):
+            raise Stopped(end.state.history)
+
     def train() -> tuple[dict[str, float], ...]:
         return measure(
             work.settings(asked.chosen),
             shares.rows.signature,
             shares.train,
             shares.validation,
-            on_epoch=Teller(context=work.context, place=asked.place),
+            on_epoch=on_epoch,
             device=shares.device,
         )
 
@@ -133,12 +143,23 @@ def try_with_workers(asked: Asked, work: Work) -> Trial:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+class Stopped(Exception):
+    """A trial is not among the best of those that came so far."""
+
+    def __init__(self, history: tuple[dict[str, float], ...]) -> None:
+        super().__init__(f"stopped after {len(history)} epochs")
+        self.history = history
+
+
 def concluded(asked: Asked, work: Work, train: Callable[[], tuple[dict[str, float], ...]]) -> Trial:
     """Return what training came to as a trial; `train` gives one row an epoch."""
     started = time.perf_counter()
     made = Trial(number=asked.number, chosen=asked.chosen, metrics={})
     try:
         made = _measured(made, train(), work.search.metric)
+    except Stopped as stopped:
+        measured = _measured(made, stopped.history, work.search.metric)
+        made = replace(measured, stopped=len(stopped.history))
     except (StoreError, ClusterError):
         raise
     except Exception as error:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from raypipe.app.compare import both, differing, flat
+from raypipe.app.compare import differing, flat, together
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,14 @@ def test_what_differs_has_both_values_and_what_is_alike_is_left_out():
     assert differing(before, now) == {"b": [2, 3], "gone": [None, None], "new": [None, 4]}
 
 
-def test_metrics_stand_side_by_side():
-    assert both({"a": 1.0, "b": 2.0}, {"b": 2.0, "c": 3.0}) == {
-        "a": [1.0, None],
-        "b": [2.0, 2.0],
-        "c": [None, 3.0],
+def test_metrics_of_any_number_of_runs_stand_side_by_side():
+    assert together({"a": 1.0, "b": 2.0}, {"b": 2.0, "c": 3.0}, {"b": 2.0}) == {
+        "a": [1.0, None, None],
+        "b": [2.0, 2.0, 2.0],
+        "c": [None, 3.0, None],
     }
+
+
+def test_what_one_of_many_runs_has_not_differs_even_from_none():
+    assert differing({"a": None}, {"a": None}, {}) == {"a": [None, None, None]}
+    assert differing({"a": 1}, {"a": 1}, {"a": 1}) == {}

@@ -283,7 +283,7 @@ def test_an_impossible_space_is_refused_by_key_value_bound_and_way_out(file, tex
         ("concurrent: 0", "line 13: tuning.concurrent is 0; it must be at least 1"),
         (
             "sampler: bayes",
-            "line 13: tuning.sampler is 'bayes'; it must be 'tpe', 'random' or 'grid'",
+            "line 13: tuning.sampler is 'bayes'; it must be 'tpe', 'gp', 'random' or 'grid'",
         ),
         (
             "when: often",

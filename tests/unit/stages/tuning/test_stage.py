@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from raypipe.config.data import HashSplit
-from raypipe.config.tuning import ChoicesConfig, with_chosen
+from raypipe.config.tuning import ChoicesConfig, HalvingConfig, with_chosen
 from raypipe.engine.context import within
 from raypipe.errors import ClusterError, StepFailed, StoreError, UsageError
 from raypipe.stages.tuning import choose, recall, trial
@@ -76,6 +76,19 @@ def test_the_same_trials_come_to_the_same(run):
 
 def test_a_trial_has_so_many_epochs_as_the_sweep_says(run):
     assert [len(one.history) for one in run((0, 1), epochs=1)] == [1, 1]
+
+
+def test_a_trial_that_does_badly_ends_early_and_is_not_chosen(run):
+    whole, early = run(
+        (0, 1),
+        space={RATE: ChoicesConfig(choices=(0.01, 1e-9))},
+        sampler="grid",
+        epochs=5,
+        halving=HalvingConfig(first=2, factor=2),
+    )
+    assert (len(whole.history), whole.stopped) == (5, None)
+    assert (len(early.history), early.stopped) == (2, 2)
+    assert early.metrics["loss"] > whole.metrics["loss"]
 
 
 def test_trials_that_are_kept_are_not_made_again(run, handed_in):

@@ -91,6 +91,20 @@ def test_random_draws_do_not_depend_on_what_the_others_came_to(search, written):
     assert sequence(search(), written, 6, value=lambda chosen: -chosen[RATE]) == rising
 
 
+@pytest.mark.slow
+def test_a_gaussian_process_goes_where_the_best_trials_were_and_does_so_again(search, written):
+    space = {RATE: RangeConfig(low=0.0001, high=1.0, log=True)}
+
+    def value(chosen):
+        return abs(math.log10(chosen[RATE]) + 2.5)
+
+    asked = search(space, sampler="gp")
+    tried = sequence(asked, written, 10, value)
+    assert sequence(asked, written, 10, value) == tried
+    by_chance = sequence(search(space), written, 10, value)
+    assert min(map(value, tried)) < min(map(value, by_chance))
+
+
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_suggestions_are_within_the_space_and_of_its_types(search, written, sampler):
     space = {

@@ -1,0 +1,225 @@
+"""Runs found by what they were given and what came of them, the newest or the best first.
+
+What an expression says of a metric, of tags or of the pipeline is asked of the ledger's indices;
+the rest is read run by run, until enough are found.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from itertools import chain, islice
+from typing import Any
+
+from raypipe.app.alive import as_it_is
+from raypipe.app.assemble import Workshop
+from raypipe.app.where import Where
+from raypipe.engine.records import RunRecord
+from raypipe.errors import UsageError
+from raypipe.store.ledger_finding import PAGE
+from raypipe.store.rows import Remark
+
+FIELDS: dict[str, Callable[[RunRecord], Any]] = {
+    "id": lambda run: run.id,
+    "project": lambda run: run.project,
+    "pipeline": lambda run: run.pipeline,
+    "status": lambda run: str(run.status),
+    "created": lambda run: run.created,
+    "seconds": lambda run: None if run.ended is None else run.ended - run.created,
+    "user": lambda run: run.actor.user,
+    "host": lambda run: run.actor.host,
+    "by": lambda run: run.actor.name or run.actor.user,
+    "code": lambda run: run.code,
+    "commits": lambda run: list(run.commits.values()),
+    "datasets": lambda run: list(run.commits),
+    "resumes": lambda run: run.resumes,
+}
+"""What every run has, by the name that it is asked for."""
+
+
+class Facts:
+    """What is known of one run, found by name."""
+
+    def __init__(
+        self, run: RunRecord, ends: Mapping[tuple[str, str], float], remarks: Iterable[Remark]
+    ) -> None:
+        self.run = run
+        self.remarks = list(remarks)
+        self.metrics: dict[str, float] = {}
+        for (step, name), value in ends.items():
+            self.metrics[name] = self.metrics[f"{step}.{name}"] = value
+
+    def find(self, name: str) -> Any:
+        """Return a field, a metric, a setting or a parameter; KeyError if the run has it not."""
+        if field := FIELDS.get(name):
+            return field(self.run)
+        if name in {"tags", "notes"}:
+            return [one.said for one in self.remarks if f"{one.kind}s" == name]
+        if name in self.metrics:
+            return self.metrics[name]
+        given = (self.run.parameters or {}).get("parameters") or {}
+        try:
+            return _at(self.run.settings, name)
+        except KeyError:
+            return _said(_at(given, name))
+
+
+def _said(value: Any) -> Any:
+    """Return a parameter, which is kept as it was typed, as what it says: '0.5' is a number."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _at(data: Any, name: str) -> Any:
+    if isinstance(data, Mapping) and name in data:
+        return data[name]
+    for part in name.split("."):
+        if isinstance(data, list) and part.isdecimal() and int(part) < len(data):
+            data = data[int(part)]
+        elif isinstance(data, Mapping) and part in data:
+            data = data[part]
+        else:
+            raise KeyError(name)
+    return data
+
+
+def find_runs(
+    workshop: Workshop, limit: int, where: Where | None, sort: str | None, **more: Any
+) -> list[Facts]:
+    """Return the runs of which an expression holds, and `more`: status, pipeline and since.
+
+    `sort` is a name, least first, or `-name`, most first: those that have it not come last. Of a
+    name that no run has, and of a run that no longer is under way, it is told as such.
+    """
+    asked = _Asked(where, more)
+    name, down = (sort.removeprefix("-"), sort.startswith("-")) if sort else ("", False)
+    few = _few(workshop, asked)
+    newest = asked.among(workshop, few or workshop.ledger.every_run(asked.pipeline))
+    if not name or (name == "created" and down):
+        found = list(islice(newest, limit))
+    elif few is None and _is_metric(workshop, name):
+        best = _once(workshop.ledger.runs_by_end(name.rpartition(".")[2], down=down))
+        found = list(islice(asked.among(workshop, best), limit))
+        if len(found) < limit:
+            have = {one.run.id for one in found}
+            found += islice((one for one in newest if one.run.id not in have), limit - len(found))
+        found.sort(key=lambda one: _rank(one, name, down))  # several steps may have the name
+    else:
+        found = sorted(newest, key=lambda one: _rank(one, name, down))[:limit]
+    asked.complain(found, name)
+    return found
+
+
+def _rank(one: Facts, name: str, down: bool) -> tuple[int, Any, float]:
+    try:
+        value = one.find(name)
+    except KeyError:
+        value = None
+    if isinstance(value, bool | int | float) and value == value:
+        return 0, -value if down else value, -one.run.created
+    if isinstance(value, str):
+        return 1, [-ord(letter) for letter in value] if down else list(map(ord, value)), 0.0
+    return 2, 0, -one.run.created
+
+
+def _once(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
+    seen: set[str] = set()
+    for run in runs:
+        if run.id not in seen:
+            seen.add(run.id)
+            yield run
+
+
+def _is_metric(workshop: Workshop, name: str) -> bool:
+    last = name.rpartition(".")[2]
+    return (
+        name not in FIELDS and next(workshop.ledger.runs_by_end(last, down=True), None) is not None
+    )
+
+
+def _few(workshop: Workshop, asked: "_Asked") -> Iterator[RunRecord] | None:
+    """Return, newest first, few runs among which all are that are asked for; None if none are."""
+    if asked.where is None:
+        return None
+    tag = asked.where.holding().get("tags")
+    if isinstance(tag, str):
+        return workshop.ledger.runs_said("tag", tag)
+    for name, (low, high) in asked.where.bounds().items():
+        if _is_metric(workshop, name):
+            few = workshop.ledger.runs_ended_within(name.rpartition(".")[2], low, high)
+            if few is not None:
+                return few
+    return None
+
+
+class _Asked:
+    """What is asked of runs, and which of its names some run had."""
+
+    def __init__(self, where: Where | None, more: Mapping[str, Any]) -> None:
+        self.where = where
+        self._more = more
+        self._had: set[str] = set()
+        self._seen: Facts | None = None
+        named = where.equal().get("pipeline") if where else None
+        self.pipeline = str(more.get("pipeline") or named or "")
+
+    def among(self, workshop: Workshop, runs: Iterable[RunRecord]) -> Iterator[Facts]:
+        """Yield those of the runs that are so."""
+        source = iter(runs)
+        first = list(islice(source, 1))
+        size = 20
+        while page := [*first, *islice(source, size)]:
+            first, size = [], PAGE
+            names = [run.id for run in page]
+            ends, remarks = workshop.ledger.ends(names), workshop.ledger.remarks(names)
+            for run in page:
+                facts = Facts(
+                    as_it_is(workshop, run), ends.get(run.id, {}), remarks.get(run.id, ())
+                )
+                self._seen = self._seen or facts
+                if self._is_so(facts):
+                    yield facts
+
+    def _is_so(self, facts: Facts) -> bool:
+        run, more = facts.run, self._more
+        if (more.get("status") or run.status) != run.status:
+            return False
+        if (more.get("pipeline") or run.pipeline) != run.pipeline:
+            return False
+        if run.created < (more.get("since") or run.created):
+            return False
+
+        def find(name: str) -> Any:
+            value = facts.find(name)
+            self._had.add(name)
+            return value
+
+        return self.where is None or self.where.holds(find)
+
+    def complain(self, found: list[Facts], sort: str) -> None:
+        """Raise UsageError for a name that no run had, where nothing was found for it."""
+        if found or self.where is None or self._seen is None:
+            return
+        some = self._seen
+        known = [*FIELDS, "tags", "notes", *some.metrics, *_dotted(some.run.settings, "")]
+        for name in self.where.names:
+            if name not in self._had and name not in known:
+                close = get_close_matches(name, known, n=1)
+                raise UsageError(
+                    f"no run that was looked at has {name!r}",
+                    hint=f"did you mean {close[0]!r}?"
+                    if close
+                    else "`raypipe runs show RUN` has a run's metrics, `runs compare` its settings",
+                )
+
+
+def _dotted(data: Any, place: str) -> Iterator[str]:
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(data, Mapping):
+        items = data.items()
+    elif isinstance(data, list):
+        items = enumerate(data)
+    yield from chain.from_iterable(
+        (f"{place}{key}", *_dotted(one, f"{place}{key}.")) for key, one in items
+    )
