@@ -18,6 +18,7 @@ from raypipe.cli import (
     commands_data,
     commands_feedback,
     commands_holds,
+    commands_init,
     commands_models,
     commands_outbox,
     commands_requests,
@@ -54,6 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+commands_init.register(app)
 commands.register(app)
 commands_runs.register(app)
 commands_models.register(app)
