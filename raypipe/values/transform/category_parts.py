@@ -90,6 +90,12 @@ class _Bucketer:
         return buckets
 
 
+def rows_of_lists(lists: pa.Array) -> npt.NDArray[np.int64]:
+    """Return the row of each value of `list_flatten`, which leaves out what lies under a null."""
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    return np.repeat(np.arange(len(lists)), lengths)
+
+
 def multi_hot_part(group: MultiHot, types: Sequence[pa.DataType]) -> Part:
     """Set a flag for each known value of a list."""
     pairs = zip(group.vocabularies, types, strict=True)
@@ -102,7 +108,6 @@ def multi_hot_part(group: MultiHot, types: Sequence[pa.DataType]) -> Part:
             array = as_array(column, kind)
             places = find(pc.list_flatten(array))
             known = np.flatnonzero(places >= 0)
-            rows = pc.list_parent_indices(array).to_numpy(zero_copy_only=False)
-            target[rows[known], start + places[known]] = 1
+            target[rows_of_lists(array)[known], start + places[known]] = 1
 
     return apply

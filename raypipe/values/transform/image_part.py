@@ -48,7 +48,9 @@ def pixels_of(content: Any, name: str, row: int, group: Any) -> Pixels | None:
         return None
     try:
         return _decoded(value, group.size, group.channels)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow raises what its decoders meet, and its own for huge images
         if group.broken == "blank":
             return None
         raise UsageError(
@@ -70,9 +72,17 @@ def _decoded(content: bytes, size: tuple[int, int], channels: int) -> Pixels:
             ground = Pillow.new("RGBA", whole.size, (0, 0, 0, 255))
             opaque: Any = Pillow.alpha_composite(ground, whole)
         else:
-            opaque = image
+            opaque = _of_eight_bits(image) if image.mode.startswith("I") else image
         plain = opaque.convert("L" if channels == 1 else "RGB")
         if plain.size != size[::-1]:
             plain = plain.resize(size[::-1], Pillow.Resampling.BILINEAR)
         pixels = np.asarray(plain, np.uint8)
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _of_eight_bits(image: Any) -> Any:
+    """Return an image of 16 bits a pixel as one of 8: Pillow itself takes all above 255 for white."""
+    from PIL import Image as Pillow
+
+    pixels = np.asarray(image).astype(np.float64) / 257
+    return Pillow.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))

@@ -72,3 +72,17 @@ def test_a_list_sets_a_flag_for_each_known_value(transform_of, rows):
     found = transform.apply(pa.table({"tags": tags}).slice(1))["t"].tolist()
     assert found == ([[1, 0, 1], [0, 0, 0], [0, 0, 0], [0, 1, 0]] * rows)[1:]
     assert transform.signature.tensor("t").columns == ("tags[a]", "tags[]", "tags[b]")
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_what_lies_under_a_list_that_is_missing_sets_no_flag_of_another_row(transform_of, rows):
+    group = MultiHot(columns=("tags",), tensor="t", vocabularies=(("a", "b"),))
+    values = pa.array(["a", "b"] * 2 * rows)
+    gone = pa.array([False, True] * 2 * rows)
+    ends = pa.array(range(4 * rows + 1), pa.int32())
+    for tags in (
+        pa.ListArray.from_arrays(ends, values, mask=gone),
+        pa.FixedSizeListArray.from_arrays(values, 1, mask=gone),
+    ):
+        found = transform_of(group).apply(pa.table({"tags": tags}))["t"].tolist()
+        assert found == [[1, 0], [0, 0]] * 2 * rows

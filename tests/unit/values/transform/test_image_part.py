@@ -1,6 +1,8 @@
 """Images decoded, resized and normalised."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -81,3 +83,25 @@ def test_an_image_that_would_fill_the_memory_is_refused(transform_of, monkeypatc
     monkeypatch.setattr(image_part, "MOST_PIXELS", 15)
     with pytest.raises(UsageError, match="4 times 4 pixels, more than 15"):
         apply(transform_of(group()), png(np.zeros((4, 4, 3))))
+
+
+def test_an_image_that_pillow_itself_refuses_as_too_large_is_named_too(transform_of):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    with pytest.raises(UsageError, match="row 0: .*400000000 pixels"):
+        apply(transform_of(group()), bomb)
+    assert apply(transform_of(group(broken="blank")), bomb).max() == 0
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_a_pixel_keep_their_shades(transform_of, channels):
+    written = io.BytesIO()
+    Pillow.fromarray(np.array([[0, 65_535 // 4, 65_535 // 2], [65_535, 257, 0]], np.uint16)).save(
+        written, "PNG"
+    )
+    found = apply(transform_of(group(channels=channels)), written.getvalue())
+    wanted = np.array([[0, 0.25, 0.5], [1, 1 / 255, 0]])
+    assert found[0] == pytest.approx(np.broadcast_to(wanted, (channels, 2, 3)), abs=1 / 255)
