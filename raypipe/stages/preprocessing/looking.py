@@ -24,6 +24,11 @@ LOOK = pa.schema([("question", pa.int32()), ("what", pa.string()), ("count", pa.
 """Of a look: the number of the question, what was counted, and how often it is there."""
 
 
+MOST_WORDS = 500_000
+"""Different words of a question that are kept of a shard, and of all: the most frequent ones. Where
+there are more, as where each row has a name of its own, rare ones are counted too low."""
+
+
 def answers(
     questions: Sequence[Question], looks: Sequence[pa.Table]
 ) -> dict[Question, dict[str, int]]:
@@ -45,6 +50,10 @@ def look_at_shard(
             train = rows.filter(pa.array(split_of(rows, rule) == SPLITS.index("train")))
             for question, count in zip(questions, counts, strict=True):
                 _look(train, question, count)
+                if len(count) > 2 * MOST_WORDS:
+                    _keep_most(count)
+    for count in counts:
+        _keep_most(count)
     return pa.Table.from_pylist(
         [
             {"question": number, "what": what, "count": count[what]}
@@ -55,18 +64,41 @@ def look_at_shard(
     )
 
 
+def _keep_most(count: Counter[str]) -> None:
+    """Drop all but the most frequent; of equal ones the first as text stay."""
+    if len(count) > MOST_WORDS:
+        kept = sorted(count.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_WORDS]
+        count.clear()
+        count.update(dict(kept))
+
+
 def merged(looks: Sequence[pa.Table]) -> list[dict[str, int]]:
     """Return how often each thing is there in all shards, by question."""
-    table = pa.concat_tables([LOOK.empty_table(), *looks])
-    table = table.group_by(["question", "what"], use_threads=False).aggregate([("count", "sum")])
+    table, held = LOOK.empty_table(), list[pa.Table]()
+    for number, look in enumerate(looks, 1):
+        held.append(look)
+        if number == len(looks) or sum(one.num_rows for one in held) > 4 * MOST_WORDS:
+            table = _summed([table, *held])
+            held.clear()
     highest = pc.max(table["question"]).as_py()
     found: list[dict[str, int]] = [{} for _ in range(0 if highest is None else highest + 1)]
-    for row in zip(*(table[name].to_pylist() for name in _SUMMED), strict=True):
+    for row in zip(*(table[name].to_pylist() for name in LOOK.names), strict=True):
         found[row[0]][row[1]] = row[2]
     return found
 
 
-_SUMMED = ("question", "what", "count_sum")
+def _summed(looks: Sequence[pa.Table]) -> pa.Table:
+    """Return looks as one, of each question the most frequent."""
+    table = pa.concat_tables(looks).group_by(["question", "what"], use_threads=False)
+    summed = table.aggregate([("count", "sum")]).rename_columns(LOOK.names)
+    if summed.num_rows <= MOST_WORDS:
+        return summed
+    summed = summed.sort_by(
+        [("question", "ascending"), ("count", "descending"), ("what", "ascending")]
+    )
+    numbers = summed["question"].to_numpy()
+    place = np.arange(len(numbers)) - np.searchsorted(numbers, numbers)
+    return summed.filter(pa.array(place < MOST_WORDS))
 
 
 def _look(train: pa.Table, question: Question, counts: Counter[str]) -> None:

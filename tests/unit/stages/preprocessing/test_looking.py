@@ -4,11 +4,13 @@ import io
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from PIL import Image
 
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.errors import UsageError
+from raypipe.stages.preprocessing import looking, reading
 from raypipe.stages.preprocessing.fitting import fit_transform
 from raypipe.stages.preprocessing.looking import answers, look_at_shard
 from raypipe.stages.preprocessing.questions import files_of, questions_of
@@ -89,6 +91,21 @@ def test_it_makes_no_difference_how_rows_lie_in_shards(write_shard, rule):
         for name, part in (("b", table[1:]), ("c", table[:1]), ("d", table[:0]))
     ]
     assert fit(whole, table) == fit(cut, table)
+
+
+def test_words_beyond_the_most_frequent_are_held_neither_of_a_shard_nor_of_all(
+    write_shard, rule, monkeypatch
+):
+    monkeypatch.setattr(looking, "MOST_WORDS", 7)
+    monkeypatch.setattr(reading, "ROWS", 2)
+    asked = questions_of(RECIPE)
+    names = [f"sun moon n{place}" for place in range(9)]
+    parts = [write_shard(rows(*names, "sun a b"), "one"), write_shard(rows("sun b c d"), "two")]
+    looks = [look_at_shard(part, asked, rule) for part in parts]
+    assert [look.filter(pc.equal(look["question"], 0)).num_rows for look in looks] == [7, 4]
+    words, bright = answers(asked, looks).values()
+    assert (words["sun"], words["moon"], len(words)) == (11, 9, 7)
+    assert bright["pixels"] == 11 * 4
 
 
 def test_images_are_normalised_by_the_train_split(write_shard, rule):
