@@ -5,6 +5,8 @@ the rest is read run by run, until enough are found.
 """
 
 import json
+import math
+from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import chain, islice
@@ -99,23 +101,48 @@ def find_runs(
     if not name or (name == "created" and down):
         found = list(islice(newest, limit))
     elif few is None and _is_metric(workshop, name):
-        best = _once(workshop.ledger.runs_by_end(name.rpartition(".")[2], down=down))
-        found = list(islice(asked.among(workshop, best), limit))
+        found = _best(workshop, asked, name, down=down, limit=limit)
         if len(found) < limit:
             have = {one.run.id for one in found}
             found += islice((one for one in newest if one.run.id not in have), limit - len(found))
-        found.sort(key=lambda one: _rank(one, name, down))  # several steps may have the name
     else:
         found = sorted(newest, key=lambda one: _rank(one, name, down))[:limit]
     asked.complain(found, name)
     return found
 
 
-def _rank(one: Facts, name: str, down: bool) -> tuple[int, Any, float]:
+def _best(
+    workshop: Workshop, asked: "_Asked", name: str, *, down: bool, limit: int
+) -> list[Facts]:
+    """Return the runs that a curve puts first; those that have it not are left out.
+
+    The ledger has each run by the best of its curves of a name, whatever their steps. So reading
+    goes on until none that is to come can be among the first.
+    """
+    found: list[Facts] = []
+    last = name.rpartition(".")[2]
+    runs = _once(workshop.ledger.runs_by_end(last, down=down))
+    for one in asked.among(workshop, runs):
+        if len(found) == limit and _rank(one, last, down, of_any=True) > _rank(
+            found[-1], name, down
+        ):
+            break
+        if _rank(one, name, down)[0] == 0:
+            insort(found, one, key=lambda each: _rank(each, name, down))
+            del found[limit:]
+    return found
+
+
+def _rank(one: Facts, name: str, down: bool, *, of_any: bool = False) -> tuple[int, Any, float]:
+    """Return what puts a run before others; `of_any` step that has the name, the first that may."""
     try:
         value = one.find(name)
     except KeyError:
         value = None
+    if of_any:
+        ends = (end for key, end in one.metrics.items() if key.endswith(f".{name}") and end == end)
+        value = max(ends, default=None) if down else min(ends, default=None)
+        return 0, value if value is None else -value if down else value, -math.inf
     if isinstance(value, bool | int | float) and value == value:
         return 0, -value if down else value, -one.run.created
     if isinstance(value, str):
@@ -132,10 +159,9 @@ def _once(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
 
 
 def _is_metric(workshop: Workshop, name: str) -> bool:
-    last = name.rpartition(".")[2]
-    return (
-        name not in FIELDS and next(workshop.ledger.runs_by_end(last, down=True), None) is not None
-    )
+    """Say whether some run has such a curve: `auc`, or `fit.auc` of the step `fit`."""
+    step, _, last = name.rpartition(".")
+    return name not in FIELDS and workshop.ledger.is_curve(last, step)
 
 
 def _few(workshop: Workshop, asked: "_Asked") -> Iterator[RunRecord] | None:

@@ -59,10 +59,14 @@ class Where:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 continue
             low, high = found.get(name, (-math.inf, math.inf))
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf if value > 0 else -math.inf
             if how in {ast.Gt, ast.GtE, ast.Eq}:
-                low = max(low, value)
+                low = max(low, number)
             if how in {ast.Lt, ast.LtE, ast.Eq}:
-                high = min(high, value)
+                high = min(high, number)
             found[name] = low, high
         return found
 
@@ -142,7 +146,10 @@ def _check_side(node: ast.expr, text: str) -> None:
                 if _is_name(one):
                     _refuse(one, text, "a list holds numbers and 'texts'; put texts in quotes")
                 _check_side(one, text)
-        case ast.Constant(value=value) if isinstance(value, str | int | float | None):
+        case ast.Constant(value=str() as value):
+            if any(one == "\0" or "\ud800" <= one <= "\udfff" for one in value):
+                _refuse(node, text, "no text that is kept holds a NUL, or half a letter")
+        case ast.Constant(value=value) if isinstance(value, int | float | None):
             pass
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant(value=value)) if (
             isinstance(value, int | float)

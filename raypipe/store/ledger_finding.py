@@ -34,6 +34,10 @@ class FindingRecords(LedgerPart):
                 return
             created, name = page[-1].created, page[-1].id
 
+    def is_curve(self, name: str, step: str = "") -> bool:
+        """Say whether a curve of this name ended somewhere, of a step if one is named."""
+        return self._db.one("one_end", name=name, step=step) is not None
+
     def runs_ended_within(self, name: str, low: float, high: float) -> Iterator[RunRecord] | None:
         """Return the runs whose curve of a name ended within bounds, newest first.
 

@@ -192,6 +192,9 @@ SELECT run, step, name, value FROM ends WHERE run IN (SELECT value FROM json_eac
 SELECT * FROM runs WHERE (created, id) < (:created, :id) AND (:pipeline = '' OR pipeline = :pipeline)
 ORDER BY created DESC, id DESC LIMIT :limit;
 
+-- one_end: whether a curve of a name ended; an empty step asks for any
+SELECT run FROM ends WHERE name = :name AND (:step = '' OR step = :step) LIMIT 1;
+
 -- count_ends: how many curves of a name ended within bounds, counted so far
 SELECT count(*) AS ends FROM (
     SELECT 1 FROM ends WHERE name = :name AND value >= :low AND value <= :high LIMIT :limit

@@ -49,7 +49,8 @@ class Counted:
 
     pieces: tuple[Piece, ...]
     labels: NDArray[Any]
-    """Each label that there is, once, [labels] or of several labels a row [labels, classes]."""
+    """Each class that there is, once, [labels] or of several a row [labels, classes]; of numbers,
+    which may be as many as rows, one."""
 
     @property
     def rows(self) -> int:
@@ -89,7 +90,9 @@ class Source:
         """Look once at what tells the rows of a split, and at their label."""
         label = self.signature.label.name
         columns = {label, *rule_columns(self.rule)}
-        pieces, labels = [], []
+        pieces = []
+        every: NDArray[Any] | None = None
+        most = 1 if self.signature.label.task == "regression" else None
         for shard in range(len(self.shards)):
             for group, tables in self._groups(shard, columns, split):
                 rows = 0
@@ -97,13 +100,13 @@ class Source:
                     rows += table.num_rows
                     if table.num_rows:
                         encoded = self.transform.encode_label(table)
-                        labels.append(np.unique(encoded, axis=0))
+                        seen = encoded if every is None else np.concatenate([every, encoded])
+                        every = np.unique(seen, axis=0)[:most]
                 if rows:
                     pieces.append(Piece(shard=shard, group=group, start=0, stop=rows))
         dtype = LABEL_DTYPES[self.signature.label.task]
         none = np.empty(0, np.int64 if dtype == torch.int64 else np.float32)
-        every = np.unique(np.concatenate(labels), axis=0) if labels else none
-        return Counted(pieces=tuple(pieces), labels=every)
+        return Counted(pieces=tuple(pieces), labels=none if every is None else every)
 
     def read(self, piece: Piece, split: str) -> Iterator[Arrays]:
         """Yield the rows of a piece, transformed, some at a time, in their order."""

@@ -119,6 +119,14 @@ def test_a_training_killed_within_an_epoch_goes_on_to_the_same_bits(stream, tmp_
     assert all(map(torch.equal, one.weights.values(), other.weights.values()))
 
 
+def test_of_labels_that_are_numbers_one_is_held_however_many_rows_there_are(make_source):
+    source = make_source(*SIZES)
+    label = replace(source.signature.label, name="x", task="regression", classes=())
+    signature = replace(source.signature, label=label)
+    numbers = replace(source.transform, signature=signature, label_type="double")
+    assert stream_of(replace(source, transform=numbers)).labels.shape == (1,)
+
+
 def test_rows_take_their_weights_along(make_source):
     source = make_source(*SIZES)
     signature = replace(source.signature, weight="x")
