@@ -111,9 +111,7 @@ def find_runs(
     return found
 
 
-def _best(
-    workshop: Workshop, asked: "_Asked", name: str, *, down: bool, limit: int
-) -> list[Facts]:
+def _best(workshop: Workshop, asked: "_Asked", name: str, *, down: bool, limit: int) -> list[Facts]:
     """Return the runs that a curve puts first; those that have it not are left out.
 
     The ledger has each run by the best of its curves of a name, whatever their steps. So reading

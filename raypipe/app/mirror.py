@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 OURS, WHOLE = "raypipe.run", "raypipe.copied"
 """Tags: the run that a copy is of, and the status in which all of it was copied."""
-PARAMETERS, POINTS = 100, 1000
+PARAMETERS, TAGS, POINTS = 100, 100, 1000
 """That MLflow takes at once."""
-LONGEST = 500
-"""Letters of a parameter's value that every release of MLflow takes."""
+LONGEST, LONGEST_TAG = 500, 5000
+"""Letters of a parameter's and of a tag's value that every release of MLflow takes."""
 ENDS = {
     RunStatus.SUCCEEDED: "FINISHED",
     RunStatus.WAITING: "FINISHED",
@@ -83,13 +83,14 @@ def tags(run: RunRecord, said: Sequence[str], notes: Sequence[str]) -> dict[str,
     }
     if notes:
         found["mlflow.note.content"] = "\n\n".join(notes)
-    return {key: value for key, value in found.items() if value}
+    return {key: value[:LONGEST_TAG] for key, value in found.items() if value}
 
 
 def _name(text: str) -> str:
     """Return a name of letters that MLflow takes."""
     plain = "".join(one if one.isalnum() or one in "_-./ " else "_" for one in text)
-    return plain.replace("//", "/").strip("/ ")[:240] or "_"
+    parts = (part for part in plain[:240].split("/") if part.strip(". "))
+    return "/".join(parts).strip() or "_"
 
 
 # --- copying ------------------------------------------------------------------------------------
@@ -154,7 +155,8 @@ def _log(client: Any, own: str, workshop: "Workshop", run: RunRecord) -> None:
         [one.said for one in said if one.kind == "tag"],
         [one.said for one in said if one.kind == "note"],
     )
-    client.log_batch(own, tags=[RunTag(key, value) for key, value in known.items()])
+    for group in _some(list(known.items()), TAGS):
+        client.log_batch(own, tags=[RunTag(key, value) for key, value in group])
     for some in _some(list(parameters(run).items()), PARAMETERS):
         client.log_batch(own, params=[Param(key, value) for key, value in some])
     points = [
@@ -242,7 +244,7 @@ def _told(row: "OutboxRow") -> Iterator[None]:
         if not _of_mlflow(error):
             raise
         uri = row.payload["uri"]
-        to = urlsplit(uri).netloc if isinstance(uri, str) else f"${uri['env']}"
+        to = urlsplit(uri).netloc.rpartition("@")[2] if isinstance(uri, str) else f"${uri['env']}"
         first = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise EffectFailed(f"MLflow at {to} did not take the run: {first}") from None
 

@@ -81,7 +81,7 @@ def _decoded(content: bytes, size: tuple[int, int], channels: int) -> Pixels:
 
 
 def _of_eight_bits(image: Any) -> Any:
-    """Return an image of 16 bits a pixel as one of 8: Pillow itself takes all above 255 for white."""
+    """Return an image of 16 bits a pixel as one of 8: Pillow takes all above 255 for white."""
     from PIL import Image as Pillow
 
     pixels = np.asarray(image).astype(np.float64) / 257

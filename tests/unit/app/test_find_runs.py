@@ -52,7 +52,13 @@ def found(workshop: Any, where: str | None = None, sort: str | None = None, limi
 
 @pytest.mark.parametrize(
     ("sort", "order"),
-    [("-fit.auc", "bac"), ("fit.auc", "abc"), ("-look.auc", "acb"), ("-auc", "acb"), ("auc", "bca")],
+    [
+        ("-fit.auc", "bac"),
+        ("fit.auc", "abc"),
+        ("-look.auc", "acb"),
+        ("-auc", "acb"),
+        ("auc", "bca"),
+    ],
 )
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_the_first_are_first_by_the_step_that_is_named(workshop, sort, order, limit):
