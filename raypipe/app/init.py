@@ -60,9 +60,15 @@ def init(
             "--target is missing: the column that is to be predicted",
             hint=f"The columns are {', '.join(looked.table.column_names[:20])}.",
         )
+    key = tuple(dict.fromkeys(key))
     _known(looked.table, (target, *key))
+    if target in key:
+        raise UsageError(
+            f"--key names {target!r}, which is what is to be predicted",
+            hint="Name the columns that tell one row from all others.",
+        )
     draft = _draft(
-        looked, target, name=name, dataset=to or f"local://{name}/main", key=tuple(key),
+        looked, target, name=name, dataset=to or f"local://{name}/main", key=key,
         files=files, imports=dict(given or {}), place=place,
     )  # fmt: skip
     text = written(draft)
@@ -104,6 +110,7 @@ def _draft(
             hint="Give a file with columns that describe a row.",
         )
     time = next((u.column for u in of_part(uses, "date") if not _BIRTH.search(u.column)), None)
+    named = key or tuple(use.column for use in of_part(uses, "key"))[:1]
     pictures = of_part(uses, "image")
     return Draft(
         name=name,
@@ -112,7 +119,8 @@ def _draft(
         rows=looked.rows,
         asked=asked,
         uses=uses,
-        split=split_for(table, uses, target, time),
+        key=named,
+        split=split_for(table, uses, target, time, named),
         time=time,
         effort=effort_of(looked.rows, _family(uses)),
         image=image_shape(table[pictures[0].column]) if pictures else None,

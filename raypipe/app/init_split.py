@@ -37,8 +37,10 @@ class Split:
     """By time: where validation and analysis begin."""
 
 
-def split_for(table: pa.Table, uses: tuple[Use, ...], label: str, time: str | None) -> Split:
-    """Return how rows are divided."""
+def split_for(
+    table: pa.Table, uses: tuple[Use, ...], label: str, time: str | None, key: tuple[str, ...]
+) -> Split:
+    """Return how rows are divided; `key` names a row."""
     shares = (0.6, 0.2, 0.2) if table.num_rows < FEW_ROWS else (0.7, 0.15, 0.15)
     groups = tuple(use.column for use in of_part(uses, "group"))
     if groups:
@@ -52,8 +54,7 @@ def split_for(table: pa.Table, uses: tuple[Use, ...], label: str, time: str | No
     differing = len(np.unique(row_hash(table, said, ""))) if said else 0
     if keys and (not said or differing >= (1 - COPIES) * table.num_rows):
         why = "a row stays in its split for ever, by its key"
-        columns = tuple(use.column for use in of_part(uses, "key"))[:1]
-        return Split(by="hash", columns=columns, why=why, shares=shares)
+        return Split(by="hash", columns=key, why=why, shares=shares)
     why = "a row stays in its split for ever, by the fewest columns that tell rows apart"
     if keys:
         why = "rows that say the same share a split, else they would be asked what they were taught"

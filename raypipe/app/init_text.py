@@ -28,6 +28,8 @@ class Draft:
     rows: int
     asked: Asked
     uses: tuple[Use, ...]
+    key: tuple[str, ...]
+    """Columns that name a row together."""
     split: Split
     time: str | None
     effort: Effort
@@ -68,9 +70,9 @@ def _data(draft: Draft) -> Iterator[str]:
     yield "data:"
     yield from _beside(f"  dataset: {scalar(draft.dataset)}", "made by `raypipe data import`")
     yield from _beside(f"  label: {scalar(draft.asked.label)}", draft.asked.why)
-    if keys := [use.column for use in of_part(draft.uses, "key")][:1]:
-        use = of_part(draft.uses, "key")[0]
-        yield from _beside(f"  key: {flow(keys)}", use.why)
+    if draft.key:
+        why = next(use.why for use in draft.uses if use.column == draft.key[0])
+        yield from _beside(f"  key: {flow(draft.key)}", why)
     if draft.time is not None:
         yield from _beside(f"  time: {scalar(draft.time)}", "when a row happened")
     if groups := [use.column for use in of_part(draft.uses, "group")]:

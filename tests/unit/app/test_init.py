@@ -261,3 +261,20 @@ def test_lists_of_numbers_are_no_target(tmp_path: Path) -> None:
     file.write_text("".join(json.dumps({"a": n, "b": [n, 1]}) + "\n" for n in range(20)))
     with pytest.raises(UsageError, match="those of text can be predicted"):
         init([str(file)], "b", out=tmp_path / "rows.yaml")
+
+
+def test_a_key_of_several_columns_is_written_and_divides_rows_whole(written: Written) -> None:
+    rows = columns(
+        shop=[n % 7 for n in range(ROWS)],
+        receipt=[n // 7 for n in range(ROWS)],
+        label=["ab"[n % 2] for n in range(ROWS)],
+    )
+    config, _ = written(rows, key=("receipt", "shop", "receipt"))
+    assert config.data.key == ("receipt", "shop")
+    assert config.data.split.columns == ("receipt", "shop")
+    assert group_of(config, "shop") is group_of(config, "receipt") is None
+
+
+def test_a_key_that_is_the_target_is_refused(written: Written) -> None:
+    with pytest.raises(UsageError, match="--key names 'label'"):
+        written(columns(label=[n % 2 for n in range(ROWS)]), key=("label",))
