@@ -102,7 +102,15 @@ def _draft(
     profile, table = looked.profile, looked.table
     column = profile.columns[target]
     asked = asked_of(column, skewed=is_skewed(column))
-    uses = uses_of(profile, target, _leaks(looked, target), unique=_unique(looked), key=key)
+    shapes = _shapes(table)
+    uses = uses_of(
+        profile,
+        target,
+        _leaks(looked, target),
+        unique=_unique(looked),
+        pictures=shapes,
+        key=key,
+    )
     if not any(use.part in _FEATURES for use in uses):
         raise UsageError(
             f"no column can be learned from to predict {target!r}: "
@@ -123,7 +131,7 @@ def _draft(
         split=split_for(table, uses, target, time, named),
         time=time,
         effort=effort_of(looked.rows, _family(uses)),
-        image=image_shape(table[pictures[0].column]) if pictures else None,
+        image=shapes[pictures[0].column] if pictures else None,
         imports=imports,
         commands=_commands(files, dataset, place),
     )
@@ -156,6 +164,17 @@ def _unique(looked: Looked) -> tuple[str, ...]:
         and not pa.types.is_nested(looked.table[name].type)
         and pc.count_distinct(looked.table[name], "all").as_py() == rows
     )
+
+
+def _shapes(table: pa.Table) -> dict[str, tuple[int, int, int]]:
+    """Return the shape of images, by the columns that hold some."""
+    held = (
+        field.name
+        for field in table.schema
+        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)
+    )
+    told = ((name, image_shape(table[name])) for name in held)
+    return {name: shape for name, shape in told if shape is not None}
 
 
 def _known(table: pa.Table, names: Sequence[str]) -> None:

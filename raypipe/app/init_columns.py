@@ -60,11 +60,13 @@ def uses_of(
     leaks: Mapping[str, str],
     *,
     unique: Collection[str],
+    pictures: Collection[str] = (),
     key: tuple[str, ...] = (),
 ) -> tuple[Use, ...]:
     """Say what each column but the label is; `leaks` says of a column how it tells the label.
 
-    `unique` are the columns that have another value in each row. `key` are those that a person says
+    `unique` are the columns that have another value in each row, `pictures` those that hold images.
+    `key` are those that a person says
     name a row; empty: they are told by their values.
     """
     found: list[Use] = []
@@ -75,6 +77,8 @@ def uses_of(
             use = Use(column=name, part="key", why="names a row: --key says so")
         else:
             use = _use(column, profile.rows, unique=name in unique and not key)
+            if use.part == "image" and name not in pictures:
+                use = Use(column=name, part="out", why="is bytes, most of which are no image")
         if name in leaks and use.part not in ("key", "out", "group", "time"):
             use = Use(column=name, part="out", why=f"LEAK? {leaks[name]}", doubt=leaks[name])
         found.append(use)

@@ -10,6 +10,7 @@ from raypipe.config.loop import TaskName
 from raypipe.errors import UsageError
 from raypipe.values.columns import ColumnProfile, by_frequency
 from raypipe.values.schema import is_numeric, kind_of
+from raypipe.values.transform.image_part import FORMATS
 
 CLASSES = 20
 """Whole numbers up to which they are classes; beyond, they are amounts."""
@@ -176,17 +177,26 @@ def effort_of(rows: int, family: Literal["table", "text", "image"] = "table") ->
     return _TABLES[(rows >= SMALL) + (rows >= MIDDLE)]
 
 
-def image_shape(images: pa.ChunkedArray) -> tuple[int, int, int]:
-    """Return height, width and channels that images are brought to: the middle one's, bounded."""
+def image_shape(images: pa.ChunkedArray) -> tuple[int, int, int] | None:
+    """Return height, width and channels that images are brought to: the middle one's, bounded.
+
+    None where less than half of the first hundred are images.
+    """
     import io
 
     from PIL import Image
 
+    contents = images.drop_null()[:100].to_pylist()
     sizes, grey = [], True
-    for content in images.drop_null()[:100].to_pylist():
-        with Image.open(io.BytesIO(content)) as image:
-            sizes.append(image.size)
-            grey = grey and image.mode in ("1", "L", "I;16")
+    for content in contents:
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                sizes.append(image.size)
+                grey = grey and image.mode in ("1", "L", "I;16")
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue
+    if 2 * len(sizes) < max(1, len(contents)):
+        return None
     widths, heights = (sorted(one) for one in zip(*sizes, strict=True))
     middle = len(sizes) // 2
     return min(heights[middle], LARGEST), min(widths[middle], LARGEST), 1 if grey else 3

@@ -278,3 +278,11 @@ def test_a_key_of_several_columns_is_written_and_divides_rows_whole(written: Wri
 def test_a_key_that_is_the_target_is_refused(written: Written) -> None:
     with pytest.raises(UsageError, match="--key names 'label'"):
         written(columns(label=[n % 2 for n in range(ROWS)]), key=("label",))
+
+
+@pytest.mark.parametrize("blob", [b"", b"no image"])
+def test_bytes_that_are_no_images_are_left_out(written: Written, blob: bytes) -> None:
+    rows = columns(blob=[blob] + [None, b"x"] * (ROWS // 2 - 1) + [b"y"], label=["a", "b"] * 150)
+    config, text = written(rows)
+    assert group_of(config, "blob") is None
+    assert "blob: is bytes, most of which are no image" in text
