@@ -1,7 +1,6 @@
 """Values of JSON that hold more than one thing: lists, and bytes as base64."""
 
 import base64
-import binascii
 from collections.abc import Callable
 from itertools import accumulate, chain
 from typing import Any
@@ -29,7 +28,7 @@ def binaries(feature: Feature, wanted: pa.DataType, misfit: Misfit) -> Convert:
         try:
             if type(value) is str:
                 return base64.b64decode(value, validate=True)
-        except binascii.Error:
+        except ValueError:  # no base64, or not even ASCII
             pass
         raise misfit(feature, number, value, "bytes as a text in base64")
 

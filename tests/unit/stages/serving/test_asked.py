@@ -119,6 +119,7 @@ def test_whole_numbers_may_be_written_as_floats_and_the_other_way_round():
         ("price", "1.234", "it must be a number"),
         ("tags", "a", "'a'; it must be a list"),
         ("image", "no base64", "'no base64'; it must be bytes as a text in base64"),
+        ("image", "é", "'é'; it must be bytes as a text in base64"),
         ("image", 5, "5; it must be bytes"),
     ],
 )
