@@ -113,7 +113,9 @@ class Checkpoints:
         best = {*self._best(state.history), *self._best(state.history[:-1])}
         now = At.of(state)
         before = [at for at in self._all() if at <= now]
-        resumable = sorted(before, reverse=True)[:RESUMABLE]
+        newest = sorted(before, reverse=True)
+        # Those within an epoch are of no use to another number of workers: the last end is.
+        resumable = {*newest[:RESUMABLE], *[at for at in newest if not at.batches][:1]}
         for at in self._all():
             if at in resumable:
                 continue

@@ -164,6 +164,24 @@ def test_a_state_within_an_epoch_is_for_as_many_workers_as_made_it(job, shares):
     assert begun.checkpoints.latest(workers=2) is None
 
 
+def test_another_number_of_workers_goes_on_from_the_last_end_of_an_epoch(job, shares):
+    begun = job("begun", checkpoint=WithinEpochConfig(steps=1), epochs=2)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(epoch, batches, of):
+        if (epoch, batches) == (2, 5):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit(begun, *shares, on_batch=stop)
+
+    assert begun.checkpoints.latest(workers=1).within.batches == 4
+    state = begun.checkpoints.latest(workers=2)
+    assert (state.epoch, state.within) == (1, None)
+
+
 def test_a_disk_that_takes_no_checkpoint_ends_training_with_its_words(job, shares, monkeypatch):
     import raypipe.model.checkpoint as checkpoint
 
