@@ -114,7 +114,7 @@ def _fit_text(group: TextGroup, facts: Facts) -> Text:
             min_count=group.min_count,
         )
         name = "what was learned"
-    shift, size = read_state(state, name)
+    shift, size = read_state(state, name, group.length)
     return Text(
         columns=group.columns,
         tensor=group.tensor,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
 LONGEST = 100
 """Characters of the longest word that is counted: longer ones are no words."""
+_UNHEARD_OF = "zqxjkv \U000f1234"
+"""What no tokenizer knows: one that has no index for that would fail in the midst of rows."""
 _MOST = 2_000_000
 """Words that merges are learned from: more are scaled down, which keeps their shares."""
 
@@ -85,13 +87,17 @@ def _merge(
     tokenizer.train_from_iterator(lines, trainer=trainer)
 
 
-def read_state(state: str, name: str) -> tuple[int, int]:
-    """Return (shift, size) of a tokenizer's indices; UsageError if it is none that can be used."""
+def read_state(state: str, name: str, length: int | None = None) -> tuple[int, int]:
+    """Return (shift, size) of a tokenizer's indices; UsageError if it is none that can be used.
+
+    `length` says how many tokens a text has, where that is known.
+    """
     from tokenizers import Tokenizer
 
     try:
         described = json.loads(state)
         tokenizer = Tokenizer.from_str(state)
+        tokenizer.encode(_UNHEARD_OF)
     except Exception as error:  # the library raises its errors as Exception
         raise UsageError(
             f"{name} is no tokenizer: {error}",
@@ -101,6 +107,12 @@ def read_state(state: str, name: str) -> tuple[int, int]:
         raise UsageError(
             f"{name} drops merges at random (model.dropout), so that a text has no one reading",
             hint="Set model.dropout to null in it.",
+        )
+    added = tokenizer.num_special_tokens_to_add(False)
+    if length is not None and added >= length:
+        raise UsageError(
+            f"length is {length}, and {name} adds {added} tokens of its own to each text",
+            hint=f"Set length to {added + 1} or more.",
         )
     first = (tokenizer.id_to_token(0) or "").lower()
     shift = 0 if "pad" in first else 1

@@ -5,6 +5,7 @@ import random
 
 import pyarrow as pa
 import pytest
+from tokenizers import Tokenizer, models, processors
 
 from raypipe.errors import UsageError
 from raypipe.values.transform.content_groups import Text
@@ -82,7 +83,6 @@ def test_rare_words_and_those_beyond_the_vocabulary_are_not_learned():
 
 
 def test_another_tokenizers_indices_are_moved_where_its_first_is_no_padding():
-    from tokenizers import Tokenizer, models
 
     own = Tokenizer(models.WordLevel({"sun": 0, "<unk>": 1}, unk_token="<unk>")).to_str()
     assert read_state(own, "it") == (1, 3)
@@ -91,9 +91,24 @@ def test_another_tokenizers_indices_are_moved_where_its_first_is_no_padding():
 
 
 def test_no_tokenizer_and_one_that_draws_lots_are_refused():
-    from tokenizers import Tokenizer, models
 
     with pytest.raises(UsageError, match=r"tok\.json is no tokenizer"):
         read_state("{}", "tok.json")
     with pytest.raises(UsageError, match="drops merges at random"):
         read_state(Tokenizer(models.BPE(dropout=0.1)).to_str(), "it")
+
+
+def test_a_tokenizer_without_an_index_for_what_it_does_not_know_is_refused():
+    plain = Tokenizer(models.WordLevel({"sun": 0}, unk_token="[UNK]"))
+    with pytest.raises(UsageError, match=r"mine is no tokenizer: .*Missing"):
+        read_state(plain.to_str(), "mine")
+
+
+def test_tokens_that_a_tokenizer_adds_leave_room_for_those_of_the_text():
+    marked = Tokenizer(models.WordLevel({"[PAD]": 0, "[CLS]": 1, "[UNK]": 2}, unk_token="[UNK]"))
+    marked.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A", special_tokens=[("[CLS]", 1)]
+    )
+    assert read_state(marked.to_str(), "mine", 2) == (0, 3)
+    with pytest.raises(UsageError, match="length is 1, and mine adds 1 tokens of its own"):
+        read_state(marked.to_str(), "mine", 1)
