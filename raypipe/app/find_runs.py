@@ -98,8 +98,8 @@ def find_runs(
     newest = asked.among(workshop, few or workshop.ledger.every_run(asked.pipeline))
     if not name or (name == "created" and down):
         found = list(islice(newest, limit))
-    elif few is None and _is_metric(workshop, name):
-        best = _once(workshop.ledger.runs_by_end(name.rpartition(".")[2], down=down))
+    elif few is None and (curve := _curve(workshop, name)) is not None:
+        best = _once(workshop.ledger.runs_by_end(curve, down=down))
         found = list(islice(asked.among(workshop, best), limit))
         if len(found) < limit:
             have = {one.run.id for one in found}
@@ -131,11 +131,16 @@ def _once(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
             yield run
 
 
-def _is_metric(workshop: Workshop, name: str) -> bool:
-    last = name.rpartition(".")[2]
-    return (
-        name not in FIELDS and next(workshop.ledger.runs_by_end(last, down=True), None) is not None
-    )
+def _curve(workshop: Workshop, name: str) -> str | None:
+    """Return the curve that a name means, its step's before it or not; None unless just one is.
+
+    A curve may have dots of its own, as `edge.night.accuracy` has.
+    """
+    if name in FIELDS:
+        return None
+    meant = [one for one in (name, name.partition(".")[2]) if one]
+    known = [one for one in meant if any(workshop.ledger.runs_by_end(one, down=True))]
+    return known[0] if len(known) == 1 else None
 
 
 def _few(workshop: Workshop, asked: "_Asked") -> Iterator[RunRecord] | None:
@@ -146,8 +151,8 @@ def _few(workshop: Workshop, asked: "_Asked") -> Iterator[RunRecord] | None:
     if isinstance(tag, str):
         return workshop.ledger.runs_said("tag", tag)
     for name, (low, high) in asked.where.bounds().items():
-        if _is_metric(workshop, name):
-            few = workshop.ledger.runs_ended_within(name.rpartition(".")[2], low, high)
+        if (curve := _curve(workshop, name)) is not None:
+            few = workshop.ledger.runs_ended_within(curve, low, high)
             if few is not None:
                 return few
     return None
