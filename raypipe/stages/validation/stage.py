@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,7 +126,7 @@ def admit(
     raise ValidationStopped(
         "\n".join([f"{things} {dataset.uri}:", *lines]),
         hint=f"{report}Mend the data and import it again, or allow what is meant to be so; what is "
-        f"expected this once: --accept {stops[0].name} --why TEXT.",
+        f"expected this once: --accept {shlex.quote(stops[0].name)} --why TEXT.",
     )
 
 

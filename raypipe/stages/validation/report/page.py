@@ -1,5 +1,6 @@
 """The data report as one HTML file: what is wrong first, then what changed, then each column."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def render(report: Report) -> str:
         anomalies=anomalies,
         said=said,
         short=short,
+        typed=shlex.quote,
         percent=percent,
         amount=amount,
     )

@@ -129,6 +129,11 @@ def test_an_anomaly_of_a_kind_that_nobody_knows_is_shown_first_with_all_it_says(
     assert f"Expected by {hostile.IMAGE}" in text
 
 
+def test_what_is_to_be_typed_can_be_typed(hostile_page):
+    text = "".join(Page(hostile_page).text)
+    assert re.search(r"--accept '[a-z_]+:[^']*<script>", text)
+
+
 def test_tables_have_headers_pictures_have_words_and_headings_come_in_order(hostile_page):
     page = Page(hostile_page)
     assert all(one.get("scope") in ("col", "row") for one in page.named("th"))
