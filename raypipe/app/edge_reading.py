@@ -1,5 +1,6 @@
 """Edge cases read as an import would read them, and held to the data that they are cases of."""
 
+import json
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,7 @@ from raypipe.errors import UsageError
 from raypipe.stages.data import dataset_at
 from raypipe.stages.data.importing import convert_here
 from raypipe.stages.data.inputs import find_inputs
+from raypipe.stages.data.reading import open_bytes
 from raypipe.stages.data.types import cast
 from raypipe.store.locations import footer_of, open_location
 from raypipe.store.versions import did_you_mean
@@ -77,7 +79,17 @@ def _read(file: Path, settings: ImportConfig, known: pa.Schema) -> pa.Table:
         parts = [pq.read_table(shard.file) for one in converted for shard in one.shards]
         empty = [one.schema for one in converted]
         table = pa.concat_tables([*empty, *parts], promote_options="default")
+    if any(one.kind == "jsonl" for one in found):
+        named = _named_in(file)
+        table = table.select([name for name in table.column_names if name in named])
     return table.replace_schema_metadata(None).combine_chunks()
+
+
+def _named_in(file: Path) -> set[str]:
+    """Return the columns of which JSON lines tell; an import fills up those that the data has."""
+    with open_bytes(str(file)) as stream:
+        lines = stream.read().splitlines()
+    return {name for line in lines if line.strip() for name in json.loads(line)}
 
 
 def _typed(rows: pa.Table, known: pa.Schema, file: Path) -> pa.Table:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from raypipe.cli.render import moment, several, table
+from raypipe.pages.text import visible
 
 Json = Any
 SHOWN = 50
@@ -50,5 +51,4 @@ def removed(data: Json) -> str:
 def _short(value: Any) -> str:
     if value is None:
         return ""
-    text = str(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return visible(str(value), LONGEST)

@@ -1,12 +1,14 @@
 """Edge cases that a person keeps are asked of each later candidate, and learnt from by none."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from raypipe.app.edge_cases import kept_edge_cases
+from raypipe.app.edge_cases import add_edge_cases, kept_edge_cases, list_edge_cases
 from raypipe.app.look import look
 from raypipe.config.analysis import AnalysisConfig
+from raypipe.errors import UsageError
 from raypipe.stages.data import dataset_at
 from raypipe.store.versions import open_store
 from raypipe.values.uri import parse_uri
@@ -129,11 +131,13 @@ def test_a_set_grows_by_rows_that_are_new_and_no_step_learns_from_it(
     lineage = Lineage(workshop=workshop, dataset=dataset, run=later.result["run"])
     assert lineage.unsealed() == []
     asked = lineage.results["evaluate_edge_cases"]
-    sets = lineage.workshop.codec.encode(kept_edge_cases(workshop, "tiny", AnalysisConfig()))
-    assert sets.digest in {*asked.explanation.parameters.values()}
+    sets = kept_edge_cases(workshop, "tiny", AnalysisConfig())
+    named = [sets, *sets, *(one.rows for one in sets)]
+    digests = {workshop.codec.encode(one).digest for one in named}
+    assert digests & {*asked.explanation.parameters.values()}
     for result in lineage.learning():
         assert function_of(result.step) in LEARN
-        assert sets.digest not in {*result.explanation.parameters.values()}
+        assert not digests & {*result.explanation.parameters.values()}
         assert "evaluate_edge_cases" not in lineage.ancestors(result)
         for digest in lineage.given(result).values():
             assert holds(lineage.value(digest), {"SEALED-EDGE", "777.25"}) == set()
@@ -162,6 +166,7 @@ def test_cleaning_keeps_a_set_and_without_it_nothing_is_asked(
         ("Night!", "a.csv", NIGHT, "cannot be named 'Night!'"),
         ("not", "a.csv", NIGHT, "cannot be named 'not'"),
         ("odd", "a.csv", "wind,carrier,late\n1,AA,true\n", "has no column 'miles'"),
+        ("odd", "a.jsonl", '{"wind": 1, "carrier": "AA", "late": true}', "has no column 'miles'"),
         ("odd", "a.csv", "wind,miles,carrier,late\nx,1,AA,true\n", "wind"),
         ("odd", "a.csv", "wind,miles,carrier,late\n1,1,AA,perhaps\n", "late"),
         ("odd", "a.csv", "wind,miles,carrier,late\n1,1,AA,\n", "is null in 1 of 1 rows"),
@@ -170,11 +175,19 @@ def test_cleaning_keeps_a_set_and_without_it_nothing_is_asked(
         ("odd", "a.parquet", "no parquet", "cannot be read"),
     ],
 )
-def test_what_cannot_be_a_set_is_told_with_exit_code_2(
+def test_what_cannot_be_a_set_is_told(
     project: Project, name: str, file: str, text: str, said: str
 ) -> None:
-    project.write(file, text)
-    refused = add(project, file, name)
-    assert refused.code == 2, refused.out + refused.err
-    assert said in refused.result["error"]["message"]
+    path = project.write(file, text)
+    home = project.folder / ".raypipe"
+    with pytest.raises(UsageError, match=re.escape(said)):
+        add_edge_cases(name, path, config=project.folder / "tiny.yaml", home=home)
+    assert name not in {one["name"] for one in list_edge_cases(home)}
+
+
+def test_the_command_tells_it_with_exit_code_2(project: Project) -> None:
+    project.write("a.csv", "wind,miles,carrier,late\n1,1,AA,\n")
+    refused = add(project, "a.csv", "odd")
+    assert refused.code == 2
+    assert "is null in 1 of 1 rows" in refused.result["error"]["message"]
     assert "Traceback" not in refused.err

@@ -56,16 +56,17 @@ def _asked(one: EdgeCases, scorer: Scorer, version: str, error: float | None) ->
     found = EdgeFindings(
         name=one.name,
         rows=one.rows.num_rows,
-        metrics=_metrics(label, told, scores, error),
+        metrics=figures(label, told, scores, error),
         failing=tuple(rows),
     )
     if theirs is None:
         return found
-    beside = _metrics(label, told, theirs, error)
+    beside = figures(label, told, theirs, error)
     return EdgeFindings(**{**vars(found), "version": version, "champion": beside})
 
 
-def _metrics(label: Label, told: Any, scores: Any, error: float | None) -> dict[str, float]:
+def figures(label: Label, told: Any, scores: Any, error: float | None) -> dict[str, float]:
+    """Return the task's metrics of all rows together, NaN where they define none, and `failed`."""
     together = np.zeros(len(told), np.int64)
     prepared = prepare(label.task, np.asarray(scores, np.float64), told, together, 1)
     failed = float(failing(label, told, scores, error).sum())

@@ -68,7 +68,7 @@ def evaluate(
 
 @step(num_cpus=0)
 def evaluate_edge_cases(
-    sets: tuple[EdgeCases, ...],
+    edge_cases: tuple[EdgeCases, ...],
     transform: Transform,
     candidate: Checkpoint,
     architecture: Any,
@@ -94,7 +94,7 @@ def evaluate_edge_cases(
         home=here.home,
         paths=here.paths,
     )
-    found = ask_edge_cases(sets, work, champion.version if champion else "", error)
+    found = ask_edge_cases(edge_cases, work, champion.version if champion else "", error)
     for one in found:
         for name, value in one.metrics.items():
             if isfinite(value):

@@ -5,7 +5,7 @@ import pytest
 
 from raypipe.config.analysis import AnalysisConfig, Threshold
 from raypipe.errors import UsageError
-from raypipe.stages.analysis.edge_cases import failing
+from raypipe.stages.analysis.edge_cases import failing, figures
 from raypipe.stages.analysis.report import render
 from raypipe.stages.analysis.verdict import judge
 from raypipe.values.edge_cases import EdgeCaseEvaluation, EdgeFindings, FailingRow
@@ -39,6 +39,22 @@ def findings(**figures: float) -> EdgeFindings:
 def test_a_row_fails_where_the_answer_is_not_its_label(task, told, scores, error, wrong):
     label = Label(name="x", task=task, classes=("a", "b", "c"))
     assert failing(label, np.array(told), np.array(scores), error).tolist() == wrong
+
+
+@pytest.mark.parametrize(
+    ("task", "told", "scores", "known"),
+    [
+        ("binary", [1.0], [0.4], {"accuracy": 0.0, "failed": 1.0}),
+        ("binary", [1.0, 0.0], [0.6, 0.1], {"auc": 1.0, "accuracy": 1.0, "failed": 0.0}),
+        ("multiclass", [2.0], [[0.2, 0.2, 0.6]], {"accuracy": 1.0, "failed": 0.0}),
+        ("multilabel", [[1.0, 0.0, 1.0]], [[0.9, 0.9, 0.9]], {"failed": 1.0}),
+        ("regression", [3.0, 5.0], [4.0, 5.0], {"mae": 0.5, "failed": 1.0}),
+    ],
+)
+def test_a_set_of_a_row_or_two_has_the_figures_of_its_task(task, told, scores, known):
+    label = Label(name="x", task=task, classes=("a", "b", "c"))
+    found = figures(label, np.array(told), np.array(scores, np.float32), 0.9)
+    assert {name: found[name] for name in known} == pytest.approx(known)
 
 
 @pytest.mark.parametrize(
