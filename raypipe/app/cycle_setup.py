@@ -64,7 +64,7 @@ def prepare_cycle(
     settings = to_json(config)
     recipe = _recipe(settings)
     checking = checking_for(config.validation.deepchecks)
-    edge_cases = kept_edge_cases(workshop, config.name, config.analysis)
+    edge_cases = kept_edge_cases(workshop, config)
     graph = build(
         lambda: cycle(config, dataset, before, schema, recipe, taken, checking, edge_cases),
         config.name,

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import look, workshop_of
-from raypipe.config.analysis import AnalysisConfig
+from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
+from raypipe.config.tuning import recipes
 from raypipe.engine.records import Json
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.store.content import replace_file
@@ -48,7 +49,7 @@ def add_edge_cases(
     cycle = load(config)
     look(home)  # a home that is not there is not made
     workshop = workshop_of(home, by=by, near=config, store=cycle.store)
-    rows = read_rows(workshop, cycle, file)
+    rows = read_rows(workshop, cycle, file, needed(cycle))
     kept = _file(workshop, cycle.name, name)
     with Uses(workshop.paths.uses).cleaning():  # of two who add at once, both have their rows in
         before = _read(kept) if kept.exists() else None
@@ -83,23 +84,37 @@ def remove_edge_cases(name: str, *, config: Path | None = None, home: Path | Non
     return told
 
 
-def kept_edge_cases(
-    workshop: Workshop, pipeline: str, settings: AnalysisConfig
-) -> tuple[EdgeCases, ...]:
-    """Return the sets of a pipeline by name; UsageError where settings bound one that is not there.
+def kept_edge_cases(workshop: Workshop, config: CycleConfig) -> tuple[EdgeCases, ...]:
+    """Return the sets of a pipeline by name.
 
-    That is told before anything runs: a bound that holds of nothing would pass unseen.
+    UsageError where settings bound one that is not there, which would pass unseen, or where one
+    lacks a column that a recipe reads: told before anything runs.
     """
-    files = list(_files(workshop, pipeline))
+    files = list(_files(workshop, config.name))
     known = [file.stem for file in files]
-    for name in settings.edge_cases:
+    for name in config.analysis.edge_cases:
         if name not in known:
             raise UsageError(
                 f"analysis.edge_cases bounds the set {name!r}, which the home does not have",
                 hint=f"there is {', '.join(known) or 'none'}; `raypipe edge-cases add {name} FILE "
                 "--config SETTINGS` keeps one",
             )
-    return tuple(EdgeCases(name=file.stem, rows=_read(file)) for file in files)
+    sets = tuple(EdgeCases(name=file.stem, rows=_read(file)) for file in files)
+    for one in sets:
+        if missing := [name for name in needed(config) if name not in one.rows.column_names]:
+            raise UsageError(
+                f"the edge cases {one.name!r} have no column {', '.join(map(repr, missing))}, "
+                "which the settings read now",
+                hint=f"`raypipe edge-cases remove {one.name}`, and add its rows with it",
+            )
+    return sets
+
+
+def needed(config: CycleConfig) -> list[str]:
+    """Return the columns that a model of these settings reads, and the label."""
+    tried = recipes(config.tuning.space, config.written)
+    groups = [one for recipe in (*tried, config.preprocessing) for one in recipe.groups]
+    return [*dict.fromkeys(name for one in groups for name in one.columns), config.data.label]
 
 
 # --- files of a home ----------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from raypipe.app.assemble import Workshop
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.importing import ImportConfig
-from raypipe.config.tuning import recipes
 from raypipe.errors import UsageError
 from raypipe.stages.data import dataset_at
 from raypipe.stages.data.importing import convert_here
@@ -31,13 +30,18 @@ SHOWN = 5
 """Values of a label that are named."""
 
 
-def read_rows(workshop: Workshop, config: CycleConfig, file: Path) -> pa.Table:
-    """Return a file's rows in the types of the pipeline's data; UsageError says what is amiss."""
+def read_rows(
+    workshop: Workshop, config: CycleConfig, file: Path, needed: Iterable[str]
+) -> pa.Table:
+    """Return a file's rows in the types of the pipeline's data; UsageError says what is amiss.
+
+    Columns that are `needed` must be there.
+    """
     uri = parse_uri(config.data.dataset)
     dataset = dataset_at(config.data.dataset, workshop.versions(uri, store=config.store))
     known = footer_of(dataset.shards[-1].location).schema.to_arrow_schema().remove_metadata()
     rows = _typed(_read(file, config.imports, known), known, file)
-    _require(rows, _needed(config), file)
+    _require(rows, needed, file)
     if not rows.num_rows:
         raise UsageError(f"{file} has no rows", hint="give the rows that later models are asked")
     _check_size(rows, str(file))
@@ -108,13 +112,6 @@ def _typed(rows: pa.Table, known: pa.Schema, file: Path) -> pa.Table:
             ) from error
         rows = rows.set_column(place, name, column)
     return rows
-
-
-def _needed(config: CycleConfig) -> list[str]:
-    """Return what a model of these settings reads, and the label."""
-    tried = recipes(config.tuning.space, config.written)
-    groups = [one for recipe in (*tried, config.preprocessing) for one in recipe.groups]
-    return [*dict.fromkeys(name for one in groups for name in one.columns), config.data.label]
 
 
 def _require(rows: pa.Table, needed: Iterable[str], file: Path) -> None:

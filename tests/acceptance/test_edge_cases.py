@@ -7,7 +7,7 @@ import pytest
 
 from raypipe.app.edge_cases import add_edge_cases, kept_edge_cases, list_edge_cases
 from raypipe.app.look import look
-from raypipe.config.analysis import AnalysisConfig
+from raypipe.config.load import load
 from raypipe.errors import UsageError
 from raypipe.stages.data import dataset_at
 from raypipe.store.versions import open_store
@@ -115,6 +115,15 @@ def test_a_bound_on_a_set_counts_in_the_verdict(project: Project, first: Said) -
     assert "'fog', which the home does not have" in unknown.result["error"]["message"]
 
 
+def test_a_recipe_that_reads_what_a_set_lacks_is_told_before_anything_runs(
+    project: Project, first: Said
+) -> None:
+    wider = "preprocessing.groups.0.columns=[wind, miles, number]"
+    plan = project.raypipe("plan", "tiny.yaml", "--set", wider, "--json")
+    assert plan.code == 2
+    assert "'night' have no column 'number'" in plan.result["error"]["message"]
+
+
 def test_a_set_grows_by_rows_that_are_new_and_no_step_learns_from_it(
     project: Project, first: Said
 ) -> None:
@@ -131,7 +140,7 @@ def test_a_set_grows_by_rows_that_are_new_and_no_step_learns_from_it(
     lineage = Lineage(workshop=workshop, dataset=dataset, run=later.result["run"])
     assert lineage.unsealed() == []
     asked = lineage.results["evaluate_edge_cases"]
-    sets = kept_edge_cases(workshop, "tiny", AnalysisConfig())
+    sets = kept_edge_cases(workshop, load(project.folder / "tiny.yaml"))
     named = [sets, *sets, *(one.rows for one in sets)]
     digests = {workshop.codec.encode(one).digest for one in named}
     assert digests & {*asked.explanation.parameters.values()}
