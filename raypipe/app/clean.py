@@ -189,6 +189,7 @@ def _left_aside(paths: HomePaths) -> Iterator[Thing]:
         (paths.home, ASIDE),
         (paths.home, f"{paths.gate_token.name}.*"),
         (paths.schemas, ASIDE),
+        (paths.edge_cases, f"*/{ASIDE}"),
         (paths.index, "tmp*"),
         (paths.requests, "*.new"),
         (paths.requests / SEALED, "*.tmp"),

@@ -8,7 +8,14 @@ from raypipe.config.cycle import CycleConfig
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.config.tuning import ChoicesConfig, of_recipe, recipes, with_chosen
 from raypipe.engine.graph import lookup, review
-from raypipe.stages.analysis import bless, evaluate, judge, report, report_look
+from raypipe.stages.analysis import (
+    bless,
+    evaluate,
+    evaluate_edge_cases,
+    judge,
+    report,
+    report_look,
+)
 from raypipe.stages.data import merged_profiles, profile_shard
 from raypipe.stages.preprocessing import fit, look_at_shards, transform_shards
 from raypipe.stages.preprocessing.questions import files_of, questions_of
@@ -16,6 +23,7 @@ from raypipe.stages.registry import register
 from raypipe.stages.training import train
 from raypipe.stages.tuning import choose, recall, trial
 from raypipe.values.dataset import Dataset, Shard
+from raypipe.values.edge_cases import EdgeCases
 from raypipe.values.schema import Schema
 from raypipe.values.tuning import Search
 from raypipe.values.uri import parse_uri
@@ -29,6 +37,7 @@ def cycle(
     recipe: dict[str, Any] | None = None,
     taken: tuple[str, ...] = (),
     checking: Checking = NO_CHECKS,
+    edge_cases: tuple[EdgeCases, ...] = (),
 ) -> dict[str, Any]:
     """Connect the stages.
 
@@ -36,7 +45,7 @@ def cycle(
     profiles are at hand, or made anew where another version of raypipe made them. `schema` is what
     a person keeps in the schema file; without one it is inferred. `recipe`
     is the settings that make a model, for its lineage, and `taken` are the versions that exist.
-    `checking` is what deepchecks runs in.
+    `checking` is what deepchecks runs in, and `edge_cases` are asked of the candidate alone.
     """
     data, rule = config.data, config.data.split
 
@@ -104,7 +113,17 @@ def cycle(
         champion,
         config.analysis.measuring,
     )
-    judged = judge(evaluation, config.analysis)
+    beside = {}
+    if edge_cases:
+        beside["edge_cases"] = evaluate_edge_cases(
+            edge_cases,
+            transform,
+            trained.candidate,
+            settings.model,
+            champion,
+            config.analysis.edge_error,
+        )
+    judged = judge(evaluation, config.analysis, **beside)
     page = report(judged, seen.validation, trained.history, config.name, report_look())
     blessed = bless(judged, page)
 

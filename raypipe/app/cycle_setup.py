@@ -11,6 +11,7 @@ from raypipe.app.accepting import accepting, as_recorded, not_found
 from raypipe.app.assemble import Workshop, lakefs_named
 from raypipe.app.checking import checking_for, not_checked
 from raypipe.app.cycle import cycle
+from raypipe.app.edge_cases import kept_edge_cases
 from raypipe.app.home import check_home
 from raypipe.app.inspect import kept
 from raypipe.app.models import CHAMPION
@@ -63,8 +64,9 @@ def prepare_cycle(
     settings = to_json(config)
     recipe = _recipe(settings)
     checking = checking_for(config.validation.deepchecks)
+    edge_cases = kept_edge_cases(workshop, config)
     graph = build(
-        lambda: cycle(config, dataset, before, schema, recipe, taken, checking),
+        lambda: cycle(config, dataset, before, schema, recipe, taken, checking, edge_cases),
         config.name,
         {},
     )

@@ -100,8 +100,8 @@ def find_runs(
     newest = asked.among(workshop, few or workshop.ledger.every_run(asked.pipeline))
     if not name or (name == "created" and down):
         found = list(islice(newest, limit))
-    elif few is None and _is_metric(workshop, name):
-        found = _best(workshop, asked, name, down=down, limit=limit)
+    elif few is None and (curve := _curve(workshop, name)) is not None:
+        found = _best(workshop, asked, name, curve, down=down, limit=limit)
         if len(found) < limit:
             have = {one.run.id for one in found}
             found += islice((one for one in newest if one.run.id not in have), limit - len(found))
@@ -111,19 +111,19 @@ def find_runs(
     return found
 
 
-def _best(workshop: Workshop, asked: "_Asked", name: str, *, down: bool, limit: int) -> list[Facts]:
+def _best(
+    workshop: Workshop, asked: "_Asked", name: str, curve: str, *, down: bool, limit: int
+) -> list[Facts]:
     """Return the runs that a curve puts first; those that have it not are left out.
 
     The ledger has each run by the best of its curves of a name, whatever their steps. So reading
     goes on until none that is to come can be among the first.
     """
     found: list[Facts] = []
-    last = name.rpartition(".")[2]
-    runs = _once(workshop.ledger.runs_by_end(last, down=down))
+    runs = _once(workshop.ledger.runs_by_end(curve, down=down))
     for one in asked.among(workshop, runs):
-        if len(found) == limit and _rank(one, last, down, of_any=True) > _rank(
-            found[-1], name, down
-        ):
+        best = _rank(one, curve, down, of_any=True)
+        if len(found) == limit and best > _rank(found[-1], name, down):
             break
         if _rank(one, name, down)[0] == 0:
             insort(found, one, key=lambda each: _rank(each, name, down))
@@ -138,7 +138,7 @@ def _rank(one: Facts, name: str, down: bool, *, of_any: bool = False) -> tuple[i
     except KeyError:
         value = None
     if of_any:
-        ends = (end for key, end in one.metrics.items() if key.endswith(f".{name}") and end == end)
+        ends = [v for key, v in one.metrics.items() if key.partition(".")[2] == name and v == v]
         value = max(ends, default=None) if down else min(ends, default=None)
         return 0, value if value is None else -value if down else value, -math.inf
     if isinstance(value, bool | int | float) and value == value:
@@ -156,10 +156,17 @@ def _once(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
             yield run
 
 
-def _is_metric(workshop: Workshop, name: str) -> bool:
-    """Say whether some run has such a curve: `auc`, or `fit.auc` of the step `fit`."""
-    step, _, last = name.rpartition(".")
-    return name not in FIELDS and workshop.ledger.is_curve(last, step)
+def _curve(workshop: Workshop, name: str) -> str | None:
+    """Return the curve that a name means, `fit.auc` the one of a step; None unless just one is.
+
+    A curve may have dots of its own, as `edge.night.accuracy` has.
+    """
+    if name in FIELDS:
+        return None
+    step, _, rest = name.partition(".")
+    meant = [(name, ""), (rest, step)] if rest else [(name, "")]
+    known = [curve for curve, of in meant if workshop.ledger.is_curve(curve, of)]
+    return known[0] if len(known) == 1 else None
 
 
 def _few(workshop: Workshop, asked: "_Asked") -> Iterator[RunRecord] | None:
@@ -170,8 +177,8 @@ def _few(workshop: Workshop, asked: "_Asked") -> Iterator[RunRecord] | None:
     if isinstance(tag, str):
         return workshop.ledger.runs_said("tag", tag)
     for name, (low, high) in asked.where.bounds().items():
-        if _is_metric(workshop, name):
-            few = workshop.ledger.runs_ended_within(name.rpartition(".")[2], low, high)
+        if (curve := _curve(workshop, name)) is not None:
+            few = workshop.ledger.runs_ended_within(curve, low, high)
             if few is not None:
                 return few
     return None

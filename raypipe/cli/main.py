@@ -16,6 +16,7 @@ from raypipe.cli import (
     commands_checks,
     commands_config,
     commands_data,
+    commands_edge_cases,
     commands_feedback,
     commands_holds,
     commands_init,
@@ -63,6 +64,7 @@ commands_serving.register(app)
 commands_data.register(app)
 commands_checks.register(app)
 commands_requests.register(app)
+commands_edge_cases.register(app)
 commands_holds.register(app)
 commands_feedback.register(app)
 commands_config.register(app)

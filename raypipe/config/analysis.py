@@ -52,6 +52,18 @@ class AnalysisConfig(MeasuringConfig):
     In the first metric, on the same rows.
     """
 
+    edge_cases: dict[str, dict[str, Threshold]] = {}
+    """Bounds on what a candidate makes of kept edge cases, by the set's name and the metric's.
+
+    Such as `{night: {failed: {at_most: 2}}}`; `failed` is how many rows it gets wrong.
+    """
+
+    edge_error: float | None = Field(None, gt=0)
+    """Of a regression: how far off a candidate may be, before a row of edge cases fails.
+
+    None: no row fails.
+    """
+
     @property
     def measuring(self) -> MeasuringConfig:
         """The settings that say how, without those that say what is good enough."""

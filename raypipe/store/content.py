@@ -121,12 +121,12 @@ def write_file(target: Path, data: bytes) -> None:
         seal(writer)
 
 
-def replace_file(target: Path, text: str) -> None:
+def replace_file(target: Path, content: str | bytes) -> None:
     """Write a file durably, whole or not at all, in the place of the one that there may be."""
     aside = target.with_name(f".{target.name}-{os.urandom(6).hex()}")
     try:
-        with aside.open("x", encoding="utf-8") as writer:
-            writer.write(text)
+        with aside.open("xb") as writer:
+            writer.write(content.encode() if isinstance(content, str) else content)
             writer.flush()
             os.fsync(writer.fileno())
         aside.replace(target)

@@ -66,6 +66,11 @@ class HomePaths:
         return self.home / "schemas"
 
     @property
+    def edge_cases(self) -> Path:
+        """Sets of edge cases, below the name of their pipeline."""
+        return self.home / "edge_cases"
+
+    @property
     def runs(self) -> Path:
         """What runs leave beside the ledger, each in a folder of its own."""
         return self.home / "runs"

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from raypipe.values.edge_cases import EdgeFindings
+
     Floats = NDArray[np.float64]
 
 
@@ -73,6 +75,11 @@ class Evaluation:
     `histogram` [bins, 2]: rows of the negative and the positive class; `confusion` [2, 2]."""
     champion: Comparison | None
     verdict: Verdict = Verdict(blessed=False, reasons=("it was not judged",))
+
+    @property
+    def edge_cases(self) -> "tuple[EdgeFindings, ...]":
+        """What was found of sets of edge cases; here none was looked at."""
+        return ()
 
     def summary(self) -> dict[str, Any]:
         """Return what a person needs to decide, as what JSON can say."""

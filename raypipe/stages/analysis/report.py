@@ -5,6 +5,7 @@ No script, no font, no picture from outside.
 
 from collections.abc import Sequence
 from functools import partial
+from math import isnan
 from pathlib import Path
 
 from markupsafe import Markup
@@ -34,8 +35,13 @@ def render(
         charts=_charts(evaluation, history, first),
         f="{:.4f}".format,
         d="{:+.4f}".format,
+        n=_number,
         zip=partial(zip, strict=True),
     )
+
+
+def _number(value: float) -> str:
+    return "not defined" if isnan(value) else f"{value:.4f}".removesuffix(".0000")
 
 
 def _charts(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from raypipe.model.bundle import load_bundle
+from raypipe.model.bundle import LoadedModel, load_bundle
 from raypipe.model.predict import load_predictor
 from raypipe.runtime.imports import importing_from
 from raypipe.store.artifacts import open_artifacts
@@ -61,6 +61,26 @@ class Scorer:
         """Return label, scores, group and slice values of the shard's analysis rows."""
         with importing_from(self.work.paths):
             return self._score(self._rows(shard))
+
+    def ask(self, rows: pa.Table) -> tuple[Any, Any, Any]:
+        """Return the label, the scores and the champion's of any rows.
+
+        The last are None without a champion that reads their columns and tells the same classes.
+        """
+        with importing_from(self.work.paths):
+            told = np.asarray(self.work.transform.told_label(rows), np.float64)
+            scores = self.candidate.scores(self.work.transform.apply(rows))
+            theirs = self._champion_for(rows)
+            beside = None if theirs is None else theirs.scores(rows)
+        return told, scores, beside
+
+    def _champion_for(self, rows: pa.Table) -> LoadedModel | None:
+        if self.champion is None:
+            return None
+        known, own = self.champion.signature, self.work.transform.signature
+        reads = {one.name for one in known.features}
+        fits = known.label.contract == own.label.contract and reads <= {*rows.column_names}
+        return self.champion if fits else None
 
     def _score(self, rows: pa.Table) -> pa.Table:
         work = self.work

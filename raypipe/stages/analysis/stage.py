@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from raypipe.engine.step import step
 from raypipe.errors import NotBlessed
 from raypipe.pages.look import look_of
 from raypipe.values.dataset import Shard
+from raypipe.values.edge_cases import EdgeCaseEvaluation, EdgeCases, EdgeFindings
 from raypipe.values.evaluation import Evaluation
 from raypipe.values.training import Checkpoint
 from raypipe.values.validation import Validation
@@ -64,13 +66,56 @@ def evaluate(
     return evaluate_scores(table, transform.signature.label.task, version, settings)
 
 
+@step(num_cpus=0)
+def evaluate_edge_cases(
+    edge_cases: tuple[EdgeCases, ...],
+    transform: Transform,
+    candidate: Checkpoint,
+    architecture: Any,
+    champion: ModelVersion | None,
+    error: float | None,
+) -> tuple[EdgeFindings, ...]:
+    """Ask candidate and champion the rows that people keep; the sealed split is not looked at.
+
+    Each figure is a metric of the run: `edge.SET.METRIC`.
+    """
+    from raypipe.stages.analysis.edge_cases import ask_edge_cases
+    from raypipe.stages.analysis.scoring import Work
+
+    here = current()
+    work = Work(
+        rule=None,
+        transform=transform,
+        weights=candidate.weights,
+        architecture=architecture,
+        champion=champion.bundle if champion else None,
+        groups=(),
+        slices=(),
+        home=here.home,
+        paths=here.paths,
+    )
+    found = ask_edge_cases(edge_cases, work, champion.version if champion else "", error)
+    for one in found:
+        for name, value in one.metrics.items():
+            if isfinite(value):
+                here.log_metric(f"edge.{one.name}.{name}", value, 0)
+    return found
+
+
 @step(driver=True)
-def judge(evaluation: Evaluation, settings: AnalysisConfig) -> Evaluation:
-    """Return the evaluation with its verdict."""
+def judge(
+    evaluation: Evaluation,
+    settings: AnalysisConfig,
+    edge_cases: tuple[EdgeFindings, ...] = (),
+) -> Evaluation:
+    """Return the evaluation with its verdict, and with what was found of edge cases."""
     from raypipe.stages.analysis.verdict import judge as verdict_on
 
-    verdict = verdict_on(evaluation.metrics, evaluation.champion, settings)
-    return replace(evaluation, verdict=verdict)
+    verdict = verdict_on(evaluation.metrics, evaluation.champion, settings, edge_cases)
+    if not edge_cases:
+        return replace(evaluation, verdict=verdict)
+    known = {**vars(evaluation), "verdict": verdict}
+    return EdgeCaseEvaluation(**known, edge_cases=edge_cases)
 
 
 @step(driver=True, uncounted=("page",))
