@@ -16,7 +16,7 @@ from raypipe.stages.preprocessing.questions import Brightness, Question, Words
 from raypipe.stages.preprocessing.reading import read_shard
 from raypipe.values.dataset import Shard
 from raypipe.values.split import SPLITS, SplitRule, rule_columns, split_of
-from raypipe.values.transform.image_part import pixels_of
+from raypipe.values.transform.image_part import pixels_of, rows_of
 from raypipe.values.transform.text_part import joined_texts
 from raypipe.values.transform.tokenizing import words_of
 
@@ -46,12 +46,16 @@ def look_at_shard(
     counts: list[Counter[str]] = [Counter() for _ in questions]
     columns = {name for question in questions for name in question.columns}
     with importing_from(paths):
+        start = 0
         for rows in read_shard(shard, {*columns, *rule_columns(rule)}):
-            train = rows.filter(pa.array(split_of(rows, rule) == SPLITS.index("train")))
+            places = np.flatnonzero(split_of(rows, rule) == SPLITS.index("train"))
+            train = rows.take(places)
             for question, count in zip(questions, counts, strict=True):
-                _look(train, question, count)
+                with rows_of(shard.path, start + places):
+                    _look(train, question, count)
                 if len(count) > 2 * MOST_WORDS:
                     _keep_most(count)
+            start += rows.num_rows
     for count in counts:
         _keep_most(count)
     return pa.Table.from_pylist(

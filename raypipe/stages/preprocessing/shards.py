@@ -22,6 +22,7 @@ from raypipe.values.dataset import Shard, TensorFile, TransformedShard
 from raypipe.values.signature import TensorSpec
 from raypipe.values.split import SPLITS, SplitRule, rule_columns, split_of
 from raypipe.values.transform import Transform
+from raypipe.values.transform.image_part import rows_of
 
 KEPT = ("train", "validation")
 """Splits whose rows are written; the analysis split is sealed."""
@@ -71,12 +72,16 @@ def _write(shard: Shard, work: Work, paths: dict[str, Path]) -> None:
             )
             for split, aside in asides.items()
         }
+        start = 0
         for rows in _read(shard, work):
             splits = split_of(rows, work.rule)
             for split, writer in writers.items():
                 places = np.flatnonzero(splits == SPLITS.index(split))
                 if len(places):
-                    writer.write_table(to_tensors(rows.take(places), work.transform, schema))
+                    with rows_of(shard.path, start + places):
+                        table = to_tensors(rows.take(places), work.transform, schema)
+                    writer.write_table(table)
+            start += rows.num_rows
         for writer in writers.values():
             writer.close()
         for split, aside in asides.items():

@@ -1,7 +1,8 @@
 """What a fitted group of images does to its column: decode, resize, normalise; one by one."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,27 @@ MOST_PIXELS = 100_000_000
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 
 Pixels = npt.NDArray[np.uint8]
+
+
+class BrokenImage(UsageError):
+    """Bytes that are no whole image, in a row of those that were given."""
+
+    def __init__(self, row: int, what: str, place: str = "") -> None:
+        super().__init__(
+            f"{place}row {row}: {what}",
+            hint=f"Give {', '.join(FORMATS)}; `broken: blank` takes what is none as missing.",
+        )
+        self.row = row
+        self.what = what
+
+
+@contextmanager
+def rows_of(file: str, rows: npt.NDArray[np.int64]) -> Iterator[None]:
+    """Name a broken image in the body by its file, and its row in it, counted from 0."""
+    try:
+        yield
+    except BrokenImage as error:
+        raise BrokenImage(int(rows[error.row]), error.what, f"{file}, ") from None
 
 
 def image_part(group: Image) -> Part:
@@ -53,11 +75,9 @@ def pixels_of(content: Any, name: str, row: int, group: Any) -> Pixels | None:
     except Exception as error:  # Pillow raises what its decoders meet, and its own for huge images
         if group.broken == "blank":
             return None
-        raise UsageError(
-            f"row {row}: the column {name!r} holds {len(value):,} bytes that are no whole image: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            hint=f"Give {', '.join(FORMATS)}; `broken: blank` takes what is none as missing.",
-        ) from error
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        what = f"the column {name!r} holds {len(value):,} bytes that are no whole image: {said}"
+        raise BrokenImage(row, what) from error
 
 
 def _decoded(content: bytes, size: tuple[int, int], channels: int) -> Pixels:

@@ -10,10 +10,11 @@ from PIL import Image
 
 from raypipe.config.preprocessing import PreprocessingConfig
 from raypipe.errors import UsageError
-from raypipe.stages.preprocessing import looking, reading
+from raypipe.stages.preprocessing import looking, reading, shards
 from raypipe.stages.preprocessing.fitting import fit_transform
 from raypipe.stages.preprocessing.looking import answers, look_at_shard
 from raypipe.stages.preprocessing.questions import files_of, questions_of
+from raypipe.stages.preprocessing.shards import Work, transform_shard
 from raypipe.values.profile import profile_table
 from raypipe.values.schema import Column, Schema
 
@@ -114,6 +115,24 @@ def test_images_are_normalised_by_the_train_split(write_shard, rule):
     found = transform.apply(table)["image"]
     assert found.mean() == pytest.approx(0, abs=1e-6)
     assert found.std() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_broken_image_is_named_by_its_shard_and_its_row_in_it(
+    write_shard, rule, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(reading, "ROWS", 2)
+    monkeypatch.setattr(shards, "_ROWS", 2)
+    table = pa.concat_tables([rows("x", split="validation"), rows("a", "b", "c", "d")])
+    images = [*table["image"].to_pylist()[:4], b"torn"]
+    broken = write_shard(table.set_column(1, "image", pa.array(images, pa.binary())))
+    asked, recipe = questions_of(RECIPE[1:2]), RECIPE[1:2]
+    whole = fit([look_at_shard(write_shard(table, "w"), asked, rule)], table, recipe)
+    work = Work(transform=whole, rule=rule, folder=tmp_path)
+    said = f"^{broken.path}, row 4: the column 'image' holds 4 bytes"
+    with pytest.raises(UsageError, match=said):
+        look_at_shard(broken, asked, rule)
+    with pytest.raises(UsageError, match=said):
+        transform_shard(broken, work)
 
 
 def test_without_an_image_nothing_is_subtracted(write_shard, rule):
