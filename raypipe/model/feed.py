@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from raypipe.model.bounds import bounds_of
 from raypipe.model.share import Share
 
 AHEAD = 2**27
@@ -167,13 +168,3 @@ def padding(like: Share, divisor: float, last: bool = True) -> Batch:
 def generator(*parts: int) -> np.random.Generator:
     """Return a generator that these numbers seed: as seed, epoch and rank."""
     return np.random.default_rng([part % 2**64 for part in parts])
-
-
-def share_bounds(rows: int, workers: int) -> list[tuple[int, int]]:
-    """Return each worker's rows as (start, stop): even to a row, none lost and none twice."""
-    return [bounds_of(rows, rank, workers) for rank in range(workers)]
-
-
-def bounds_of(rows: int, part: int, parts: int) -> tuple[int, int]:
-    """Return where a part of so many parts begins and ends: even to a row."""
-    return rows * part // parts, rows * (part + 1) // parts

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import ray
-import ray.data
 import ray.train
 from ray.train.torch import TorchTrainer, get_device
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
@@ -20,7 +18,7 @@ from raypipe.model.failures import own_frames
 from raypipe.model.fit import Job, Streamed, fit
 from raypipe.model.keeping import Told
 from raypipe.model.loop import EpochEnd
-from raypipe.model.rows.on_ray import GivenShares, cut, my_share, quietly
+from raypipe.model.rows.on_ray import GivenShares, Held, hold, my_share, quietly
 from raypipe.model.share import Share, tensor_columns
 from raypipe.model.streaming.on_ray import read_by_data
 from raypipe.model.streaming.stream import Stream
@@ -57,7 +55,7 @@ def train_on_ray(
     columns = tensor_columns(work.job.signature)
     with quietly():
         rows = {} if work.stream else {"train": train, "validation": validation}
-        shares = {name: cut(files, columns, workers) for name, files in rows.items()}
+        shares = {name: hold(files, columns, workers) for name, files in rows.items()}
         if workers.elastic:
             counts = {name: sum(file.rows for file in files) for name, files in rows.items()}
             work = replace(work, rows=counts)
@@ -71,24 +69,22 @@ def train_on_ray(
                 raise _cause(error, work) from error
 
 
-def _fit(
-    work: Work, shares: Mapping[str, Sequence[ray.data.Dataset]], storage: Path
-) -> Exception | None:
+def _fit(work: Work, shares: Mapping[str, Sequence[Held]], storage: Path) -> Exception | None:
     shutil.rmtree(storage, ignore_errors=True)
     workers = work.job.settings.workers
     # Without a group to form, the trainer that knows nothing of torch starts 1.7 s sooner.
     trainer_class = TorchTrainer if workers.most > 1 else DataParallelTrainer
+    given = GivenShares(shares)
     trainer = trainer_class(
-        _worker,
-        train_loop_config={"work": work},
+        partial(_worker, work),  # as its config Ray's controller would load it, and torch with it
         scaling_config=scaling(workers),
         run_config=ray.train.RunConfig(
             name="train",
             storage_path=str(storage),
             failure_config=ray.train.FailureConfig(max_failures=0, controller_failure_limit=1),
         ),
-        datasets={name: given[0] for name, given in shares.items()},
-        **({"dataset_config": GivenShares(shares)} if shares else {}),
+        datasets=given.datasets(),
+        dataset_config=given,
     )
     try:
         trainer.fit()
@@ -109,9 +105,8 @@ def scaling(workers: WorkersConfig) -> ray.train.ScalingConfig:
     )
 
 
-def _worker(config: dict[str, Any]) -> None:
+def _worker(work: Work) -> None:
     """Train this worker's share."""
-    work: Work = config["work"]
     try:
         with importing_from(work.paths):
             _train(work)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -228,7 +229,7 @@ def test_sharded_weights_and_as_many_workers_as_there_is_room_for_learn_the_same
 def test_no_row_is_lost_and_none_comes_twice_and_the_order_is_that_of_the_files(
     training, count, small, monkeypatch
 ):
-    from raypipe.model.rows.on_ray import cut, quietly
+    from raypipe.model.rows.on_ray import cut, hold, quietly
 
     monkeypatch.setattr("raypipe.model.rows.on_ray.SMALL", small)
 
@@ -238,9 +239,25 @@ def test_no_row_is_lost_and_none_comes_twice_and_the_order_is_that_of_the_files(
             [int(n) for b in share.iter_batches(batch_size=None) for n in b["row"]]
             for share in shares
         ]
+        held = hold(training.files()["train"], ["row"], WorkersConfig(count=count))
 
     assert [row for share in rows for row in share] == list(range(197))
     assert max(map(len, rows)) - min(map(len, rows)) <= 1
+    assert [
+        [row for table in share.read() for row in table["row"].to_pylist()] for share in held
+    ] == rows
+
+
+def test_handing_rows_to_the_workers_needs_no_torch_in_the_processes_of_ray_train_itself():
+    script = (
+        "import sys, pickle, raypipe.model.rows.on_ray as rows; "
+        "pickle.dumps(rows.GivenShares({'train': [rows.Held(())]})); "
+        "print('torch' in sys.modules)"
+    )
+
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+    assert found.stdout.strip() == "False", found.stderr
 
 
 def mine(training: Training, name: str) -> TrainingConfig:

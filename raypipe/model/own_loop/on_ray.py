@@ -112,7 +112,7 @@ def as_tensors(rows: Dataset, signature: Signature) -> Dataset:
 
 
 def _run(job: Job, shares: dict[str, list[Dataset]], storage: Path, context: StepContext) -> Any:
-    settings = job.settings
+    settings, given = job.settings, GivenShares(shares)
     trainer = TorchTrainer(
         _worker,
         train_loop_config={"job": job, "paths": context.paths},
@@ -123,8 +123,8 @@ def _run(job: Job, shares: dict[str, list[Dataset]], storage: Path, context: Ste
             failure_config=ray.train.FailureConfig(max_failures=0, controller_failure_limit=1),
             callbacks=[Reports(storage / REPORTS, context, settings.epochs)],
         ),
-        datasets={name: given[0] for name, given in shares.items()},
-        dataset_config=GivenShares(shares),
+        datasets=given.datasets(),
+        dataset_config=given,
     )
     try:
         return trainer.fit()

@@ -1,4 +1,8 @@
-"""Rows of tensor files in Ray's store, cut so that each worker has its own."""
+"""Rows of tensor files in Ray's store, cut so that each worker has its own.
+
+Ray Train's own processes import this module to hand the rows on; torch, which takes each of them
+2 s of a core, is for the workers.
+"""
 
 import logging
 import os
@@ -6,19 +10,23 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import ray
 import ray.data
 import ray.train
 
 from raypipe.config.training import WorkersConfig
-from raypipe.model.feed import share_bounds
-from raypipe.model.share import Share, share_of
+from raypipe.model.bounds import share_bounds
 from raypipe.values.dataset import TensorFile
 from raypipe.values.signature import Signature
+
+if TYPE_CHECKING:
+    from raypipe.model.share import Share
 
 SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",  # the default of 2 s is waited for at start and end
@@ -32,24 +40,54 @@ DATA_SETTINGS = {
 }
 
 
+@dataclass(frozen=True)
+class Held:
+    """Rows in Ray's store that a worker takes as they are.
+
+    A Dataset would be executed by Ray Data in each worker, only to hand out what is there.
+    """
+
+    tables: tuple[ray.ObjectRef, ...]
+
+    def read(self) -> Iterator[pa.Table]:
+        """Yield the tables, in order, where they lie in the store."""
+        for table in self.tables:
+            yield ray.get(table)
+
+
 class GivenShares(ray.train.DataConfig):  # type: ignore[misc]
     """Hands each worker the rows that were cut for it.
 
     Ray's own way, streaming_split(equal=True), drops the rows that do not divide by the workers.
     """
 
-    def __init__(self, shares: Mapping[str, Sequence[ray.data.Dataset]]) -> None:
+    def __init__(self, shares: Mapping[str, Sequence[ray.data.Dataset | Held]]) -> None:
         super().__init__()
         self._shares = shares
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "GivenShares":
+        """Return itself, which never changes: Ray Train copies it, rows in the store and all."""
+        return self
+
+    def datasets(self) -> dict[str, ray.data.Dataset]:
+        """Return what Ray Train wants as its datasets: of held rows it needs the name."""
+        return {
+            name: ray.data.from_arrow([]) if isinstance(given[0], Held) else given[0]
+            for name, given in self._shares.items()
+        }
 
     def configure(
         self, datasets: Any, world_size: int, *args: Any, **kwargs: Any
     ) -> list[dict[str, Any]]:
-        """Return each worker's datasets, by rank."""
+        """Return each worker's rows, by rank."""
         return [
-            {name: shares[rank % len(shares)].iterator() for name, shares in self._shares.items()}
+            {name: _handed(shares[rank % len(shares)]) for name, shares in self._shares.items()}
             for rank in range(world_size)
         ]
+
+
+def _handed(rows: ray.data.Dataset | Held) -> Any:
+    return rows if isinstance(rows, Held) else rows.iterator()
 
 
 SMALL = 64 * 2**20
@@ -68,10 +106,8 @@ def cut(
     paths = [str(file.file) for file in files if file.rows]
     if not paths:
         return [ray.data.from_arrow([]) for _ in range(count)]
-    if sum(Path(path).stat().st_size for path in paths) <= SMALL:
-        table = pa.concat_tables(pq.read_table(path, columns=columns) for path in paths)
-        bounds = share_bounds(table.num_rows, count)
-        return [ray.data.from_arrow(table.slice(a, b - a).combine_chunks()) for a, b in bounds]
+    if _small(paths):
+        return [ray.data.from_arrow(table) for table in _tables(paths, columns, count)]
     rows = ray.data.read_parquet(paths, partitioning=None).select_columns(columns).materialize()
     if count == 1:
         return [rows]
@@ -79,18 +115,38 @@ def cut(
     return list(rows.split_at_indices(cuts[1:]))
 
 
-def my_share(name: str, signature: Signature, of: int | None) -> Share:
+def hold(files: Sequence[TensorFile], columns: list[str], workers: WorkersConfig) -> list[Held]:
+    """Cut the rows as `cut` does, and hold them in Ray's store."""
+    paths = [str(file.file) for file in files if file.rows]
+    if paths and _small(paths):
+        count = 1 if workers.elastic else workers.count
+        return [Held((ray.put(table),)) for table in _tables(paths, columns, count)]
+    return [Held(tuple(rows.to_arrow_refs())) for rows in cut(files, columns, workers)]
+
+
+def _small(paths: list[str]) -> bool:
+    return sum(Path(path).stat().st_size for path in paths) <= SMALL
+
+
+def _tables(paths: list[str], columns: list[str], count: int) -> Iterator[pa.Table]:
+    table = pa.concat_tables(pq.read_table(path, columns=columns) for path in paths)
+    for start, stop in share_bounds(table.num_rows, count):
+        yield table.slice(start, stop - start).combine_chunks()
+
+
+def my_share(name: str, signature: Signature, of: int | None) -> "Share":
     """Take this worker's rows into memory, once, as Arrow.
 
     `of` says how many there are for all workers together; None: those at hand are its own.
     """
-    rows = ray.train.get_dataset_shard(name)
-    tables = rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
+    from raypipe.model.share import share_of
+
+    held: Held = ray.train.get_dataset_shard(name)
     if of is None:
-        return share_of([table for table in tables if table.num_rows], signature)
+        return share_of([table for table in held.read() if table.num_rows], signature)
     here = ray.train.get_context()
     start, stop = share_bounds(of, here.get_world_size())[here.get_world_rank()]
-    return share_of(list(between(tables, start, stop)), signature)
+    return share_of(list(between(held.read(), start, stop)), signature)
 
 
 def between(tables: Iterator[pa.Table], start: int, stop: int) -> Iterator[pa.Table]:

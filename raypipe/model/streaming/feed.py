@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from raypipe.model.feed import Batch, bounds_of, generator, padding
+from raypipe.model.bounds import bounds_of
+from raypipe.model.feed import Batch, generator, padding
 from raypipe.model.share import Share
 from raypipe.model.streaming.source import Arrays, Piece, share_of_arrays
 from raypipe.values.signature import Signature

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from raypipe.config.training import TrainingConfig
-from raypipe.model.feed import share_bounds
+from raypipe.model.bounds import share_bounds
 from raypipe.model.share import Share
 from raypipe.model.streaming.feed import BUFFER, Read, StreamFeed
 from raypipe.model.streaming.source import Arrays, Counted, Piece, Source

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raypipe.model.feed import TensorFeed, share_bounds
+from raypipe.model.bounds import share_bounds
+from raypipe.model.feed import TensorFeed
 from raypipe.model.share import Share
 
 
