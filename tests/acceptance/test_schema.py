@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from tests.acceptance import tiny
 from tests.conftest import Project, Said
 from tests.lakefs import LakeFS
@@ -55,6 +57,7 @@ def test_the_schema_of_a_commit_goes_with_it(imported: Project) -> None:
     goes_with_the_data(imported, "local://tiny/main")
 
 
+@pytest.mark.long
 def test_in_lakefs_too(project: Project, lakefs_server: LakeFS, monkeypatch) -> None:
     for name, text in lakefs_server.lakectl.items():
         monkeypatch.setenv(name, text)

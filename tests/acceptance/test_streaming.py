@@ -7,6 +7,7 @@ from tests.acceptance import tiny
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.long
 def test_a_cycle_by_stream_writes_no_rows_and_comes_to_its_review(project):
     tiny.make(project)
 

@@ -260,6 +260,7 @@ def test_ctrl_c_in_a_sweep_keeps_what_was_tried(searched: Project, wait_until) -
     assert 2 <= kept_trials(project, 5) < 5
 
 
+@pytest.mark.long
 def test_two_runs_at_once_make_each_trial_once(searched: Project) -> None:
     project = searched
     project.edit("my_model.py", BUILD, BUILD + SLOW)

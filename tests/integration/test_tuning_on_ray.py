@@ -117,6 +117,7 @@ def build(signature):
 """
 
 
+@pytest.mark.long
 def test_a_killed_sweep_goes_on_with_the_trials_that_are_missing(
     project: Project, wait_until
 ) -> None:
