@@ -6,7 +6,7 @@ from raypipe.app.checking import NO_CHECKS, Checking
 from raypipe.app.validating import connect_validation
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.preprocessing import PreprocessingConfig
-from raypipe.config.tuning import ChoicesConfig, of_recipe, recipes, with_chosen
+from raypipe.config.tuning import ChoicesConfig, TuningConfig, of_recipe, recipes, with_chosen
 from raypipe.engine.graph import lookup, review
 from raypipe.stages.analysis import (
     bless,
@@ -146,6 +146,19 @@ def cycle(
     return {"version": version, "report": page}
 
 
+def searched(tuning: TuningConfig, **beside: Any) -> Search:
+    """Return what a sweep searches, and how; `beside` are fields that settings alone do not say."""
+    return Search(
+        space=tuning.space,
+        sampler=tuning.sampler,
+        seed=tuning.seed,
+        metric=tuning.metric,
+        epochs=tuning.epochs,
+        halving=tuning.halving,
+        **beside,
+    )
+
+
 def tune(
     config: CycleConfig, dataset: Dataset, tried: tuple[PreprocessingConfig, ...], rows: Any
 ) -> Any:
@@ -155,16 +168,7 @@ def tune(
         return None
     if tuning.when == "never":
         return recall(lookup("last_sweep"), training, recipe)
-    search = Search(
-        space=tuning.space,
-        sampler=tuning.sampler,
-        seed=tuning.seed,
-        metric=tuning.metric,
-        epochs=tuning.epochs,
-        halving=tuning.halving,
-        models=architectures(config),
-        recipes=tried,
-    )
+    search = searched(tuning, models=architectures(config), recipes=tried)
     trials = trial(
         list(range(tuning.trials)),
         search,

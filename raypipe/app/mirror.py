@@ -6,11 +6,12 @@ a copy that was begun goes on, and one that is whole is not made again.
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from raypipe.app.notices import address_of
 from raypipe.app.outbox import Handler
 from raypipe.engine.digest import digest_bytes
 from raypipe.engine.records import Effect, Metric, RunRecord, RunStatus
@@ -220,19 +221,7 @@ def _client(row: "OutboxRow") -> Any:
             f"a copy to MLflow needs its client, which cannot be imported: {error}",
             hint="pip install 'raypipe[mlflow]', then `raypipe outbox retry`",
         ) from None
-    return MlflowClient(tracking_uri=_address(row.payload["uri"]))
-
-
-def _address(uri: str | Mapping[str, str]) -> str:
-    if isinstance(uri, str):
-        return uri
-    found = os.environ.get(uri["env"], "")
-    if not found.startswith(("http://", "https://")):
-        raise EffectFailed(
-            f"{uri['env']} is {'no URL' if found else 'not set'} in the environment",
-            hint="it holds the address that `track.mlflow` in the settings names",
-        )
-    return found
+    return MlflowClient(tracking_uri=address_of(row.payload["uri"], "track.mlflow"))
 
 
 @contextmanager

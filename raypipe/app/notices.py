@@ -85,7 +85,7 @@ def _tell(workshop: "Workshop", row: "OutboxRow") -> None:
 
     to = _shown(row.payload["url"])
     request = urllib.request.Request(
-        _address(row.payload["url"]),
+        address_of(row.payload["url"], "notify"),
         data=json.dumps(row.payload["body"]).encode(),
         headers={"Content-Type": "application/json", "Idempotency-Key": row.key},
         method="POST",
@@ -117,14 +117,18 @@ def _opener() -> Any:
     return urllib.request.build_opener(Stay)
 
 
-def _address(url: Json) -> str:
+def address_of(url: Json, setting: str) -> str:
+    """Return an address that a setting gives as it is, or by the name of a variable.
+
+    EffectFailed where the variable holds none: whoever tries next may have it.
+    """
     if isinstance(url, str):
         return url
     found = os.environ.get(url["env"], "")
     if not found.startswith(("http://", "https://")):
         raise EffectFailed(
             f"{url['env']} is {'no URL' if found else 'not set'} in the environment",
-            hint="it holds the address that `notify` in the settings names",
+            hint=f"it holds the address that `{setting}` in the settings names",
         )
     return found
 

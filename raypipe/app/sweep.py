@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from raypipe.app.assemble import Workshop
+from raypipe.app.cycle import searched
 from raypipe.app.inspect import kept
 from raypipe.app.look import look
 from raypipe.config.cycle import CycleConfig
 from raypipe.engine.records import Json, RunRecord
 from raypipe.errors import NotFound
-from raypipe.values.tuning import Search, Trial, ranked
+from raypipe.values.tuning import Trial, ranked
 
 
 def sweep(name: str, home: Path | None, out: Path | None = None) -> Json:
@@ -22,7 +23,8 @@ def sweep(name: str, home: Path | None, out: Path | None = None) -> Json:
 
     workshop = look(home)
     run = workshop.ledger.get_run(name)
-    trials, search = trials_of(workshop, run), _search(run)
+    trials = trials_of(workshop, run)
+    search = searched(CycleConfig.model_validate(run.settings).tuning)
     if not trials:
         raise NotFound(
             f"run {run.id} has no trials",
@@ -51,15 +53,3 @@ def trials_of(workshop: Workshop, run: RunRecord) -> list[Trial]:
     states = workshop.ledger.run_steps(run.id)
     found: list[Any] = [kept(workshop, one) for one in states if one.name.startswith("trial[")]
     return sorted((one for one in found if isinstance(one, Trial)), key=lambda one: one.number)
-
-
-def _search(run: RunRecord) -> Search:
-    tuning = CycleConfig.model_validate(run.settings).tuning
-    return Search(
-        space=tuning.space,
-        sampler=tuning.sampler,
-        seed=tuning.seed,
-        metric=tuning.metric,
-        epochs=tuning.epochs,
-        halving=tuning.halving,
-    )

@@ -75,10 +75,7 @@ def import_files(
         list[str] | None,
         typer.Option("--key", metavar="COLUMN", help="A column that no row may lack; repeatable."),
     ] = None,
-    types: Annotated[
-        list[str] | None,
-        typer.Option("--type", metavar="COLUMN=TYPE", help="Such as zip=string; repeatable."),
-    ] = None,
+    types: options.Types = None,
     rejects: Annotated[
         str | None,
         typer.Option(
@@ -87,18 +84,9 @@ def import_files(
             help="Leave out rows that cannot be read, and list them there.",
         ),
     ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", metavar="CHARACTER", help="Of CSV files.")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option("--encoding", metavar="NAME", help="Of CSV files: utf-8, latin-1.")
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--labels", metavar="FILE", help="A table with `path` and the labels of images."
-        ),
-    ] = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
+    labels: options.Labels = None,
     shard_mb: Annotated[
         int | None, typer.Option("--shard-mb", metavar="MIB", help="Size of what a shard is of.")
     ] = None,

@@ -44,22 +44,10 @@ def init(
         list[str] | None,
         typer.Option("--key", metavar="COLUMN", help="A column that names a row; repeatable."),
     ] = None,
-    types: Annotated[
-        list[str] | None,
-        typer.Option("--type", metavar="COLUMN=TYPE", help="Such as zip=string; repeatable."),
-    ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", metavar="CHARACTER", help="Of CSV files.")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option("--encoding", metavar="NAME", help="Of CSV files: utf-8, latin-1.")
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--labels", metavar="FILE", help="A table with `path` and the labels of images."
-        ),
-    ] = None,
+    types: options.Types = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
+    labels: options.Labels = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write the file even if there is one.")
     ] = False,

@@ -68,6 +68,24 @@ Strict = Annotated[
     ),
 ]
 
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", metavar="COLUMN=TYPE", help="Such as zip=string; repeatable."),
+]
+
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", metavar="CHARACTER", help="Of CSV files.")
+]
+
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Of CSV files: utf-8, latin-1.")
+]
+
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", metavar="FILE", help="A table with `path` and the labels of images."),
+]
+
 Accept = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,6 +6,7 @@ ROC curve with ties, scikit-learn's step-wise sum for average precision, Naeini 
 the calibration error.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -46,6 +47,20 @@ def _sums(values: Floats, group: Ints, groups: int) -> Floats:
 
 def _ratio(part: Any, whole: float) -> float:
     return float(part / whole) if whole else float("nan")
+
+
+def _log_losses(scores: Floats, label: Floats) -> Floats:
+    """Return the log loss of each probability that a class is there."""
+    clipped = np.clip(scores, SMALLEST, 1 - SMALLEST)
+    losses: Floats = -(label * np.log(clipped) + (1 - label) * np.log1p(-clipped))
+    return losses
+
+
+def _mean_area(ranks: "Sequence[Ranks]", weights: Floats) -> float:
+    """Return the mean over classes of areas, of those that have one."""
+    areas = [area for area, _ in (one.metrics(weights) for one in ranks)]
+    known = [area for area in areas if area == area]
+    return float(np.mean(known)) if known else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +116,7 @@ class Binary:
     @classmethod
     def of(cls, scores: Floats, label: Floats, group: Ints, groups: int) -> "Binary":
         """Sum by group."""
-        clipped = np.clip(scores, SMALLEST, 1 - SMALLEST)
-        loss = -(label * np.log(clipped) + (1 - label) * np.log1p(-clipped))
+        loss = _log_losses(scores, label)
         bin_of = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
         binned = _sums(label - scores, group * BINS + bin_of, groups * BINS)
         return cls(
@@ -154,12 +168,10 @@ class Multiclass:
     def at(self, weights: Floats) -> dict[str, float]:
         """Return accuracy, log loss, and the mean over classes of one-against-the-rest areas."""
         rows = float(weights @ self.rows)
-        areas = [area for area, _ in (one.metrics(weights) for one in self.ranks)]
-        known = [area for area in areas if area == area]
         return {
             "accuracy": _ratio(weights @ self.right, rows),
             "log_loss": _ratio(weights @ self.loss, rows),
-            "auc": float(np.mean(known)) if known else float("nan"),
+            "auc": _mean_area(self.ranks, weights),
         }
 
 
@@ -180,8 +192,7 @@ class Multilabel:
     @classmethod
     def of(cls, scores: Floats, label: Floats, group: Ints, groups: int) -> "Multilabel":
         """Sum by group."""
-        clipped = np.clip(scores, SMALLEST, 1 - SMALLEST)
-        loss = -(label * np.log(clipped) + (1 - label) * np.log1p(-clipped))
+        loss = _log_losses(scores, label)
         chosen = scores >= 0.5
 
         def sums(cells: Any) -> Floats:
@@ -202,10 +213,8 @@ class Multilabel:
         f1 is twice the classes rightly said to be there, over those said to be and those that are.
         """
         cells = float(weights @ self.cells)
-        areas = [area for area, _ in (one.metrics(weights) for one in self.ranks)]
-        known = [area for area in areas if area == area]
         return {
-            "auc": float(np.mean(known)) if known else float("nan"),
+            "auc": _mean_area(self.ranks, weights),
             "f1": _ratio(2 * (weights @ self.hits), float(weights @ self.said)),
             "log_loss": _ratio(weights @ self.loss, cells),
             "accuracy": _ratio(weights @ self.right, cells),

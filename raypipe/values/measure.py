@@ -143,7 +143,7 @@ class Measured:
         times = counts[kept]
         return {
             "seen": Distinct.of_places(self._registers[kept]),
-            "counted": self._countable.counted(counts) if may_be_counted(len(kept)) else None,
+            "counted": self.countable.counted(counts) if may_be_counted(len(kept)) else None,
             **self._told(kept, times),
         }
 
@@ -197,7 +197,8 @@ class Measured:
         return looks_of(self.values, self.texts)
 
     @cached_property
-    def _countable(self) -> Countable:
+    def countable(self) -> Countable:
+        """The canonical texts of the values."""
         return Countable.of(self.values)
 
 

@@ -33,7 +33,7 @@ def pair_counts(
     one, other = (columns[name] for name in pair)
     if one.codes is None or other.codes is None:  # one alone has too many values
         return [None] * parts.count
-    first, second = Countable.of(one.values), Countable.of(other.values)
+    first, second = one.countable, other.countable
     width = len(second.quoted) + 1
     cells = _of_rows(first, one.codes) * width + _of_rows(second, other.codes)
     return [_counted(parts.take(n, cells), first, second) for n in range(parts.count)]

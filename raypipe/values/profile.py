@@ -122,7 +122,7 @@ class Profile:
             pairs=merged_counts(part.pairs for part in parts),
         )
 
-    @property
+    @cached_property
     def derived(self) -> dict[str, ColumnProfile]:
         """What can be held against other rows beside the columns.
 

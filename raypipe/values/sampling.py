@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.values.hashing import Hashes, canonical_text, is_bytes, is_text
+from raypipe.values.inner import is_list
 
 
 def smallest(hashes: Hashes, count: int) -> npt.NDArray[np.int64]:
@@ -65,7 +66,7 @@ def _sizes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     if types.is_map(kind):
         entries = pa.struct([("key", kind.key_type), ("value", kind.item_type)])
         return _sizes(array.cast(pa.list_(entries)))
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+    if is_list(kind):
         sizes = np.zeros(len(array), np.int64)
         np.add.at(sizes, pc.list_parent_indices(array).to_numpy(), _sizes(pc.list_flatten(array)))
         return sizes
