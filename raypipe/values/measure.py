@@ -93,11 +93,11 @@ class Measured:
     @classmethod
     def of(cls, array: pa.Array) -> Self:
         """Look at a column."""
-        if not pa.types.is_dictionary(array.type) and not _are_few(array):
+        encoded = _encoded(array)
+        if encoded is None:
             texts = _texts(array)
             own = value_hash(array, texts)
             return cls(array=array, values=array, codes=None, distinct=own, hashes=own, texts=texts)
-        encoded = array if pa.types.is_dictionary(array.type) else pc.dictionary_encode(array)
         values = encoded.dictionary
         codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(values))
         places = codes.to_numpy(zero_copy_only=False)
@@ -248,13 +248,23 @@ def _is_countable(kind: pa.DataType) -> bool:
     return not pa.types.is_nested(kind) and not is_bytes(kind)
 
 
-def _are_few(array: pa.Array) -> bool:
-    """Guess from the first rows whether values repeat so much that counting first is cheaper."""
+def _encoded(array: pa.Array) -> pa.DictionaryArray | None:
+    """Return a column as a dictionary of its values; None where the first rows repeat too few.
+
+    Of values that repeat enough, it is cheaper to count them first.
+    """
+    if pa.types.is_dictionary(array.type):
+        return array
     if not _is_countable(array.type) or pa.types.is_null(array.type):
-        return False
+        return None
     if len(array) > _LOOKED_AT_FIRST and _distinct(array[:_LOOKED_AT_FIRST]) > EXACT_VALUES:
-        return False
-    return len(array) <= EXACT_VALUES or _distinct(array[:_LOOKED_AT]) <= EXACT_VALUES
+        return None
+    if len(array) > _LOOKED_AT:
+        few = _distinct(array[:_LOOKED_AT]) <= EXACT_VALUES
+        return pc.dictionary_encode(array) if few else None
+    encoded = pc.dictionary_encode(array)
+    few = len(array) <= EXACT_VALUES or len(encoded.dictionary) <= EXACT_VALUES
+    return encoded if few else None
 
 
 def _distinct(array: pa.Array) -> int:
