@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from raypipe.stages.registry.derive import changelog, derive, next_free
+from raypipe.stages.registry.derive import changelog, derive
 from raypipe.values.signature import Feature, Label, Signature, TensorSpec
-from raypipe.values.version import FOUND, Lineage
+from raypipe.values.version import FOUND, Lineage, next_free
 
 SIGNATURE = Signature(
     features=(Feature(name="temp", type="double", nullable=True),),
