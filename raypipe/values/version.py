@@ -1,6 +1,5 @@
 """A model version: what it is made of, how it differs from the one before."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -68,11 +67,3 @@ class ModelVersion:
     lineage: Lineage
     approved_by: str
     note: str = field(default="", metadata=aside())
-
-
-def next_free(version: str, taken: Collection[str]) -> str:
-    """Return a version, or the next patch of it that is not taken; ValueError if it is none."""
-    major, minor, patch = (int(part) for part in version.split("."))
-    while f"{major}.{minor}.{patch}" in taken:
-        patch += 1
-    return f"{major}.{minor}.{patch}"
