@@ -10,10 +10,11 @@ from raypipe.engine.graph import Decision
 from raypipe.engine.step import step
 from raypipe.stages.registry.card import card
 from raypipe.stages.registry.derive import changelog, derive
+from raypipe.store.rows import next_free
 from raypipe.values.dataset import Dataset
 from raypipe.values.evaluation import Evaluation
 from raypipe.values.training import Checkpoint
-from raypipe.values.version import FOUND, Lineage, ModelVersion, next_free
+from raypipe.values.version import FOUND, Lineage, ModelVersion
 
 if TYPE_CHECKING:
     from raypipe.values.profile import SplitProfiles

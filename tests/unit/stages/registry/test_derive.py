@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from raypipe.stages.registry.derive import changelog, derive
+from raypipe.store.rows import next_free
 from raypipe.values.signature import Feature, Label, Signature, TensorSpec
-from raypipe.values.version import FOUND, Lineage, next_free
+from raypipe.values.version import FOUND, Lineage
 
 SIGNATURE = Signature(
     features=(Feature(name="temp", type="double", nullable=True),),
