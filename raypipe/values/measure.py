@@ -125,10 +125,12 @@ class Measured:
             valid = None
             if self.array.null_count:
                 valid = pc.is_valid(self.array).to_numpy(zero_copy_only=False)
+            seen = self._seen(parts, valid)
             for number, kept in enumerate(parts.held(valid)):
                 count = len(self.hashes) if kept is None else len(kept)
                 nulls = parts.size(number) - count
-                yield {"nulls": nulls, "inner": inner[number], **self._of_rows(kept, count)}
+                told = self._of_rows(kept, count, seen[number])
+                yield {"nulls": nulls, "inner": inner[number], **told}
         else:
             width = len(self.values) + 1
             cells = parts.of_row * np.int64(width) + self.codes if parts.rows else self.codes
@@ -147,10 +149,14 @@ class Measured:
             **self._told(kept, times),
         }
 
-    def _of_rows(self, kept: Places | None, count: int) -> dict[str, Any]:
+    def _seen(self, parts: Parts, valid: npt.NDArray[np.bool_] | None) -> list[Distinct]:
+        """Sketch the values of each part's rows that are valid."""
+        if valid is None:
+            return Distinct.of_parts(self._registers, parts.of_row, parts.count)
+        return Distinct.of_parts(self._registers[valid], parts.of_row[valid], parts.count)
+
+    def _of_rows(self, kept: Places | None, count: int, seen: Distinct) -> dict[str, Any]:
         """Tell of the values of some rows."""
-        registers = self._registers if kept is None else self._registers[kept]
-        seen = Distinct.of_places(registers)
         told = {"seen": seen, **(self._told(kept, None) if count else {})}
         if seen.at_least > EXACT_VALUES or not _is_countable(self.values.type):
             return told

@@ -149,14 +149,22 @@ class Distinct:
     @classmethod
     def of_places(cls, places: npt.NDArray[np.int32]) -> Self:
         """Count what hashes say of registers: see register_and_rank."""
-        registers = np.zeros(_REGISTERS, np.uint8)
-        np.maximum.at(registers, places >> 6, (places & 63).astype(np.uint8))
-        return cls._written(registers)
+        return cls.of_parts(places, np.zeros(len(places), np.int8), 1)[0]
+
+    @classmethod
+    def of_parts(
+        cls, places: npt.NDArray[np.int32], part_of: npt.NDArray[np.int8], count: int
+    ) -> list[Self]:
+        """Count them part by part; `part_of` says which each is in."""
+        registers = np.zeros(count * _REGISTERS, np.uint8)
+        own = part_of * np.int32(_REGISTERS) + (places >> 6)
+        np.maximum.at(registers, own, (places & 63).astype(np.uint8))
+        return [cls._written(part) for part in registers.reshape(count, _REGISTERS)]
 
     @classmethod
     def _written(cls, registers: npt.NDArray[np.uint8]) -> Self:
         if np.count_nonzero(registers) > _SPARSE:
-            return cls(places=None, ranks=registers)
+            return cls(places=None, ranks=registers.copy())
         held = np.flatnonzero(registers > 0)  # numpy finds truths sooner than numbers
         return cls(places=held.astype(np.uint16), ranks=registers[held])
 
