@@ -6,7 +6,7 @@ that nobody else uses. The overhead is that of a whole training step on Ray, bes
 with a loop that does nothing, without torch; and beside what a person writes who follows Ray
 Train's guide: a TorchTrainer that is given the same rows as datasets, and one step of AdamW.
 
-    python scripts/bench_model.py [loop] [workers] [overhead]
+    python scripts/bench_model.py [transform] [loop] [workers] [overhead]
 """
 
 import json
@@ -29,7 +29,7 @@ import numpy as np
 MARK = "RAYPIPE_BENCH"
 ROWS, BATCH, NUMBERS, ROUNDS = 524_288, 1024, 12, 2
 CARRIERS, AIRPORTS = 16, 105
-PARTS = ("loop", "workers", "overhead")
+PARTS = ("transform", "loop", "workers", "overhead")
 
 
 def main() -> None:
@@ -392,7 +392,9 @@ if __name__ == "__main__":
         token.write_text(secrets.token_hex(32))
         token.chmod(0o600)
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
-        measured = {"loop": loop, "workers": workers, "overhead": overhead}[sys.argv[2]]
-        print(json.dumps(measured(Path(sys.argv[3]))))
+        from bench_transform import transform
+
+        parts = {"transform": transform, "loop": loop, "workers": workers, "overhead": overhead}
+        print(json.dumps(parts[sys.argv[2]](Path(sys.argv[3]))))
     else:
         main()
