@@ -5,11 +5,15 @@ the bundle, asked for all rows at once.
 """
 
 import base64
+import http.client
 import json
 import shlex
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +24,12 @@ from PIL import Image
 from raypipe.app.look import look
 from raypipe.app.models import find_version, load
 from raypipe.stages.data import dataset_at
+from raypipe.stages.serving.processes import free_ports
 from raypipe.store.locations import open_location
 from raypipe.store.versions import open_store
 from raypipe.values.uri import parse_uri
 from tests.conftest import Project
-from tests.gateway import Asked, gateway_of
+from tests.gateway import gateway_of
 
 pytestmark = pytest.mark.slow
 
@@ -53,12 +58,6 @@ def to_version(project: Project, file: str, *arguments: str) -> str:
     return written["file"].removesuffix(".yaml")
 
 
-def started(folder: Path) -> Project:
-    project = Project(folder)
-    project.write("pyproject.toml", "[project]\nname = 'mine'\nversion = '0'\n")
-    return project
-
-
 def text_of(number: int, topics: list[str]) -> str:
     return (
         f"Note {number}, in which there is {', '.join(WORDS[one] for one in topics) or 'nothing'}"
@@ -66,9 +65,17 @@ def text_of(number: int, topics: list[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def _texts(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A version that tells the topics of texts, of which a text may have several."""
-    project = started(tmp_path_factory.mktemp("texts"))
+def project() -> Iterator[Project]:
+    """A project whose home gets both models; its path is short, as Ray's sockets need it."""
+    with tempfile.TemporaryDirectory(prefix="rpo-", dir="/tmp") as folder:
+        project = Project(Path(folder))
+        project.write("pyproject.toml", "[project]\nname = 'mine'\nversion = '0'\n")
+        yield project
+
+
+@pytest.fixture(scope="module")
+def texts(project: Project) -> Project:
+    """The project with a version that tells the topics of texts; a text may have several."""
     drawn = np.random.default_rng(0).random((400, len(WORDS))) < 0.4
     lines = []
     for number, some in enumerate(drawn):
@@ -79,17 +86,9 @@ def _texts(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-@pytest.fixture
-def texts(_texts: Project, tmp_path: Path) -> Project:
-    """The same in a folder of its own."""
-    shutil.copytree(_texts.folder, tmp_path / "texts", symlinks=True)
-    return Project(tmp_path / "texts")
-
-
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A version that tells on which side of a picture it is bright."""
-    project = started(tmp_path_factory.mktemp("images"))
+def images(project: Project) -> Project:
+    """The project with a version that tells on which side of a picture it is bright."""
     draw = np.random.default_rng(0)
     for number in range(120):
         side = SIDES[number % 3]
@@ -103,15 +102,41 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def asked(gateway: Asked, model: str, rows: list[dict]) -> list[dict]:
+Ask = Callable[[str, str, Any], tuple[int, Any]]
+"""Method, path and body to status and JSON."""
+
+
+def asked(ask: Ask, model: str, rows: list[dict]) -> list[dict]:
     """Ask for rows all at once, and for some one by one: both are equal to the bit."""
     path = f"/v2/models/{model}/predict"
-    status, answer = gateway.ask("POST", path, {"rows": rows})
+    status, answer = ask("POST", path, {"rows": rows})
     assert status == 200, answer
     for number in range(0, len(rows), 7):
-        _, alone = gateway.ask("POST", path, {"rows": [rows[number]]})
+        _, alone = ask("POST", path, {"rows": [rows[number]]})
         assert alone["predictions"] == [answer["predictions"][number]]
     return answer["predictions"]
+
+
+@contextmanager
+def running(project: Project) -> Iterator[Ask]:
+    """Have `raypipe serve` up, on a Ray of its own."""
+    (port,) = free_ports(1)
+    said = project.raypipe("serve", "start", "--port", str(port))
+    assert said.code == 0, said.err
+
+    def ask(method: str, path: str, body: Any) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            connection.request(method, path, json.dumps(body))
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+    try:
+        yield ask
+    finally:
+        assert project.raypipe("serve", "stop").code == 0
 
 
 def offline(project: Project, model: str, rows: pa.Table) -> tuple[list[dict], np.ndarray]:
@@ -126,36 +151,56 @@ def offline(project: Project, model: str, rows: pa.Table) -> tuple[list[dict], n
     return scored.to_pylist(), loaded.predictor.scores(tensors)
 
 
-def test_raw_texts_are_answered_as_they_are_offline(texts: Project) -> None:
+def check_texts(project: Project, ask: Ask) -> None:
+    """Ask for raw texts, some of them odd, and hold the answers against those offline."""
     told = [text_of(n, [one for one in WORDS if n % 3]) for n in range(20)]
     rows = [*({"text": one} for one in told), {"text": "BREAD, and a rocket"}, {"text": None}]
-    with gateway_of(texts.folder / ".raypipe") as gateway:
-        online = asked(gateway, "notes", rows)
-    scored, scores = offline(texts, "notes", pa.Table.from_pylist(rows))
+    online = asked(ask, "notes", rows)
+    scored, scores = offline(project, "notes", pa.Table.from_pylist(rows))
     outputs = [f"topics_probability_{one}" for one in WORDS]
     assert [[row[name] for name in outputs] for row in online] == scores.tolist()
     assert online == [{name: row[name] for name in online[0]} for row in scored]
     assert online[1]["topics_predicted"] == list(WORDS)
 
 
-def test_images_are_answered_as_they_are_offline(images: Project) -> None:
-    files = sorted((images.folder / "pictures").rglob("*.png"))[::6]
+def check_images(project: Project, ask: Ask) -> None:
+    """Ask for images in base64, and hold the answers against those of their bytes offline."""
+    files = sorted((project.folder / "pictures").rglob("*.png"))[::6]
     contents = [file.read_bytes() for file in files]
-    rows = [{"image": base64.b64encode(one).decode()} for one in contents]
-    with gateway_of(images.folder / ".raypipe") as gateway:
-        online = asked(gateway, "pictures", rows)
-    scored, scores = offline(images, "pictures", pa.table({"image": contents}))
+    online = asked(ask, "pictures", [{"image": base64.b64encode(c).decode()} for c in contents])
+    scored, scores = offline(project, "pictures", pa.table({"image": contents}))
     outputs = [f"label_probability_{side}" for side in SIDES]
     assert [[row[name] for name in outputs] for row in online] == scores.tolist()
     assert online == [{name: row[name] for name in online[0]} for row in scored]
     assert [row["label_predicted"] for row in online] == [file.parent.name for file in files]
 
 
+def test_raw_texts_are_answered_as_they_are_offline(texts: Project) -> None:
+    with gateway_of(texts.folder / ".raypipe") as gateway:
+        check_texts(texts, gateway.ask)
+
+
+def test_images_are_answered_as_they_are_offline(images: Project) -> None:
+    with gateway_of(images.folder / ".raypipe") as gateway:
+        check_images(images, gateway.ask)
+
+
+@pytest.mark.ray
+@pytest.mark.long
+def test_one_running_gateway_answers_texts_and_images_as_they_are_offline(
+    texts: Project, images: Project
+) -> None:
+    with running(texts) as ask:
+        check_texts(texts, ask)
+        check_images(images, ask)
+
+
 def test_the_truth_of_several_labels_is_a_list_and_comes_by_rest_or_by_a_file(
-    texts: Project,
+    texts: Project, tmp_path: Path
 ) -> None:
     """Joined with its requests, measured, captured, and accepted as the next data."""
-    project = texts
+    shutil.copytree(texts.folder, tmp_path / "texts", symlinks=True)
+    project = Project(tmp_path / "texts")
     drawn = np.random.default_rng(1).random((40, len(WORDS))) < 0.5
     truth = [[one for one, is_there in zip(WORDS, row, strict=True) if is_there] for row in drawn]
     rows = [{"text": text_of(1000 + n, topics)} for n, topics in enumerate(truth)]
