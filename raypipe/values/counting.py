@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from json.encoder import encode_basestring
 from typing import Self
 
 import numpy as np
@@ -37,23 +39,40 @@ class ValueCounts:
     @cached_property
     def pairs(self) -> dict[str, int]:
         """Values and how often each occurs."""
-        return dict(zip(json.loads(self.texts), self.counts.tolist(), strict=True))
+        return dict(zip(_places(self.texts), self.counts.tolist(), strict=True))
+
+    def among(self, other: ValueCounts) -> Counts | None:
+        """Return the counts at the places of another's values; None if it lacks one of them."""
+        if self.texts == other.texts:
+            return self.counts
+        known = _places(other.texts)
+        places = [known.get(text, -1) for text in _places(self.texts)]
+        if min(places, default=0) < 0:
+            return None
+        counts = np.zeros(len(other.counts), np.int64)
+        counts[places] = self.counts
+        return counts
 
     @classmethod
     def merge_all(cls, parts: Sequence[ValueCounts]) -> ValueCounts | None:
         """Count the values of all parts; None if they are too many."""
         most = max(parts, key=lambda part: len(part.counts))
-        if all(part.texts == most.texts for part in parts):
-            return cls(texts=most.texts, counts=np.sum([part.counts for part in parts], axis=0))
-        counts = dict(most.pairs)
+        aligned = [part.among(most) for part in parts]
+        held = [part for part in aligned if part is not None]
+        if len(held) == len(parts):  # in their order, and written down already
+            return cls(texts=most.texts, counts=np.sum(held, axis=0))
+        counts: Counter[str] = Counter()
         for part in parts:
-            for text, count in part.pairs.items() if part is not most else ():
-                counts[text] = counts.get(text, 0) + count
+            counts.update(part.pairs)
         if len(counts) > EXACT_VALUES:
             return None
-        if len(counts) == len(most.counts):  # in their order, and written down already
-            return cls(texts=most.texts, counts=np.array([*counts.values()], np.int64))
         return counted_texts(counts)
+
+
+@lru_cache(maxsize=64)
+def _places(texts: str) -> dict[str, int]:
+    """Return the place of each text in a JSON list: parts of one dataset have the same ones."""
+    return {text: place for place, text in enumerate(json.loads(texts))}
 
 
 def counted_texts(counts: Mapping[str, int]) -> ValueCounts | None:
@@ -84,7 +103,7 @@ class Countable:
         known = sorted({text for text in texts if text is not None and text not in left_out})
         places: dict[str | None, int] = {text: place for place, text in enumerate(known)}
         return cls(
-            quoted=[_as_json(text) for text in known],
+            quoted=[encode_basestring(text) for text in known],
             lengths=np.array([len(text) for text in known], np.int64),
             place=np.array([places.get(text, len(known)) for text in texts], np.int64),
         )

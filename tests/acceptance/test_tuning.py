@@ -197,6 +197,7 @@ def test_a_sweep_that_is_extended_pays_for_what_is_new(swept: Project) -> None:
     assert trials_run(fewer) == []
 
 
+@pytest.mark.long
 def test_new_data_alone_repeats_no_trial(swept: Project) -> None:
     project = swept
     tiny.import_shards(project, tiny.write_shard(project, "part3", tiny.rows(60)))
@@ -209,6 +210,7 @@ def test_new_data_alone_repeats_no_trial(swept: Project) -> None:
     assert len(trials_run(always)) == 3
 
 
+@pytest.mark.long
 def test_another_space_or_other_code_repeats_all(swept: Project) -> None:
     project = swept
     project.write("tiny.yaml", sections(TUNING.replace("[4, 12, 16]", "[4, 12]")))

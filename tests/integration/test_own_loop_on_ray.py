@@ -77,6 +77,7 @@ def test_the_best_report_of_two_workers_is_the_candidate(by_loop):
     assert found.weights
 
 
+@pytest.mark.long
 def test_a_loop_that_reports_no_checkpoint_is_told_what_to_report(by_loop):
     with pytest.raises(StepFailed, match="ended after 3 reports, none with a checkpoint") as told:
         by_loop(loop_options={"bare": True})

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from raypipe.config.validation import ValidationConfig
 from raypipe.stages.validation.words import SHOWN, amount, percent, some, visible
@@ -87,7 +89,7 @@ def of_leakage(train: Profile, schema: Schema, settings: ValidationConfig) -> It
             continue
         told, limit = None, EXACT
         if classes is not None:
-            few = train.columns[name].values is not None
+            few = train.columns[name].counted is not None
             told, limit = _told_class(rows, name, classes, few=few), settings.leakage
         elif numbers is not None:
             told = _told_number(rows, name, numbers)
@@ -129,8 +131,7 @@ def _told_class(rows: object, name: str, truth: Codes, *, few: bool) -> tuple[fl
     if codes is None:
         return None
     base = np.bincount(truth).max() / len(truth)
-    halves = np.arange(len(truth)) % 2 == 0
-    right = sum(_guessed(codes, truth, half) for half in (halves, ~halves))
+    right = _guessed(codes, truth)
     held = share_at_least(right, len(truth), 2.0)
     if base >= 1:
         return None
@@ -148,13 +149,15 @@ def _is_one_to_one(codes: Codes, truth: Codes) -> bool:
     return bool(len(counts) == kinds == int(codes.max()) + 1 and np.sort(counts)[-2] >= 10)
 
 
-def _guessed(codes: Codes, truth: Codes, known: npt.NDArray[np.bool_]) -> int:
-    shape = int(codes.max()) + 1, int(truth.max()) + 1
-    cells = codes[known] * shape[1] + truth[known]
-    table = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
-    met = table.sum(axis=1) > 0
-    guess = np.where(met, table.argmax(axis=1), table.sum(axis=0).argmax())
-    return int((guess[codes[~known]] == truth[~known]).sum())
+def _guessed(codes: Codes, truth: Codes) -> int:
+    """Count the rows whose label the other half of the rows tells."""
+    values, labels = int(codes.max()) + 1, int(truth.max()) + 1
+    half = np.arange(len(truth)) % 2
+    cells = (truth * 2 + half) * values + codes
+    table = np.bincount(cells, minlength=labels * 2 * values).reshape(labels, 2, values)
+    commonest = table.sum(axis=2).argmax(axis=0)
+    guess = np.where(table.any(axis=0), table.argmax(axis=0), commonest[:, None])
+    return int(np.count_nonzero(guess[1 - half, codes] == truth))
 
 
 def _told_number(
@@ -186,14 +189,19 @@ def _ranked(numbers: npt.NDArray[np.float64]) -> Codes:
     filled = np.where(np.isfinite(numbers), numbers, np.inf)
     parts = max(2, min(50, len(filled) // ENOUGH))
     shares = np.linspace(0, 1, parts + 1)[1:-1]
-    edges = np.unique(np.sort(filled)[np.rint(shares * (len(filled) - 1)).astype(np.int64)])
+    edges = np.sort(filled)[np.rint(shares * (len(filled) - 1)).astype(np.int64)]
     return np.searchsorted(edges, filled, side="right").astype(np.int64)
 
 
 def _codes(rows: object, name: str) -> Codes | None:
     """Number the values of a sample's column; a null is a value."""
-    hashes = value_hash(plain_array(rows[name]))  # type: ignore[index]
-    return np.unique(hashes, return_inverse=True)[1].astype(np.int64) if len(hashes) else None
+    array = plain_array(rows[name])  # type: ignore[index]
+    if not len(array):
+        return None
+    if pa.types.is_floating(array.type) or pa.types.is_nested(array.type):
+        return np.unique(value_hash(array), return_inverse=True)[1].astype(np.int64)
+    indices = pc.dictionary_encode(array, null_encoding="encode").indices
+    return np.asarray(indices, np.int64)
 
 
 def _numbers(rows: object, name: str) -> npt.NDArray[np.float64] | None:
@@ -204,7 +212,8 @@ def _numbers(rows: object, name: str) -> npt.NDArray[np.float64] | None:
     if numbers is None:
         return None
     floats = numbers.astype(np.float64)
-    floats[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    if array.null_count:
+        floats[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
     return floats
 
 
