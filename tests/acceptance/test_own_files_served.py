@@ -221,26 +221,21 @@ def test_the_truth_of_several_labels_is_a_list_and_comes_by_rest_or_by_a_file(
         )
 
     def by_file(name: str, first: int, labels: list) -> None:
-        numbers = range(first, first + len(labels))
-        kind = pa.list_(pa.string()) if isinstance(labels[0], list) else pa.string()
-        table = pa.table(
-            {
-                "request_id": [request] * len(labels),
-                "request_row": list(numbers),
-                "topics": pa.array(labels, kind),
-            }
-        )
-        pq.write_table(table, project.folder / name)
+        lines = [
+            json.dumps({"request_id": request, "request_row": first + n, "topics": one})
+            for n, one in enumerate(labels)
+        ]
+        project.write(name, "\n".join(lines))
 
-    by_file("told.parquet", 20, truth[20:])
-    by_file("wrong.parquet", 20, [["war"]])
-    by_file("text.parquet", 20, ["food"])
-    for name in ("wrong.parquet", "text.parquet"):
+    by_file("told.jsonl", 20, truth[20:])
+    by_file("wrong.jsonl", 20, [["war"]])
+    by_file("text.jsonl", 20, ["food"])
+    for name in ("wrong.jsonl", "text.jsonl"):
         said = project.raypipe("feedback", "add", name)
         assert (said.code, "topics is a list of classes, of: food" in said.err) == (2, True)
-    added = project.raypipe("feedback", "add", "told.parquet", "--json").result["feedback"]
+    added = project.raypipe("feedback", "add", "told.jsonl", "--json").result["feedback"]
     assert (added["kept"], added["matched"]) == (20, 20)
-    again = project.raypipe("feedback", "add", "told.parquet", "--json").result["feedback"]
+    again = project.raypipe("feedback", "add", "told.jsonl", "--json").result["feedback"]
     assert (again["kept"], again["told_before"]) == (0, 20)
 
     asks = ("--set", "feedback.least_labels=20", "--set", "feedback.least_rows=10")

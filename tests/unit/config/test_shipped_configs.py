@@ -44,6 +44,7 @@ def test_flights_in_lakefs_are_the_same_cycle_on_other_data():
     ("line", "sets"),
     [
         ("- {kind: hashing, columns: flight, buckets: 512}", ()),
+        ("- {kind: frequency, columns: tailnum}", ()),
         ("weight: seats", ()),
         ("class_weights: balanced", ()),
         ("feed: stream", ("tuning.space={}",)),
