@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import chain
 from json.encoder import encode_basestring
 from typing import Self
 
@@ -61,12 +61,15 @@ class ValueCounts:
         held = [part for part in aligned if part is not None]
         if len(held) == len(parts):  # in their order, and written down already
             return cls(texts=most.texts, counts=np.sum(held, axis=0))
-        counts: Counter[str] = Counter()
-        for part in parts:
-            counts.update(part.pairs)
-        if len(counts) > EXACT_VALUES:
+        # Each is in order: so are long stretches of all of them, which is soon sorted.
+        ordered = sorted(dict.fromkeys(chain.from_iterable(_places(part.texts) for part in parts)))
+        if len(ordered) > EXACT_VALUES:
             return None
-        return counted_texts(counts)
+        places = {text: place for place, text in enumerate(ordered)}
+        counts = np.zeros(len(ordered), np.int64)
+        for part in parts:
+            counts[[places[text] for text in _places(part.texts)]] += part.counts
+        return cls(texts=_as_json(ordered), counts=counts)
 
 
 @lru_cache(maxsize=64)

@@ -67,7 +67,10 @@ def by_loop(training, tmp_path):  # noqa: F811
     return by_loop
 
 
-def test_the_best_report_of_two_workers_is_the_candidate(by_loop):
+@pytest.mark.parametrize("small", [0, 2**20], ids=["rows by tasks", "rows from here"])
+def test_the_best_report_of_two_workers_is_the_candidate(by_loop, small, monkeypatch):
+    monkeypatch.setattr("raypipe.model.rows.on_ray.SMALL", small)
+
     found = by_loop(workers={"count": 2})
 
     assert [row["epoch"] for row in found.history] == [1, 2, 3]
