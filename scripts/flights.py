@@ -1,9 +1,7 @@
 #!/usr/bin/env python
 """Make the example data: flights of 2013 from New York, joined, labelled, one Parquet file a month.
 
-Beside them snow.parquet, flights of December in snow, to be kept as edge cases.
-
-    python scripts/flights.py OUT [--months 1-6]
+    python scripts/flights.py OUT [--months 1-6] [--snow FILE]
 
 The question is asked before departure: will this flight arrive more than 15 minutes late? So every
 column is known before departure. Actual times and delays are left out but for the label `late`,
@@ -158,9 +156,9 @@ def in_snow(table: pa.Table) -> pa.Table:
     return rows.append_column("note", note)
 
 
-def write_snow(table: pa.Table, out: Path) -> Path:
+def write_snow(table: pa.Table, path: Path) -> Path:
     """Write flights in snow, whole or not at all."""
-    path = out / "snow.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".tmp")
     pq.write_table(in_snow(table), aside, compression="zstd")
     return aside.replace(path)
@@ -184,9 +182,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--months", type=parse_months, default=range(1, 13), help="a month (7) or a range (1-6)"
     )
+    parser.add_argument(
+        "--snow", type=Path, help="file for flights of December in snow, to be kept as edge cases"
+    )
     given = parser.parse_args(arguments)
     table = build(source_folder())
-    for path in (*write_months(table, given.out, given.months), write_snow(table, given.out)):
+    snow = [write_snow(table, given.snow)] if given.snow else []
+    for path in (*write_months(table, given.out, given.months), *snow):
         print(f"{path}  {pq.read_metadata(path).num_rows:,} rows")
 
 

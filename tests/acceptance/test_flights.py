@@ -22,9 +22,10 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """Seven months of flights."""
+    """The flights of a year, month by month, and some in snow."""
     folder = tmp_path_factory.mktemp("flights")
-    subprocess.run([sys.executable, ROOT / "scripts" / "flights.py", folder], check=True)
+    made = [sys.executable, ROOT / "scripts" / "flights.py", folder]
+    subprocess.run([*made, "--snow", folder / "snow.parquet"], check=True)
     return folder
 
 

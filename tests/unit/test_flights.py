@@ -123,7 +123,7 @@ def test_months_are_files_with_the_same_bytes_each_time(flights, table, tmp_path
 
 
 def test_flights_in_snow_are_of_december_and_say_what_the_weather_was(flights, table, tmp_path):
-    rows = pq.read_table(flights.write_snow(table, tmp_path))
+    rows = pq.read_table(flights.write_snow(table, tmp_path / "snow.parquet"))
     assert rows.column_names == [*table.column_names, "note"]
     assert pc.unique(rows["month"]).to_pylist() == [12]
     assert pc.max(rows["temp"]).as_py() <= 33
