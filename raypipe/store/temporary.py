@@ -12,9 +12,9 @@ from pathlib import Path
 from raypipe.store.faults import disk_faults
 
 _HELD = ".held"
-"""A file in each folder that is locked while its process lives."""
+"""A file in each folder that is locked while its process lives, and before it has this name."""
 _FRESH = 60.0
-"""Seconds that a process has from making a folder to locking it."""
+"""Seconds that a process has from making a folder to having locked it."""
 
 
 @contextlib.contextmanager
@@ -29,8 +29,10 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
             _remove_abandoned(left)
     with disk_faults(f"a folder in {str(place)!r} cannot be made"):
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-        held = os.open(folder / _HELD, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fresh = folder / f"{_HELD}.new"
+        held = os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(held, fcntl.LOCK_EX)
+        fresh.rename(folder / _HELD)
     try:
         yield folder
     finally:

@@ -208,7 +208,7 @@ def _ranks(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _ranked(numbers: npt.NDArray[np.float64]) -> Codes:
-    """Cut numbers into parts of about equal size, each of ten rows or more."""
+    """Cut numbers into parts of about equal size, of ENOUGH rows or more."""
     filled = np.where(np.isfinite(numbers), numbers, np.inf)
     parts = max(2, min(50, len(filled) // ENOUGH))
     shares = np.linspace(0, 1, parts + 1)[1:-1]

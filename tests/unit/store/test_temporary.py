@@ -1,5 +1,6 @@
 """A temporary folder goes with its process, or, where that was killed, with the next one."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -50,6 +51,22 @@ def test_what_others_use_or_just_made_stays(place):
         assert first.exists()
         assert second.exists()
     assert {one.name for one in place.iterdir()} == {"part-made-now", "part-file", "else"}
+
+
+def test_a_folder_is_not_taken_for_abandoned_just_before_it_is_locked(place, monkeypatch):
+    lock, looks = fcntl.flock, []
+
+    def slow(file, how):
+        if not looks:
+            looks.append(file)
+            with temporary_folder("part-"):  # of another process, which looks just now
+                pass
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", slow)
+    with temporary_folder("part-") as folder:
+        assert looks
+        assert folder.exists()
 
 
 def test_a_disk_that_takes_no_folder_is_named(place, monkeypatch):
