@@ -30,7 +30,7 @@ class Head:
     """URL of the dashboard, which takes jobs."""
     processes: list[subprocess.Popen[bytes]]
 
-    def add_node(self, cpus: int = 1) -> None:
+    def add_node(self, cpus: int = 1) -> "subprocess.Popen[bytes]":
         """Start a further node of the cluster on this machine; it ends with the head."""
         joining = (
             f"--address={self.address}", f"--num-cpus={cpus}", *agent_ports(free_ports(3)),
@@ -38,6 +38,14 @@ class Head:
             f"--temp-dir={self.place / f't{len(self.processes)}'}",
         )  # fmt: skip
         self.processes.append(start_ray(self.place, *joining))
+        return self.processes[-1]
+
+    def lose_node(self, node: "subprocess.Popen[bytes]") -> None:
+        """Kill all processes of a node at once, as when its machine is gone."""
+        for pid in processes_of(self.place):
+            with contextlib.suppress(ProcessLookupError):
+                if os.getsid(pid) == node.pid:
+                    os.kill(pid, signal.SIGKILL)
 
     def welcome(self, project: Project) -> None:
         """Give a project's user the cluster's token, where Ray looks for it."""
@@ -45,8 +53,8 @@ class Head:
 
 
 @contextlib.contextmanager
-def head(**environment: str) -> Iterator[Head]:
-    """Start a head of two CPUs with its dashboard; at the end nothing of it is left."""
+def head(cpus: int = 2, **environment: str) -> Iterator[Head]:
+    """Start a head with its dashboard; at the end nothing of it is left."""
     place = Path(tempfile.mkdtemp(prefix="rph-", dir="/tmp"))
     (place / ".ray").mkdir()
     (place / ".ray" / "auth_token").write_text(secrets.token_hex(32))
@@ -55,7 +63,7 @@ def head(**environment: str) -> Iterator[Head]:
     processes = []
     try:
         begun = start_ray(
-            place, "--head", f"--port={gcs}", "--num-cpus=2", f"--temp-dir={place / 't'}",
+            place, "--head", f"--port={gcs}", f"--num-cpus={cpus}", f"--temp-dir={place / 't'}",
             "--include-dashboard=true", f"--dashboard-port={dashboard}",
             f"--ray-client-server-port={client}", *agent_ports(agents), **environment,
         )  # fmt: skip

@@ -74,6 +74,12 @@ class Checkpoints:
         self._drop(state)
         return target
 
+    def tidy(self, state: TrainState) -> None:
+        """Drop what was left by a kill that came before all that a state replaced was dropped."""
+        for aside in self.folder.glob("*.tmp"):
+            _remove(aside)
+        self._drop(state)
+
     def latest(self, *, workers: int | None = None) -> TrainState | None:
         """Return the newest state to go on from; a torn one is passed over for the one before.
 
@@ -88,6 +94,11 @@ class Checkpoints:
             if state.within is None or workers in (None, state.within.workers):
                 return state
         return None
+
+    def newest(self) -> str | None:
+        """Return the name of the newest one, whole or torn; None without any."""
+        found = self._all()
+        return max(found).name if found else None
 
     def best(self, history: tuple[dict[str, float], ...]) -> list[tuple[int, Path]]:
         """Return epoch and weights of the kept ones, best first."""

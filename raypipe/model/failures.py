@@ -22,10 +22,12 @@ class Place:
     batches: int
     rank: int
     workers: int
+    what: str = "batch"
+    """Batches of what are counted."""
 
     def __str__(self) -> str:
         worker = f" on worker {self.rank} of {self.workers}" if self.workers > 1 else ""
-        return f"epoch {self.epoch}, batch {self.batch} of {self.batches}{worker}"
+        return f"epoch {self.epoch}, {self.what} {self.batch} of {self.batches}{worker}"
 
 
 def as_failure(error: Exception, at: Place, shapes: str) -> StepFailed:
@@ -41,7 +43,10 @@ def as_failure(error: Exception, at: Place, shapes: str) -> StepFailed:
             hint="lower training.batch_size (and raise training.accumulate, which makes up for it)",
         )
     return StepFailed(
-        f"training raised {kind} at {at} ({shapes}): {error}", kind=kind, frames=own_frames(error)
+        f"training raised {kind} at {at} ({shapes}): {error}",
+        kind=kind,
+        frames=own_frames(error),
+        hint="mend the model, or the recipe that makes these tensors, then run again",
     )
 
 

@@ -81,12 +81,16 @@ def fit(
     world = world or Alone()
     device = device or torch.device("cpu")
     keeper = Keeper(job.checkpoints, job.settings, world, device, on_batch)
+    resume = job.checkpoints.latest(workers=world.size)
+    world.gather(torch.zeros(1, device=device))  # once all have read it
+    if resume and world.rank == 0:
+        job.checkpoints.tidy(resume)
     with keeper:
         _train(
             job.settings,
             job.signature,
             (train, validation),
-            resume=job.checkpoints.latest(workers=world.size),
+            resume=resume,
             on_epoch=_on_epoch(job.checkpoints, on_epoch, keeper),
             watcher=keeper,
             world=world,

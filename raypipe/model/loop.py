@@ -13,7 +13,7 @@ from raypipe.config.training import TrainingConfig
 from raypipe.errors import RaypipeError, StepFailed
 from raypipe.model.extra_metrics import extra_metrics_of
 from raypipe.model.failures import Place, as_failure
-from raypipe.model.feed import Batch, Feed, generator
+from raypipe.model.feed import Feed, generator
 from raypipe.model.losses import loss_of
 from raypipe.model.metrics import metrics_of
 from raypipe.model.schedule import is_over
@@ -166,7 +166,7 @@ class _Training:
                 raise
             except Exception as error:
                 at = self._place(epoch, number)
-                raise as_failure(error, at, in_words(batch)) from error
+                raise as_failure(error, at, in_words(batch.tensors)) from error
             if (number + 1) % CHECK_EVERY == 0:
                 self._check(sums, epoch)
             if (
@@ -188,36 +188,52 @@ class _Training:
         )
         return replace(self.state(history), within=within)
 
-    def _place(self, epoch: int, number: int) -> Place:
+    def _place(self, epoch: int, number: int, rank: int | None = None) -> Place:
         return Place(
             epoch=epoch,
             batch=number + 1,
             batches=self.feed.batches,
-            rank=self.world.rank,
+            rank=self.world.rank if rank is None else rank,
             workers=self.world.size,
         )
 
     def _check(self, sums: Tensor, epoch: int) -> None:
-        finite = torch.isfinite(sums)
-        if bool(finite.all()):
+        """Raise StepFailed if a worker's loss is no number: on all of them, of who was first.
+
+        A step later all have its gradients, so that each would speak of itself.
+        """
+        bad = (~torch.isfinite(sums)).nonzero()[:1]
+        mine = bad[0] if len(bad) else bad.new_tensor([len(sums)])
+        firsts = self.world.gather(mine).tolist()
+        if min(firsts) == len(sums):
             return
-        number = int((~finite).nonzero()[0])
+        number = min(firsts)
+        rank = firsts.index(number)
+        loss = self.world.gather(sums[number][None])[rank]
         raise StepFailed(
-            f"the loss is {float(sums[number]):g} at {self._place(epoch, number)}",
+            f"the loss is {float(loss):g} at {self._place(epoch, number, rank)}",
             kind="NotANumber",
-            hint=_why_not_finite(self.feed.not_finite()),
+            hint=_why_not_finite(self._culprits(self.feed.not_finite())),
         )
+
+    def _culprits(self, own: list[str]) -> list[str]:
+        """Return what the first worker found that found something."""
+        letters = torch.tensor(list("\n".join(own).encode()), dtype=torch.uint8)
+        sizes = self.world.gather(torch.tensor([len(letters)], device=self.device)).tolist()
+        told = bytes(self.world.gather(letters.to(self.device)).tolist())
+        first = next((size for size in sizes if size), 0)
+        return told[:first].decode().split("\n") if first else []
 
     def _evaluate(self, epoch: int) -> dict[str, float]:
         """Measure the workers' parts together: all get the same numbers, so all decide alike."""
-        logits = self.world.gather(self._logits())
+        logits = self.world.gather(self._logits(epoch))
         label = self.world.gather(self.validation.label)
         loss = float(self.loss(logits, label).double().mean())
         if not math.isfinite(loss):
             raise StepFailed(
                 f"the validation loss is {loss:g} after epoch {epoch}",
                 kind="NotANumber",
-                hint=_why_not_finite(self.validation.not_finite()),
+                hint=_why_not_finite(self._culprits(self.validation.not_finite())),
             )
         task = self.settings.task
         found, truth = self._own(scores(task, logits)), self._own(label)
@@ -228,16 +244,20 @@ class _Training:
     def _own(self, numbers: Tensor) -> Tensor:
         return torch.from_numpy(self.own(numbers.cpu().numpy()))
 
-    def _logits(self) -> Tensor:
+    def _logits(self, epoch: int) -> Tensor:
         """Return the logits of the validation share, in float32, as the model will answer."""
         self.module.eval()
         rows = self.validation.rows
         parts = self.world.most(math.ceil(max(rows, 1) / EVALUATION_ROWS))
+        found = []
         with self.world.evaluating():
-            found = [
-                self.module(self._rows(part * EVALUATION_ROWS, (part + 1) * EVALUATION_ROWS))
-                for part in range(parts)
-            ]
+            for part in range(parts):
+                given = self._rows(part * EVALUATION_ROWS, (part + 1) * EVALUATION_ROWS)
+                try:
+                    found.append(self.module(given))
+                except Exception as error:
+                    at = replace(self._place(epoch, part), batches=parts, what="validation batch")
+                    raise as_failure(error, at, in_words(given)) from error
         return torch.cat(found)[:rows]
 
     def _rows(self, start: int, stop: int) -> dict[str, Tensor]:
@@ -248,13 +268,13 @@ class _Training:
         return {name: t[start:stop] for name, t in tensors.items()}
 
 
-def in_words(batch: Batch) -> str:
+def in_words(tensors: dict[str, Tensor]) -> str:
     """Return what a batch is, for a person: its rows, and the shape of each tensor."""
     shapes = ", ".join(
         f"{name} {str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
-        for name, tensor in batch.tensors.items()
+        for name, tensor in tensors.items()
     )
-    return f"{len(batch.label)} rows: {shapes}"
+    return f"{max(map(len, tensors.values()), default=0)} rows: {shapes}"
 
 
 def _why_not_finite(culprits: list[str]) -> str:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,8 +28,11 @@ from raypipe.runtime.imports import importing_from
 from raypipe.values.dataset import TensorFile
 
 ATTEMPTS = 3
-"""Times that training is started, should a worker's process die; it goes on where it was."""
-NOTE = 48
+"""Times that training is started from one checkpoint, should workers die; it goes on where it was.
+
+Each loss after a further checkpoint is the first again: nodes may come and go for days.
+"""
+NOTE = 64
 """Bytes of what a worker notes of how far it is."""
 
 
@@ -59,12 +63,15 @@ def train_on_ray(
         if workers.elastic:
             counts = {name: sum(file.rows for file in files) for name, files in rows.items()}
             work = replace(work, rows=counts)
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt, reached = 0, work.job.checkpoints.newest()
+        while True:
             error = _fit(work, shares, scratch / "ray_train")
             if error is None:
                 return
             if not isinstance(error, ray.train.WorkerGroupError):
                 raise no_group(workers, error) from error
+            before, reached = reached, work.job.checkpoints.newest()
+            attempt = attempt + 1 if reached == before else 1
             if attempt == ATTEMPTS or not _process_died(error):
                 raise _cause(error, work) from error
 
@@ -119,10 +126,12 @@ def _worker(work: Work) -> None:
 def _train(work: Work) -> None:
     here, signature = ray.train.get_context(), work.job.signature
     rank, rows = here.get_world_rank(), work.rows or {}
-    note = os.open(_note(work, rank), os.O_WRONLY | os.O_CREAT, 0o644)
+    note = os.open(_note(work, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    worker = f"worker {rank} of {here.get_world_size()}"
 
     def on_batch(epoch: int, batches: int, of: int) -> None:
-        os.pwrite(note, f"epoch {epoch}, batch {batches} of {of}".ljust(NOTE).encode(), 0)
+        done = f"{worker} after epoch {epoch}, batch {batches} of {of}"
+        os.pwrite(note, done.ljust(NOTE).encode(), 0)
         if not rank:
             work.tell_batch(epoch, batches, of)
 
@@ -170,8 +179,12 @@ def _as_failure(error: Exception, rank: int) -> StepFailed:
 
 
 def _process_died(error: ray.train.WorkerGroupError) -> bool:
-    """Say whether a worker's process is gone, so that another try may do."""
-    return any(_is_death(failure) for failure in error.worker_failures.values())
+    """Say whether a worker's process is gone, so that another try may do.
+
+    Of a node that is lost, the others may be all that Ray has heard of: they miss their peer.
+    """
+    failures = error.worker_failures.values()
+    return any(map(_is_death, failures)) or all(map(_is_echo, failures))
 
 
 def _is_death(failure: Exception) -> bool:
@@ -181,27 +194,34 @@ def _is_death(failure: Exception) -> bool:
 def _cause(error: ray.train.WorkerGroupError, work: Work) -> Exception:
     """Return the failure that says most: that of the worker which broke first."""
     failures = error.worker_failures.items()
-    rank, failure = min(failures, key=lambda item: (_is_echo(item[1]), item[0]))
-    failure = getattr(failure, "_base_exc", failure)
-    if isinstance(failure, RaypipeError):
-        return failure
-    try:
-        place = f" after {_note(work, rank).read_text().strip()}"
-    except OSError:
-        place = " before its first batch"
+    rank, failure = min(failures, key=lambda item: (_is_echo(item[1]), not _is_death(item[1])))
+    if not _is_echo(failure):
+        failure = getattr(failure, "_base_exc", failure)
+        if isinstance(failure, RaypipeError):
+            return failure
+    lost = "" if _is_death(failure) else "the peer of "
     return StepFailed(
-        f"training lost worker {rank} of {len(failures)}{place}, and gave up after "
-        f"{ATTEMPTS} attempts: {_first_line(failure)}",
+        f"training lost {lost}{_noted(work, rank)}, and gave up after {ATTEMPTS} attempts that "
+        f"came no further: {_first_line(failure)}",
         kind=type(failure).__name__,
-        hint="look at the machine's memory; a smaller training.batch_size needs less",
+        hint="look at the machine's memory; a smaller training.batch_size needs less. A run with "
+        "--resume goes on from the last checkpoint",
     )
+
+
+def _noted(work: Work, rank: int) -> str:
+    with suppress(OSError):
+        if noted := _note(work, rank).read_text().strip():
+            return noted
+    return f"worker {rank} before its first batch"
 
 
 def _is_echo(failure: Exception) -> bool:
     """Say whether a worker failed only because another was gone from their collective."""
-    return _is_death(failure) or any(
-        word in str(failure) for word in ("Connection", "gloo", "NCCL")
-    )
+    if _is_death(failure):
+        return True
+    said = str(getattr(failure, "_base_exc", failure))
+    return any(word in said for word in ("Connection", "gloo", "NCCL"))
 
 
 def no_group(workers: WorkersConfig, error: Exception) -> ClusterError:

@@ -55,6 +55,7 @@ def random_state(device: torch.device) -> Tensor:
 def set_random_state(state: Tensor, device: torch.device) -> None:
     """Set what `random_state` returned."""
     size = len(torch.get_rng_state())
-    torch.set_rng_state(state[:size].contiguous())
+    # torch 2.13 reads from where the storage begins, not the view: of rank 1, a SIGSEGV.
+    torch.set_rng_state(state[:size].clone())
     if device.type == "cuda":
-        torch.cuda.set_rng_state(state[size:].contiguous(), device)
+        torch.cuda.set_rng_state(state[size:].clone(), device)

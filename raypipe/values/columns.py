@@ -150,8 +150,8 @@ class ColumnProfile:
     @property
     def top(self) -> list[tuple[str, int]]:
         """Values and how often they occur, most frequent first; of the sample where too many."""
-        if self.values is not None:
-            return by_frequency(self.values)
+        if self.counted is not None:
+            return self.counted.most()
         return [] if self.drawn is None else frequent(self.drawn)
 
     def quantile(self, share: float) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import chain
 from json.encoder import encode_basestring
 from typing import Self
@@ -39,14 +39,25 @@ class ValueCounts:
     @cached_property
     def pairs(self) -> dict[str, int]:
         """Values and how often each occurs."""
-        return dict(zip(_places(self.texts), self.counts.tolist(), strict=True))
+        return dict(zip(self.places, self.counts.tolist(), strict=True))
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Values and their places, in order."""
+        return {text: place for place, text in enumerate(json.loads(self.texts))}
+
+    def most(self, limit: int | None = None) -> list[tuple[str, int]]:
+        """Return the most frequent values and how often each occurs, ties in their order."""
+        places = np.argsort(-self.counts, kind="stable")[:limit].tolist()
+        texts, counts = [*self.places], self.counts.tolist()
+        return [(texts[place], counts[place]) for place in places]
 
     def among(self, other: ValueCounts) -> Counts | None:
         """Return the counts at the places of another's values; None if it lacks one of them."""
         if self.texts == other.texts:
             return self.counts
-        known = _places(other.texts)
-        places = [known.get(text, -1) for text in _places(self.texts)]
+        known = other.places
+        places = [known.get(text, -1) for text in self.places]
         if min(places, default=0) < 0:
             return None
         counts = np.zeros(len(other.counts), np.int64)
@@ -60,22 +71,23 @@ class ValueCounts:
         aligned = [part.among(most) for part in parts]
         held = [part for part in aligned if part is not None]
         if len(held) == len(parts):  # in their order, and written down already
-            return cls(texts=most.texts, counts=np.sum(held, axis=0))
+            return cls._placed(most.texts, np.sum(held, axis=0), most.places)
         # Each is in order: so are long stretches of all of them, which is soon sorted.
-        ordered = sorted(dict.fromkeys(chain.from_iterable(_places(part.texts) for part in parts)))
+        ordered = sorted(dict.fromkeys(chain.from_iterable(part.places for part in parts)))
         if len(ordered) > EXACT_VALUES:
             return None
         places = {text: place for place, text in enumerate(ordered)}
         counts = np.zeros(len(ordered), np.int64)
         for part in parts:
-            counts[[places[text] for text in _places(part.texts)]] += part.counts
-        return cls(texts=_as_json(ordered), counts=counts)
+            counts[[places[text] for text in part.places]] += part.counts
+        return cls._placed(_as_json(ordered), counts, places)
 
-
-@lru_cache(maxsize=64)
-def _places(texts: str) -> dict[str, int]:
-    """Return the place of each text in a JSON list: parts of one dataset have the same ones."""
-    return {text: place for place, text in enumerate(json.loads(texts))}
+    @classmethod
+    def _placed(cls, texts: str, counts: Counts, places: dict[str, int]) -> ValueCounts:
+        """Count texts whose places are known: to read them again is most of what merging costs."""
+        made = cls(texts=texts, counts=counts)
+        vars(made)["places"] = places
+        return made
 
 
 def counted_texts(counts: Mapping[str, int]) -> ValueCounts | None:

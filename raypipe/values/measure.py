@@ -135,16 +135,18 @@ class Measured:
             width = len(self.values) + 1
             cells = parts.of_row * np.int64(width) + self.codes if parts.rows else self.codes
             counts = np.bincount(cells, minlength=width * parts.count).reshape(-1, width)
+            part_of, held = np.nonzero(counts[:, :-1])
+            seen = Distinct.of_parts(self._registers[held], part_of.astype(np.int8), parts.count)
             for number, line in enumerate(counts):
-                nulls = int(line[-1])
-                yield {"nulls": nulls, "inner": inner[number], **self._of_counts(line[:-1])}
+                told = self._of_counts(line[:-1], seen[number])
+                yield {"nulls": int(line[-1]), "inner": inner[number], **told}
 
-    def _of_counts(self, counts: Counts) -> dict[str, Any]:
+    def _of_counts(self, counts: Counts, seen: Distinct) -> dict[str, Any]:
         """Tell of values of which each has so many rows."""
         kept = np.flatnonzero(counts)
         times = counts[kept]
         return {
-            "seen": Distinct.of_places(self._registers[kept]),
+            "seen": seen,
             "counted": self.countable.counted(counts) if may_be_counted(len(kept)) else None,
             **self._told(kept, times),
         }
