@@ -278,7 +278,7 @@ def workers(folder: Path) -> list[Line]:
         for count in rates:
             settings = TrainingConfig(
                 model=MlpConfig(hidden=(1024, 1024, 512)),
-                epochs=4,
+                epochs=3,
                 batch_size=1024,
                 patience=None,
                 workers=WorkersConfig(count=count),
