@@ -1,5 +1,6 @@
 """Two workers, with all weights each or with half of them: killed and gone on, and what is said."""
 
+# ruff: noqa: F811  (fixtures of other folders)
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from raypipe.config.training import MlpConfig, TrainingConfig
 from raypipe.model.fit import Job
 from tests.trainings import Trainings, kept, trainings
+from tests.unit.model.conftest import make_share, signature  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +43,7 @@ def given(make_share) -> tuple:
     return (make_share(71), validation[0]), (make_share(70, seed=1), validation[1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sharded", [True, False], ids=["fsdp", "ddp"])
 def test_killed_after_an_epoch_or_within_one_they_end_with_the_same_bits(
     pairs, job, given, sharded
@@ -60,6 +63,7 @@ def test_killed_after_an_epoch_or_within_one_they_end_with_the_same_bits(
     assert any(batch > 1 for _, batch in began)  # one went on within an epoch
 
 
+@pytest.mark.long
 def test_a_torn_checkpoint_of_sharded_weights_falls_back_to_the_one_before(pairs, job, given):
     pairs.run(job("whole"), *given, sharded=True)
     pairs.run(job("torn"), *given, sharded=True)

@@ -1,5 +1,6 @@
 """A training killed anywhere, between batches or in the writing of a checkpoint, loses no bit."""
 
+# ruff: noqa: F811  (fixtures of other folders)
 import random
 import time
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from raypipe.config.training import MlpConfig, TrainingConfig
 from raypipe.model.fit import Job
 from raypipe.model.streaming.stream import stream_of
 from tests.trainings import Trainings, kept, trainings
+from tests.unit.model.conftest import make_share, signature  # noqa: F401
 from tests.unit.model.streaming.conftest import make_source  # noqa: F401
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SETTINGS = TrainingConfig(
     model=MlpConfig(hidden=(4,)),  # with dropout
@@ -32,7 +34,7 @@ def forking() -> Iterator[Trainings]:
         yield process
 
 
-def rows_of(feed: str, make_share, make_source) -> tuple:  # noqa: F811
+def rows_of(feed: str, make_share, make_source) -> tuple:
     if feed == "stream":
         stream = stream_of(make_source(103, 0, 158))
         return stream.source.signature, (stream, stream.validation_share(0, 1))
@@ -46,7 +48,7 @@ def test_killed_anywhere_again_and_again_it_ends_with_the_same_bits(
     tmp_path,
     signature,
     make_share,
-    make_source,  # noqa: F811
+    make_source,
 ):
     found, given = rows_of(feed, make_share, make_source)
     settings = SETTINGS.model_copy(update={"feed": feed})
