@@ -4,13 +4,14 @@
 import random
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from raypipe.config.training import MlpConfig, TrainingConfig
 from raypipe.model.fit import Job
 from raypipe.model.streaming.stream import stream_of
-from tests.trainings import Trainings, kept, trainings
+from tests.trainings import Trainings, in_memory, kept, trainings
 from tests.unit.model.conftest import make_share, signature  # noqa: F401
 from tests.unit.model.streaming.conftest import make_source  # noqa: F401
 
@@ -26,6 +27,12 @@ SETTINGS = TrainingConfig(
     learning_rate=0.01,
     checkpoint={"steps": 4},
 )
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with in_memory() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +52,7 @@ def rows_of(feed: str, make_share, make_source) -> tuple:
 def test_killed_anywhere_again_and_again_it_ends_with_the_same_bits(
     feed,
     forking,
-    tmp_path,
+    memory,
     signature,
     make_share,
     make_source,
@@ -54,7 +61,7 @@ def test_killed_anywhere_again_and_again_it_ends_with_the_same_bits(
     settings = SETTINGS.model_copy(update={"feed": feed})
 
     def job(name: str) -> Job:
-        return Job(signature=found or signature, settings=settings, folder=tmp_path / name)
+        return Job(signature=found or signature, settings=settings, folder=memory / name)
 
     began = time.monotonic()
     (whole,) = forking.run(job("whole"), given)

@@ -2,13 +2,14 @@
 
 # ruff: noqa: F811  (fixtures of other folders)
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from raypipe.config.training import MlpConfig, TrainingConfig
 from raypipe.model.fit import Job
-from tests.trainings import Trainings, kept, trainings
+from tests.trainings import Trainings, in_memory, kept, trainings
 from tests.unit.model.conftest import make_share, signature  # noqa: F401
 
 pytestmark = pytest.mark.slow
@@ -25,6 +26,12 @@ SETTINGS = TrainingConfig(
 )
 
 
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with in_memory() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="module")
 def pairs() -> Iterator[Trainings]:
     with trainings() as process:
@@ -32,8 +39,8 @@ def pairs() -> Iterator[Trainings]:
 
 
 @pytest.fixture
-def job(signature, tmp_path) -> Callable[..., Job]:
-    return lambda name: Job(signature=signature, settings=SETTINGS, folder=tmp_path / name)
+def job(signature, memory) -> Callable[..., Job]:
+    return lambda name: Job(signature=signature, settings=SETTINGS, folder=memory / name)
 
 
 @pytest.fixture
