@@ -53,9 +53,8 @@ def main() -> None:
         shards = [write(Path(name) / f"{n}.parquet", n, ROWS // SHARDS) for n in range(SHARDS)]
         new = write(Path(name) / "new.parquet", SHARDS, ROWS // 100)
         cold(shards, new)
-    for part in ("bench_data_importing", "bench_data_stores", "bench_data_duplicates"):
-        if (Path(__file__).parent / f"{part}.py").exists():
-            importlib.import_module(part).main()
+    for part in ("profiling", "importing", "stores", "duplicates"):
+        importlib.import_module(f"bench_data_{part}").main()
 
 
 def cold(shards: Sequence[Path], new: Path) -> None:

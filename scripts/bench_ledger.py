@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
@@ -27,6 +28,12 @@ from tests.postgres import Postgres, a_postgres, binaries
 DRIVERS = 16
 COUNT = 300
 """Steps of each driver; half of them are those of the next one too."""
+SEARCHES = {
+    "a metric": "auc > 0.7",
+    "a setting": "training.epochs == 3",
+    "both": "auc > 0.99 and training.epochs == 3",
+    "a setting that none has": "training.epochs == 99",
+}
 DURABLE = {"fsync": "on", "full_page_writes": "on", "autovacuum": "on"}
 
 FLOW = """
@@ -119,6 +126,8 @@ def many_runs(what: str, folder: Path, server: Postgres | None) -> None:
         "plan": lambda: plan(request),
         "why": lambda: why(request, "train"),
     }
+    for what_of, where in SEARCHES.items():
+        calls[f"--where, {what_of}"] = partial(inspect.runs, home, where=where)
     for name, call in calls.items():
         spent = min(_cpu_of(call, server) for _ in range(5))
         row(f"{what}, 100,000 runs, 1,000,000 points: {name}", 1000 * spent, 50.0, "ms")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Make the example data: flights of 2013 from New York, joined, labelled, one Parquet file a month.
 
-    python scripts/flights.py OUT [--months 1-6]
+    python scripts/flights.py OUT [--months 1-6] [--snow FILE]
 
 The question is asked before departure: will this flight arrive more than 15 minutes late? So every
 column is known before departure. Actual times and delays are left out but for the label `late`,
@@ -25,6 +25,8 @@ import pyarrow.parquet as pq
 
 LATE_AFTER_MINUTES = 15
 YEAR = 2013
+FREEZING_FAHRENHEIT = 33
+DIM_MILES = 1
 KEY = ("date", "carrier", "flight", "origin")
 WEATHER = (
     "temp",
@@ -143,6 +145,25 @@ def write_months(table: pa.Table, out: Path, months: range) -> list[Path]:
     return written
 
 
+def in_snow(table: pa.Table) -> pa.Table:
+    """Return flights of December in snow, each with a note that says what the weather was."""
+    cold = pc.less_equal(table["temp"], FREEZING_FAHRENHEIT)
+    dim = pc.less_equal(table["visib"], DIM_MILES)
+    december = pc.equal(table["month"], 12)
+    rows = table.filter(pc.and_(december, pc.and_(cold, dim))).combine_chunks()
+    temp, visib = (pc.cast(rows[name], pa.string()) for name in ("temp", "visib"))
+    note = pc.binary_join_element_wise("snow: ", temp, " °F, one sees ", visib, " miles far", "")
+    return rows.append_column("note", note)
+
+
+def write_snow(table: pa.Table, path: Path) -> Path:
+    """Write flights in snow, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".tmp")
+    pq.write_table(in_snow(table), aside, compression="zstd")
+    return aside.replace(path)
+
+
 def parse_months(text: str) -> range:
     """Read `7` or `1-6`."""
     first, _, last = text.partition("-")
@@ -161,8 +182,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--months", type=parse_months, default=range(1, 13), help="a month (7) or a range (1-6)"
     )
+    parser.add_argument(
+        "--snow", type=Path, help="file for flights of December in snow, to be kept as edge cases"
+    )
     given = parser.parse_args(arguments)
-    for path in write_months(build(source_folder()), given.out, given.months):
+    table = build(source_folder())
+    snow = [write_snow(table, given.snow)] if given.snow else []
+    for path in (*write_months(table, given.out, given.months), *snow):
         print(f"{path}  {pq.read_metadata(path).num_rows:,} rows")
 
 

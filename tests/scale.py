@@ -19,6 +19,7 @@ from raypipe.engine.records import (
     RunStatus,
     StepState,
 )
+from raypipe.store.given import Given, given_of
 from raypipe.store.ledger import SqlLedger
 from raypipe.store.postgres_url import PostgresUrl
 from raypipe.store.rows import dump
@@ -51,8 +52,12 @@ def fill(place: Path | PostgresUrl, runs: int = RUNS, target: str = "flow.py") -
 def tables(runs: int, target: str) -> Iterator[Table]:
     """Yield each table's name with its columns, and its rows."""
     yield (
-        "runs (id, project, pipeline, status, created, ended, record, backwards)",
+        "runs (id, project, pipeline, status, created, ended, record, backwards, given)",
         (_run(n, target) for n in range(runs)),
+    )
+    yield (
+        "given (digest, name, value)",
+        sorted({(g.digest, *one) for n in range(7) for g in [_given(n)] for one in g.values}),
     )
     yield (
         "run_steps (run, position, name, key, state)",
@@ -130,12 +135,23 @@ def _run(number: int, target: str) -> tuple[Any, ...]:
         created=created(number),
         actor=ANN,
         parameters={"target": target, "parameters": {}, "command": f"raypipe run {target}"},
-        settings={"training": {"epochs": number % 7, "name": "x" * 400}},
+        settings=_settings(number),
     )
     ended = created(number) + 60
     status = "failed" if number % 10 == 3 else "succeeded"
     id, name = run_id(number), pipeline(number)
-    return (id, "mine", name, status, created(number), ended, dump(asdict(record)), id[::-1])
+    told = dump(asdict(record))
+    given = _given(number % 7).digest
+    return (id, "mine", name, status, created(number), ended, told, id[::-1], given)
+
+
+def _settings(number: int) -> dict[str, Any]:
+    return {"training": {"epochs": number % 7, "name": "x" * 400}}
+
+
+@cache
+def _given(number: int) -> Given:
+    return given_of({"settings": _settings(number)})
 
 
 def _step(number: int, place: int) -> tuple[Any, ...]:

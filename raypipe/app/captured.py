@@ -1,6 +1,5 @@
 """Captured rows that a review accepted become a commit of the data, once."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from raypipe.engine.records import Actor, Effect, Review
 from raypipe.errors import EffectRefused, ValidationStopped
 from raypipe.fault_points import fault_point
 from raypipe.store.rows import CaptureRow
+from raypipe.store.temporary import temporary_folder
 from raypipe.store.versions import VersionStore
 from raypipe.values.feedback import Captured
 from raypipe.values.uri import DatasetUri, parse_uri
@@ -174,8 +174,8 @@ def _commit(
     evidence = workshop.ledger.get_review(row.payload["review"]).evidence
     remove_left(workshop, uri, versions)
     with under_way(workshop, uri) as begin:
-        with tempfile.TemporaryDirectory(prefix="raypipe-captured-") as folder:
-            shard = Path(folder, f"captured-{evidence[:12]}.parquet")
+        with temporary_folder("raypipe-captured-") as folder:
+            shard = folder / f"captured-{evidence[:12]}.parquet"
             parquet.write_table(captured.rows, shard)
             imported = importing.import_files(
                 [shard],

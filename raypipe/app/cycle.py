@@ -21,7 +21,7 @@ from raypipe.stages.preprocessing import fit, look_at_shards, transform_shards
 from raypipe.stages.preprocessing.questions import files_of, questions_of
 from raypipe.stages.registry import register
 from raypipe.stages.training import train
-from raypipe.stages.tuning import choose, recall, trial
+from raypipe.stages.tuning import choose, recall, report_sweep, sweep_look, trial
 from raypipe.values.dataset import Dataset, Shard
 from raypipe.values.edge_cases import EdgeCases
 from raypipe.values.schema import Schema
@@ -96,7 +96,7 @@ def cycle(
 
     choosing = bool(of_recipe(tuning.space))
     prepared = [prepare(recipe) for recipe in (tried if choosing else (config.preprocessing,))]
-    tuned = tune(config, dataset, tried, [rows for _, rows in prepared])
+    tuned, drawn = tune(config, dataset, tried, [rows for _, rows in prepared])
     transform, rows = prepare(tuned.recipe) if choosing else prepared[0]
     settings, found = (config.training, {}) if tuned is None else (tuned.settings, tuned.chosen)
     raw = {"shards": list(dataset.shards), "transform": transform, "rule": rule}
@@ -124,7 +124,7 @@ def cycle(
             config.analysis.edge_error,
         )
     judged = judge(evaluation, config.analysis, **beside)
-    page = report(judged, seen.validation, trained.history, config.name, report_look())
+    page = report(judged, seen.validation, trained.history, config.name, report_look(), **drawn)
     blessed = bless(judged, page)
 
     decision = review(blessed, name="review_model")
@@ -161,13 +161,16 @@ def searched(tuning: TuningConfig, **beside: Any) -> Search:
 
 def tune(
     config: CycleConfig, dataset: Dataset, tried: tuple[PreprocessingConfig, ...], rows: Any
-) -> Any:
-    """Connect the sweep; None if there is none. `rows` are those that each recipe makes."""
+) -> tuple[Any, dict[str, Any]]:
+    """Connect the sweep; return what it chose, None if there is none, and what its report takes.
+
+    `rows` are those that each recipe makes.
+    """
     tuning, training, recipe = config.tuning, config.training, config.preprocessing
     if not tuning.space:
-        return None
+        return None, {}
     if tuning.when == "never":
-        return recall(lookup("last_sweep"), training, recipe)
+        return recall(lookup("last_sweep"), training, recipe), {}
     search = searched(tuning, models=architectures(config), recipes=tried)
     trials = trial(
         list(range(tuning.trials)),
@@ -182,7 +185,8 @@ def tune(
         swept_on=rows if tuning.when == "always" else None,
         earlier=lookup("earlier_trials") if tuning.learn_from == "earlier" else None,
     )
-    return choose(trials, training, recipe, search)
+    chosen = choose(trials, training, recipe, search)
+    return chosen, {"sweep": report_sweep(trials, search, sweep_look())}
 
 
 def architectures(config: CycleConfig) -> tuple[Any, ...]:

@@ -1,7 +1,6 @@
 """Edge cases read as an import would read them, and held to the data that they are cases of."""
 
 import json
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from raypipe.stages.data.inputs import find_inputs
 from raypipe.stages.data.reading import open_bytes
 from raypipe.stages.data.types import cast
 from raypipe.store.locations import footer_of, open_location
+from raypipe.store.temporary import temporary_folder
 from raypipe.store.versions import did_you_mean
 from raypipe.values.dataset import Dataset
 from raypipe.values.hashing import canonical_text
@@ -78,8 +78,8 @@ def _texts(column: pa.ChunkedArray) -> list[str | None]:
 def _read(file: Path, settings: ImportConfig, known: pa.Schema) -> pa.Table:
     plain = settings.model_copy(update={"rejects": None, "partition": None, "key": ()})
     found = find_inputs([file], plain)
-    with tempfile.TemporaryDirectory(prefix="raypipe-edge-") as folder:
-        converted = convert_here(found, plain, known, Path(folder), agreed=False)
+    with temporary_folder("raypipe-edge-") as folder:
+        converted = convert_here(found, plain, known, folder, agreed=False)
         parts = [pq.read_table(shard.file) for one in converted for shard in one.shards]
         empty = [one.schema for one in converted]
         table = pa.concat_tables([*empty, *parts], promote_options="default")

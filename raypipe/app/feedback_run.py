@@ -169,10 +169,10 @@ def _told(table: "pa.Table", file: Path, names: set[str]) -> Iterator[_Told]:
                 f"{file.name!r}, row {number}: request_row is {row!r}",
                 hint=f"rows of a request count from 0, to {LAST_ROW} at most",
             )
-        if isinstance(value, bytes | list | dict) or value != value:  # a NaN
+        if isinstance(value, bytes | dict) or value != value:  # a NaN
             raise UsageError(
                 f"{file.name!r}, row {number}: the label is {_short(value)}",
-                hint="a label is a number, a text, true or false",
+                hint="a label is a number, a text, true or false, or a list of classes",
             )
         one = _Told(request=ids[number], row=row, label=_plain(value))
         if one.of in seen:
@@ -192,7 +192,9 @@ def _short(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) else str(value)
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _check(
@@ -207,6 +209,7 @@ def _check(
         label = labels.get(requests.get(one.of, ""), only)
         if label is not None and label_text(one.label, label) is None:
             known = ", ".join(label.classes[:5]) or "a number"
+            known = f"a list of classes, of: {known}" if label.task == "multilabel" else known
             raise UsageError(
                 f"{file.name!r}: request {one.request}, row {one.row} has the label "
                 f"{one.label!r}; {label.name} is {known}",

@@ -1,13 +1,13 @@
 """Runs found by what they were given and what came of them, the newest or the best first.
 
-What an expression says of a metric, of tags or of the pipeline is asked of the ledger's indices;
-the rest is read run by run, until enough are found.
+What an expression says of settings, of a metric, of tags or of the pipeline is asked of the
+ledger's indices; the rest is read run by run, until enough are found.
 """
 
 import json
 import math
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import chain, islice
 from typing import Any
@@ -17,6 +17,7 @@ from raypipe.app.assemble import Workshop
 from raypipe.app.where import Where
 from raypipe.engine.records import RunRecord
 from raypipe.errors import UsageError
+from raypipe.store.given import ANYTHING, is_kept, said
 from raypipe.store.ledger_finding import PAGE
 from raypipe.store.rows import Remark
 
@@ -62,15 +63,7 @@ class Facts:
         try:
             return _at(self.run.settings, name)
         except KeyError:
-            return _said(_at(given, name))
-
-
-def _said(value: Any) -> Any:
-    """Return a parameter, which is kept as it was typed, as what it says: '0.5' is a number."""
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+            return said(_at(given, name))
 
 
 def _at(data: Any, name: str) -> Any:
@@ -96,8 +89,9 @@ def find_runs(
     """
     asked = _Asked(where, more)
     name, down = (sort.removeprefix("-"), sort.startswith("-")) if sort else ("", False)
-    few = _few(workshop, asked)
-    newest = asked.among(workshop, few or workshop.ledger.every_run(asked.pipeline))
+    given = _given(workshop, asked)
+    few = _few(workshop, asked, given)
+    newest = asked.among(workshop, few or workshop.ledger.every_run(asked.pipeline, given))
     if not name or (name == "created" and down):
         found = list(islice(newest, limit))
     elif few is None and (curve := _curve(workshop, name)) is not None:
@@ -157,31 +151,62 @@ def _once(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
 
 
 def _curve(workshop: Workshop, name: str) -> str | None:
-    """Return the curve that a name means, `fit.auc` the one of a step; None unless just one is.
-
-    A curve may have dots of its own, as `edge.night.accuracy` has.
-    """
-    if name in FIELDS:
-        return None
-    step, _, rest = name.partition(".")
-    meant = [(name, ""), (rest, step)] if rest else [(name, "")]
-    known = [curve for curve, of in meant if workshop.ledger.is_curve(curve, of)]
+    """Return the curve that a name means, `fit.auc` the one of a step; None unless just one is."""
+    known = _curves(workshop, name)
     return known[0] if len(known) == 1 else None
 
 
-def _few(workshop: Workshop, asked: "_Asked") -> Iterator[RunRecord] | None:
+def _curves(workshop: Workshop, name: str) -> list[str]:
+    """Return the curves that a name may mean: they may have dots of their own."""
+    if name in FIELDS:
+        return []
+    step, _, rest = name.partition(".")
+    meant = [(name, ""), (rest, step)] if rest else [(name, "")]
+    return [curve for curve, of in meant if workshop.ledger.is_curve(curve, of)]
+
+
+def _few(
+    workshop: Workshop, asked: "_Asked", given: Collection[str] | None
+) -> Iterator[RunRecord] | None:
     """Return, newest first, few runs among which all are that are asked for; None if none are."""
     if asked.where is None:
         return None
+    if given is not None and not given:  # one is looked at all the same, to tell of a wrong name
+        return islice(workshop.ledger.every_run(asked.pipeline), 1)
     tag = asked.where.holding().get("tags")
     if isinstance(tag, str):
         return workshop.ledger.runs_said("tag", tag)
     for name, (low, high) in asked.where.bounds().items():
         if (curve := _curve(workshop, name)) is not None:
-            few = workshop.ledger.runs_ended_within(curve, low, high)
+            few = workshop.ledger.runs_ended_within(curve, low, high, given)
             if few is not None:
                 return few
-    return None
+    return None if given is None else workshop.ledger.runs_given(given)
+
+
+def _given(workshop: Workshop, asked: "_Asked") -> set[str] | None:
+    """Return the digests of what all runs were given that are asked for; None: of anything."""
+    found: set[str] | None = None
+    for name, is_so in asked.where.compared() if asked.where else ():
+        if not _is_setting(name) or _curves(workshop, name):
+            continue
+        values = workshop.ledger.given_values(name)
+        if values is None:
+            continue
+        if values:
+            asked.had(name)
+        met = [one for one in values if one == ANYTHING or is_so(json.loads(one))]
+        with_it = workshop.ledger.given_with(name, met) if met else set()
+        if with_it is not None:
+            found = with_it if found is None else found & with_it
+    return found
+
+
+def _is_setting(name: str) -> bool:
+    """Say whether a name can be that of a setting as the ledger writes it."""
+    numbers = [part for part in name.split(".") if part.isdecimal()]
+    written = all(str(int(part)) == part for part in numbers)
+    return name not in {*FIELDS, "tags", "notes"} and is_kept(name) and written
 
 
 class _Asked:
@@ -227,6 +252,10 @@ class _Asked:
             return value
 
         return self.where is None or self.where.holds(find)
+
+    def had(self, name: str) -> None:
+        """Note that some run has a name."""
+        self._had.add(name)
 
     def complain(self, found: list[Facts], sort: str) -> None:
         """Raise UsageError for a name that no run had, where nothing was found for it."""

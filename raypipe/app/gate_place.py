@@ -3,11 +3,16 @@
 import json
 import os
 import secrets
-from contextlib import suppress
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
-from raypipe.engine.records import Json
 from raypipe.errors import StoreError
 from raypipe.runtime.processes import start_time
+from raypipe.store.content import replace_file
 from raypipe.store.faults import disk_faults
 from raypipe.store.paths import HomePaths
 
@@ -48,16 +53,46 @@ def gate_token(paths: HomePaths) -> str:
 
 
 def gate_of(paths: HomePaths) -> str | None:
-    """Return where the gate of a watch of this home is that is up; None if none is."""
-    told = read_watch(paths)
-    if told is None or start_time(told["pid"]) != told["started"]:
-        return None
-    return str(told["gate"])
+    """Return where the gate of a watch of this home is that is up, the first of many; None if none.
+
+    One on another machine that shares the home cannot be told from one that is gone.
+    """
+    up = [(told["since"], told["gate"]) for told in _told(paths).values() if _is_up(told)]
+    return str(min(up)[1]) if up else None
 
 
-def read_watch(paths: HomePaths) -> Json:
-    """Return what the watch that was started last wrote of itself, whether it is up or not."""
+@contextmanager
+def gate_told(paths: HomePaths, url: str) -> Iterator[None]:
+    """Let other commands of this home know where this process's gate is."""
+    pid, host = os.getpid(), socket.gethostname()
+    mine = {
+        "gate": url,
+        "host": host,
+        "pid": pid,
+        "started": start_time(pid),
+        "since": time.time(),
+    }
+    file = paths.watches / f"{secrets.token_hex(8)}.json"
+    with disk_faults(f"{str(file)!r} cannot be written"):
+        paths.watches.mkdir(exist_ok=True)
+        for left, told in _told(paths).items():
+            if told["host"] == host and not _is_up(told):  # it was killed
+                left.unlink(missing_ok=True)
+        replace_file(file, json.dumps(mine))
     try:
-        return json.loads(paths.watch.read_text())
-    except (OSError, ValueError):
-        return None
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _is_up(told: Mapping[str, Any]) -> bool:
+    return bool(start_time(told["pid"]) == told["started"])
+
+
+def _told(paths: HomePaths) -> dict[Path, dict[str, Any]]:
+    """Return what watches wrote of themselves, whether they are up or not."""
+    found = {}
+    for file in paths.watches.glob("*.json"):
+        with suppress(OSError, ValueError):  # it ends just now, or is torn
+            found[file] = json.loads(file.read_text())
+    return found

@@ -1,6 +1,5 @@
 """What `raypipe init` looks at: rows as an import would read them, and their profile."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 from raypipe.config.importing import ImportConfig
 from raypipe.errors import UsageError
 from raypipe.stages.data import importing, inputs
+from raypipe.store.temporary import temporary_folder
 from raypipe.values.profile import Profile, profile_table
 
 LOOKED_AT = 500_000
@@ -34,9 +34,9 @@ class Looked:
 def look_at(paths: Sequence[str], settings: ImportConfig) -> Looked:
     """Read files as an import would; UsageError or NotFound names one that cannot be."""
     found = inputs.find_inputs(paths, settings)
-    with tempfile.TemporaryDirectory(prefix="raypipe-init-") as folder:
+    with temporary_folder("raypipe-init-") as folder:
         known = pa.schema([])
-        converted = importing.convert_here(found, settings, known, Path(folder), agreed=False)
+        converted = importing.convert_here(found, settings, known, folder, agreed=False)
         files = [shard.file for one in converted for shard in one.shards]
         rows = sum(shard.rows for one in converted for shard in one.shards)
         if not rows:

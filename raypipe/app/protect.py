@@ -20,6 +20,7 @@ from raypipe.app.verdicts import (
     verdicts_on,
     what_lets_in,
 )
+from raypipe.config.load import load
 from raypipe.engine.records import Json
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.store.lakefs_actions import FILE, VARIABLE, action_text
@@ -42,6 +43,7 @@ def protect(
     *,
     url: str | None = None,
     secret_in_repository: bool = False,
+    config: Path | None = None,
     home: Path | None = None,
     by: str | None = None,
 ) -> Json:
@@ -51,7 +53,7 @@ def protect(
     merge ask the gate at `url`, that of the watch that is up if none is given.
     """
     uri = parse_uri(dataset)
-    workshop = workshop_of(home, by=by)
+    workshop = _workshop(home, config, by)
     versions = workshop.versions(uri)
     _require_branch(uri, versions)
     with _alone(workshop, uri):
@@ -77,6 +79,12 @@ def protect(
         text = action_text(gate, _branches(workshop, uri), token if secret_in_repository else None)
         row = replace(row, gate=gate, server=versions.endpoint)
         return {**said, **_install(workshop, row, uri, versions, text)}
+
+
+def _workshop(home: Path | None, config: Path | None, by: str | None) -> Workshop:
+    """Open the home, with the lakeFS that settings name, if any are given."""
+    store = load(config).store if config is not None else None
+    return workshop_of(home, by=by, near=config, store=store)
 
 
 def require_its_server(row: ProtectionRow, versions: VersionStore) -> None:
@@ -225,10 +233,12 @@ def _wait_until_in_force(versions: LakeFSVersions, uri: DatasetUri) -> None:
 # --- the way back -------------------------------------------------------------------------------
 
 
-def unprotect(dataset: str, *, home: Path | None = None, by: str | None = None) -> Json:
+def unprotect(
+    dataset: str, *, config: Path | None = None, home: Path | None = None, by: str | None = None
+) -> Json:
     """Let whatever data come to a dataset's branch again."""
     uri = parse_uri(dataset)
-    workshop = workshop_of(home, by=by)
+    workshop = _workshop(home, config, by)
     versions = workshop.versions(uri)
     _require_branch(uri, versions)
     known = [row for row in workshop.ledger.gate.protections() if row.dataset == str(uri)]
@@ -283,12 +293,19 @@ def _withdraw(workshop: Workshop, versions: LakeFSVersions, uri: DatasetUri) -> 
 # --- people -------------------------------------------------------------------------------------
 
 
-def accept(dataset: str, reason: str, *, home: Path | None = None, by: str | None = None) -> Json:
+def accept(
+    dataset: str,
+    reason: str,
+    *,
+    config: Path | None = None,
+    home: Path | None = None,
+    by: str | None = None,
+) -> Json:
     """Let data in that validation stopped, or never saw: a person's word, recorded with why."""
     if not reason.strip():
         raise UsageError("the reason is empty", hint="say why: --reason 'the sensor was replaced'")
     uri = parse_uri(dataset)
-    workshop = workshop_of(home, by=by)
+    workshop = _workshop(home, config, by)
     versions = workshop.versions(uri)
     there = data_at(uri, versions)
     if not there.shards:

@@ -24,12 +24,13 @@ def sweep(name: str, home: Path | None, out: Path | None = None) -> Json:
     workshop = look(home)
     run = workshop.ledger.get_run(name)
     trials = trials_of(workshop, run)
-    search = searched(CycleConfig.model_validate(run.settings).tuning)
     if not trials:
         raise NotFound(
-            f"run {run.id} has no trials",
-            hint="a sweep is made where settings have `tuning.space`",
+            f"run {run.id} has no trials"
+            + ("" if run.settings else ": it is of a script, which makes no sweeps"),
+            hint="a sweep is made where a settings file has `tuning.space`",
         )
+    search = searched(CycleConfig.model_validate(run.settings).tuning)
     if out is not None:
         from raypipe.pages.page import write
         from raypipe.stages.tuning.report import render

@@ -2,10 +2,8 @@
 
 import contextlib
 import ipaddress
-import json
 import logging
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from pathlib import Path
 
 from raypipe.app.assemble import lakefs_named
 from raypipe.app.gate import answer
-from raypipe.app.gate_place import gate_token, read_watch
+from raypipe.app.gate_place import gate_token, gate_told
 from raypipe.app.look import workshop_of
 from raypipe.app.triggers import Eye, Watched
 from raypipe.app.watch_http import GateServer
@@ -23,10 +21,6 @@ from raypipe.config.load import load
 from raypipe.config.store import StoreConfig
 from raypipe.engine.records import Json
 from raypipe.errors import UsageError
-from raypipe.runtime.processes import start_time
-from raypipe.store.content import replace_file
-from raypipe.store.faults import disk_faults
-from raypipe.store.paths import HomePaths
 
 HOST, PORT = "127.0.0.1", 8422
 EVERY = 10.0
@@ -69,7 +63,7 @@ def watch(request: WatchRequest, say: Callable[[Json], None]) -> None:
     server = GateServer(host, port, token, lambda asked: answer(workshop, asked), eye.wake, tls)
     if tls is None and not _is_of_this_machine(host):
         log.warning("%s is reached from elsewhere, unencrypted: give it --tls-cert", server.url)
-    with _listening(server), _told(workshop.paths, server.url):
+    with _listening(server), gate_told(workshop.paths, server.url):
         say({"event": "ready", "gate": server.url, "watches": eye.named()})
         with contextlib.suppress(KeyboardInterrupt):  # how it is ended
             eye.look_on(request.every)
@@ -119,19 +113,3 @@ def _listening(server: GateServer) -> Iterator[None]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-# --- where it listens ---------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _told(paths: HomePaths, url: str) -> Iterator[None]:
-    """Let other commands of this home know where the gate is."""
-    mine = {"gate": url, "pid": os.getpid(), "started": start_time(os.getpid())}
-    with disk_faults(f"{str(paths.watch)!r} cannot be written"):
-        replace_file(paths.watch, json.dumps(mine))
-    try:
-        yield
-    finally:
-        if read_watch(paths) == mine:  # else another was started since
-            paths.watch.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import ast
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NoReturn
 
@@ -73,6 +74,23 @@ class Where:
     def equal(self) -> dict[str, Any]:
         """Return what a name must be wherever the whole is so."""
         return {name: value for name, how, value in self._must() if how is ast.Eq}
+
+    def compared(self) -> Iterator[tuple[str, Callable[[Any], bool]]]:
+        """Yield names, each with what its value must be wherever the whole is so.
+
+        Lists and what is in them are left out: whatever is yielded asks for a number or a text.
+        """
+        for name, how, value in self._must():
+            if not isinstance(value, list):
+                yield name, partial(_is_so, how(), value)
+        for one in _parts(self._tree):
+            match one:
+                case ast.Compare(left=left, ops=[ast.In()], comparators=[right]) if _is_name(
+                    left
+                ) and not _is_name(right):
+                    value = value_of(right)
+                    if isinstance(value, str) or (isinstance(value, list) and _is_flat(value)):
+                        yield name_of(left), partial(_is_so, ast.In(), value)
 
     def holding(self) -> dict[str, Any]:
         """Return what must be in a name wherever the whole is so, as in `'best' in tags`."""
@@ -258,6 +276,14 @@ def _side(node: ast.expr, find: Find) -> Any:
         return find(name_of(node))
     except KeyError:
         return _Missing()
+
+
+def _is_flat(values: list[Any]) -> bool:
+    return not any(isinstance(one, list) for one in values)
+
+
+def _is_so(op: ast.cmpop, asked: Any, value: Any) -> bool:
+    return _compare(op, value, asked)
 
 
 def _compare(op: ast.cmpop, left: Any, right: Any) -> bool:

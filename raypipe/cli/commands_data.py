@@ -22,6 +22,11 @@ Settings = Annotated[
     typer.Option("--config", metavar="FILE", help="Settings that say label, key and split."),
 ]
 
+Reached = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings that say how lakeFS is reached."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
@@ -42,10 +47,7 @@ def init(
     dataset: Annotated[
         str, typer.Argument(metavar="DATASET", help="local://REPO/main or lakefs://REPO/main.")
     ],
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", help="Settings that say how lakeFS is reached."),
-    ] = None,
+    config: Reached = None,
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -325,6 +327,7 @@ def protect(
             "lakeFS has it in its environment, as LAKEFSACTION_RAYPIPE_TOKEN.",
         ),
     ] = False,
+    config: Reached = None,
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,
@@ -334,13 +337,14 @@ def protect(
     from raypipe.cli import render
 
     done = protection.protect(
-        dataset, url=url, secret_in_repository=secret_in_repository, home=home, by=by
+        dataset, url=url, secret_in_repository=secret_in_repository, config=config, home=home, by=by
     )
     show("protect", done, as_json=as_json, text=render.lines)
 
 
 def unprotect(
     dataset: Repository,
+    config: Reached = None,
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,
@@ -349,7 +353,7 @@ def unprotect(
     from raypipe.app import protect as protection
     from raypipe.cli import render
 
-    done = protection.unprotect(dataset, home=home, by=by)
+    done = protection.unprotect(dataset, config=config, home=home, by=by)
     show("unprotect", done, as_json=as_json, text=render.lines)
 
 
@@ -358,6 +362,7 @@ def accept(
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why, for those who read it later.")
     ],
+    config: Reached = None,
     home: options.Home = None,
     by: options.By = None,
     as_json: options.AsJson = False,
@@ -366,5 +371,5 @@ def accept(
     from raypipe.app import protect as protection
     from raypipe.cli import render
 
-    done = protection.accept(dataset, reason, home=home, by=by)
+    done = protection.accept(dataset, reason, config=config, home=home, by=by)
     show("accept", done, as_json=as_json, text=render.lines)

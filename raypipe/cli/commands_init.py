@@ -77,8 +77,9 @@ def init(
 
 
 def _told(done: Json) -> str:
+    article = "an" if done["model"][0] in "aeiou" else "a"
     lines = [
-        f"{done['file']}: {done['task']} of {done['label']!r} by a {done['model']}, "
+        f"{done['file']}: {done['task']} of {done['label']!r} by {article} {done['model']}, "
         f"for {done['rows']:,} rows"
     ]
     lines += [f"  look into {doubt}" for doubt in done["doubts"]]

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from raypipe.errors import StoreError, UsageError
 
-SCHEMA = 9
+SCHEMA = 10
 """Number of the schema that this code writes: that of the newest migration."""
 
 _IN_POSTGRES = (

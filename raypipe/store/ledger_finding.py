@@ -1,8 +1,8 @@
-"""Runs found by where their curves ended, or page by page, and what people say of runs."""
+"""Runs found by what they were given and where curves ended, and what people say of runs."""
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from json import loads
 from typing import Literal
@@ -17,18 +17,28 @@ PAGE = 100
 FEW = 1_000
 """Runs that are found by a value and put in order of time; more are read page by page."""
 
+MANY = 10_000
+"""Different values of a name, and wholes of settings, among which runs are looked for."""
+
 RemarkKind = Literal["tag", "note"]
 
 
 class FindingRecords(LedgerPart):
     """A part of the ledger; each method that writes is one transaction."""
 
-    def every_run(self, pipeline: str = "") -> Iterator[RunRecord]:
-        """Yield runs, newest first, of one pipeline where one is named; a page is one query."""
+    def every_run(
+        self, pipeline: str = "", given: Collection[str] | None = None
+    ) -> Iterator[RunRecord]:
+        """Yield runs, newest first, of one pipeline where one is named; a page is one query.
+
+        `given` are the digests of what they were given, None for anything.
+        """
+        query = "runs_before" if given is None else "runs_given_before"
+        among = {} if given is None else {"given": sorted(given)}
         created, name = math.inf, ""
         while True:
             place = {"created": created, "id": name, "pipeline": pipeline, "limit": PAGE}
-            page = [rows.read_run(row) for row in self._db.all("runs_before", **place)]
+            page = [rows.read_run(row) for row in self._db.all(query, **place, **among)]
             yield from page
             if len(page) < PAGE:
                 return
@@ -38,16 +48,39 @@ class FindingRecords(LedgerPart):
         """Say whether a curve of this name ended somewhere, of a step if one is named."""
         return self._db.one("one_end", name=name, step=step) is not None
 
-    def runs_ended_within(self, name: str, low: float, high: float) -> Iterator[RunRecord] | None:
+    def runs_ended_within(
+        self, name: str, low: float, high: float, given: Collection[str] | None = None
+    ) -> Iterator[RunRecord] | None:
         """Return the runs whose curve of a name ended within bounds, newest first.
 
         None where there are more than FEW: then reading runs until enough are found costs less.
+        `given` are the digests of what they were given, None for anything.
         """
         bounds = {"name": name, "low": low, "high": high}
         counted = self._db.one("count_ends", **bounds, limit=FEW + 1)
         if counted is None or int(counted["ends"]) > FEW:
             return None
-        return self._named([row["id"] for row in self._db.all("runs_ended_within", **bounds)])
+        if given is None:
+            return self._named([row["id"] for row in self._db.all("runs_ended_within", **bounds)])
+        found = self._db.all("runs_given_ended_within", **bounds, given=sorted(given))
+        return self._named([row["id"] for row in found])
+
+    def given_values(self, name: str) -> list[str] | None:
+        """Return what runs were given by a name, as JSON or ANYTHING; None for more than MANY."""
+        found = self._db.all("given_values", name=name, limit=MANY + 1)
+        return None if len(found) > MANY else [row["value"] for row in found]
+
+    def given_with(self, name: str, values: Sequence[str]) -> set[str] | None:
+        """Return the digests of what has one of these values; None for more than MANY."""
+        found = self._db.all("given_with", name=name, values=list(values), limit=MANY + 1)
+        return None if len(found) > MANY else {row["digest"] for row in found}
+
+    def runs_given(self, given: Collection[str]) -> Iterator[RunRecord] | None:
+        """Return the runs that were given one of these, newest first; None for more than FEW."""
+        counted = self._db.one("count_given", given=sorted(given), limit=FEW + 1)
+        if counted is None or int(counted["runs"]) > FEW:
+            return None
+        return self._named([row["id"] for row in self._db.all("runs_given", given=sorted(given))])
 
     def runs_said(self, kind: RemarkKind, said: str) -> Iterator[RunRecord]:
         """Return the runs of which just this is said, newest first."""

@@ -7,7 +7,7 @@ from raypipe.engine.records import Actor
 from raypipe.errors import StoreError, UsageError
 from raypipe.store import rows
 from raypipe.store.ledger_part import LedgerPart, repeated, unknown
-from raypipe.store.rows import AliasChange, CaptureRow, ModelVersionRow, RouteRow, dump
+from raypipe.store.rows import AliasChange, CaptureRow, ModelVersionRow, RouteRow, dump, next_free
 
 
 class ModelRecords(LedgerPart):
@@ -24,7 +24,11 @@ class ModelRecords(LedgerPart):
             if found is not None:
                 return rows.read_version(found)
             taken = {known.version for known in self.versions(row.model)}
-            row = replace(row, version=next_free(row.version, taken))
+            try:
+                row = replace(row, version=next_free(row.version, taken))
+            except ValueError:
+                said = f"{row.version!r} is no version; it should read like 1.0.0"
+                raise StoreError(said) from None
             self._db.do(
                 "add_version",
                 model=row.model,
@@ -149,17 +153,6 @@ class ModelRecords(LedgerPart):
         """Return the captured rows that became a part of a pipeline's dataset, newest first."""
         found = self._db.all("captures", project=project, pipeline=pipeline)
         return [rows.read_capture(row) for row in found]
-
-
-def next_free(version: str, taken: set[str]) -> str:
-    """Return a version, or the next patch of it that is not taken."""
-    try:
-        major, minor, patch = _parts(version)
-    except ValueError:
-        raise StoreError(f"{version!r} is no version; it should read like 1.0.0") from None
-    while f"{major}.{minor}.{patch}" in taken:
-        patch += 1
-    return f"{major}.{minor}.{patch}"
 
 
 def _parts(version: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import Literal
 from raypipe.engine.records import Json, Metric, RunRecord, RunStatus, StepState
 from raypipe.errors import NotFound, StoreError
 from raypipe.store import reviews, rows
+from raypipe.store.given import given_of
 from raypipe.store.ledger_part import LAST, LedgerPart, only, repeated
 from raypipe.store.rows import ExecutionRow, dump
 
@@ -21,7 +22,14 @@ class RunRecords(LedgerPart):
     @repeated
     def start_run(self, run: RunRecord) -> None:
         """Record that a run began."""
-        with self._db.writing():
+        record = asdict(run)
+        given = given_of(record)
+        with self._db.writing("given"):
+            if given.digest and self._db.one("is_given", digest=given.digest) is None:
+                self._db.many(
+                    "add_given",
+                    [{"digest": given.digest, "name": n, "value": v} for n, v in given.values],
+                )
             added = self._db.do(
                 "add_run",
                 id=run.id,
@@ -30,7 +38,8 @@ class RunRecords(LedgerPart):
                 pipeline=run.pipeline,
                 status=run.status,
                 created=run.created,
-                record=dump(asdict(run)),
+                record=dump(record),
+                given=given.digest,
             )
         if not added and not self._db.repeating:
             raise StoreError(f"there is a run {run.id} already", hint="run again, for another id")

@@ -105,9 +105,9 @@ class HomePaths:
         return self.home / "gate_token"
 
     @property
-    def watch(self) -> Path:
-        """Where the watch that was started last listens."""
-        return self.home / "watch.json"
+    def watches(self) -> Path:
+        """Where the gate of each watch is that is up, a small file each."""
+        return self.home / "watches"
 
     @property
     def code(self) -> Path:

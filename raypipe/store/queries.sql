@@ -1,8 +1,35 @@
 -- Each query has a name and a line that says what it is for.
 
 -- add_run: a run begins
-INSERT INTO runs (id, project, pipeline, status, created, record, backwards)
-VALUES (:id, :project, :pipeline, :status, :created, :record, :backwards) ON CONFLICT (id) DO NOTHING;
+INSERT INTO runs (id, project, pipeline, status, created, record, backwards, given)
+VALUES (:id, :project, :pipeline, :status, :created, :record, :backwards, :given) ON CONFLICT (id) DO NOTHING;
+
+-- is_given: whether what a run was given is known
+SELECT digest FROM given WHERE digest = :digest LIMIT 1;
+
+-- add_given: a value that runs were given
+INSERT INTO given (digest, name, value) VALUES (:digest, :name, :value) ON CONFLICT (digest, name, value) DO NOTHING;
+
+-- given_values: what runs were given by a name, each value once
+SELECT DISTINCT value FROM given WHERE name = :name LIMIT :limit;
+
+-- given_with: what has one of these values by a name
+SELECT DISTINCT digest FROM given WHERE name = :name AND value IN (SELECT value FROM json_each(:values)) LIMIT :limit;
+
+-- count_given: how many runs were given one of these, counted so far
+SELECT count(*) AS runs FROM (
+    SELECT 1 FROM runs WHERE given IN (SELECT value FROM json_each(:given)) LIMIT :limit
+) AS named;
+
+-- runs_given: runs that were given one of these, newest first
+SELECT id FROM runs WHERE given IN (SELECT value FROM json_each(:given)) ORDER BY created DESC, id DESC;
+
+-- given_of_runs: what runs were given
+SELECT DISTINCT given FROM runs WHERE id IN (SELECT value FROM json_each(:runs));
+
+-- forget_given: of this, what no run that there is was given
+DELETE FROM given WHERE digest IN (SELECT value FROM json_each(:given))
+AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.given = given.digest);
 
 -- end_run: a run comes to rest; a cancelled one stays so
 UPDATE runs SET status = :status, ended = :ended, error = :error WHERE id = :id AND status != 'cancelled';
@@ -192,6 +219,11 @@ SELECT run, step, name, value FROM ends WHERE run IN (SELECT value FROM json_eac
 SELECT * FROM runs WHERE (created, id) < (:created, :id) AND (:pipeline = '' OR pipeline = :pipeline)
 ORDER BY created DESC, id DESC LIMIT :limit;
 
+-- runs_given_before: the same of those that were given one of these
+SELECT * FROM runs WHERE (created, id) < (:created, :id) AND (:pipeline = '' OR pipeline = :pipeline)
+AND given || '' IN (SELECT value FROM json_each(:given))
+ORDER BY created DESC, id DESC LIMIT :limit;
+
 -- one_end: whether a curve of a name ended; an empty step asks for any
 SELECT run FROM ends WHERE name = :name AND (:step = '' OR step = :step) LIMIT 1;
 
@@ -204,6 +236,11 @@ SELECT count(*) AS ends FROM (
 SELECT id FROM runs WHERE id IN (
     SELECT run FROM ends WHERE name = :name AND value >= :low AND value <= :high
 ) ORDER BY created DESC, id DESC;
+
+-- runs_given_ended_within: those of them that were given one of these
+SELECT id FROM runs WHERE id IN (
+    SELECT run FROM ends WHERE name = :name AND value >= :low AND value <= :high
+) AND given || '' IN (SELECT value FROM json_each(:given)) ORDER BY created DESC, id DESC;
 
 -- ends_up: curves of a name by where they ended, least first, after one of them
 SELECT run, value FROM ends WHERE name = :name AND (value, run) > (:value, :run)

@@ -133,12 +133,24 @@ def remove_old(database: Database, old: Old, now: float) -> None:
         _do(database, "forget_metrics", runs=runs)
     for runs in _some(old.runs):
         _do(database, "forget_uses", runs=runs)
-        _do(database, "forget_runs", runs=runs)
+        _forget_runs(database, runs)
     for numbers in _some(old.effects):
         _do(database, "forget_effects", numbers=numbers)
     for names in _some(old.withdrawn):
         _do(database, "forget_reviews", names=names)
     _forget_code(database)
+
+
+def _forget_runs(database: Database, runs: list[str]) -> None:
+    """Remove runs, and what they and no others were given."""
+
+    def act() -> None:
+        with database.writing("given"):
+            given = [row["given"] for row in database.all("given_of_runs", runs=runs)]
+            database.do("forget_runs", runs=runs)
+            database.do("forget_given", given=given)
+
+    database.repeat(act)
 
 
 def _withdraw(database: Database, some: Iterable[tuple[str, str]], now: float) -> None:

@@ -11,11 +11,13 @@ CREATE TABLE runs (
     ended REAL,
     record TEXT NOT NULL,           -- RunRecord as JSON, status and end left out
     error TEXT,
-    backwards TEXT NOT NULL DEFAULT '' -- the id read from its end, since runs are named by that too
+    backwards TEXT NOT NULL DEFAULT '', -- the id read from its end, since runs are named by that too
+    given TEXT NOT NULL DEFAULT ''  -- what it was given: a digest of `given`
 );
 CREATE INDEX runs_by_time ON runs (created DESC, id DESC);
 CREATE INDEX runs_by_project ON runs (project, created DESC, id DESC);
 CREATE INDEX runs_by_end ON runs (backwards);
+CREATE INDEX runs_by_given ON runs (given);
 CREATE INDEX runs_under_way ON runs (created) WHERE status = 'running';
 
 CREATE TABLE run_steps (
@@ -264,3 +266,11 @@ CREATE TABLE remarks (              -- what people say of runs
     PRIMARY KEY (run, kind, said)
 ) WITHOUT ROWID;
 CREATE INDEX remarks_by_text ON remarks (kind, said);
+
+CREATE TABLE given (                -- settings and parameters, once for all runs that had the same
+    digest TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,            -- as JSON; empty: too long to be kept
+    PRIMARY KEY (digest, name, value)
+) WITHOUT ROWID;
+CREATE INDEX given_by_name ON given (name, value, digest);

@@ -108,7 +108,8 @@ class SqliteDatabase:
     def one(self, query: str, **values: Any) -> Row | None:
         """Return the first row of a named query."""
         with self._lock, faults(self.path):
-            row: Row | None = self._connection.execute(queries()[query], values).fetchone()
+            found = self._connection.execute(queries()[query], _plain(values))
+            row: Row | None = found.fetchone()
             return row
 
 

@@ -5,6 +5,7 @@ more than chance explains at this many rows? Each bound here answers the second.
 """
 
 import math
+from functools import cache
 from statistics import NormalDist
 
 ALARMS = 1e-4
@@ -69,5 +70,6 @@ def differ(new: int, of_new: int, old: int, of_old: int, alarms: float = ALARMS)
     return new / of_new - old / of_old > _deviates(alarms) * error
 
 
+@cache
 def _deviates(alarms: float) -> float:
     return NormalDist().inv_cdf(1 - alarms)

@@ -99,15 +99,23 @@ class ColumnProfile:
 
     Of bytes that are images: format, mode, width and height, in pixels.
     """
-    drawn: pa.ChunkedArray | None = field(default=None, init=False, repr=False, compare=False)
-    """The column in the profile's sample, which the profile gives and keeps."""
+    sample: pa.Table | None = field(default=None, init=False, repr=False, compare=False)
+    """The profile's sample, which the profile gives and keeps."""
 
     def beside(self, sample: pa.Table) -> Self:
         """Return the same with the sample at hand."""
-        column = self if self.drawn is None else replace(self)
-        if self.name in sample.column_names:
-            object.__setattr__(column, "drawn", sample[self.name])
+        if self.sample is sample:
+            return self
+        column = self if self.sample is None else replace(self)
+        object.__setattr__(column, "sample", sample)
         return column
+
+    @property
+    def drawn(self) -> pa.ChunkedArray | None:
+        """The column in the profile's sample; None if it is not there."""
+        if self.sample is None or self.name not in self.sample.column_names:
+            return None
+        return self.sample[self.name]
 
     @property
     def values(self) -> dict[str, int] | None:
@@ -137,13 +145,13 @@ class ColumnProfile:
     @property
     def distinct(self) -> int:
         """Values that differ: exact while they are counted, else an estimate (1.6 % or so off)."""
-        return self.seen.estimate if self.values is None else len(self.values)
+        return self.seen.estimate if self.counted is None else len(self.counted.counts)
 
     @property
     def top(self) -> list[tuple[str, int]]:
         """Values and how often they occur, most frequent first; of the sample where too many."""
-        if self.values is not None:
-            return by_frequency(self.values)
+        if self.counted is not None:
+            return self.counted.most()
         return [] if self.drawn is None else frequent(self.drawn)
 
     def quantile(self, share: float) -> float | None:
@@ -219,14 +227,16 @@ def by_frequency(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for part in parts:
-        counts.update(part)
-    return dict(sorted(counts.items()))
+    there = [part for part in parts if part]
+    names = sorted({name for part in there for name in part})
+    return {name: sum(part.get(name, 0) for part in there) for name in names}
 
 
 def _merged_type(types: Iterable[str]) -> str:
-    kinds = {kind for name in set(types) for kind in name.split(" | ")}
+    names = set(types)
+    if len(names) == 1:
+        return names.pop()
+    kinds = {kind for name in names for kind in name.split(" | ")}
     return " | ".join(sorted(kinds - {"null"})) or "null"
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
+from json.encoder import encode_basestring
 from typing import Self
 
 import numpy as np
@@ -37,23 +39,55 @@ class ValueCounts:
     @cached_property
     def pairs(self) -> dict[str, int]:
         """Values and how often each occurs."""
-        return dict(zip(json.loads(self.texts), self.counts.tolist(), strict=True))
+        return dict(zip(self.places, self.counts.tolist(), strict=True))
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Values and their places, in order."""
+        return {text: place for place, text in enumerate(json.loads(self.texts))}
+
+    def most(self, limit: int | None = None) -> list[tuple[str, int]]:
+        """Return the most frequent values and how often each occurs, ties in their order."""
+        places = np.argsort(-self.counts, kind="stable")[:limit].tolist()
+        texts, counts = [*self.places], self.counts.tolist()
+        return [(texts[place], counts[place]) for place in places]
+
+    def among(self, other: ValueCounts) -> Counts | None:
+        """Return the counts at the places of another's values; None if it lacks one of them."""
+        if self.texts == other.texts:
+            return self.counts
+        known = other.places
+        places = [known.get(text, -1) for text in self.places]
+        if min(places, default=0) < 0:
+            return None
+        counts = np.zeros(len(other.counts), np.int64)
+        counts[places] = self.counts
+        return counts
 
     @classmethod
     def merge_all(cls, parts: Sequence[ValueCounts]) -> ValueCounts | None:
         """Count the values of all parts; None if they are too many."""
         most = max(parts, key=lambda part: len(part.counts))
-        if all(part.texts == most.texts for part in parts):
-            return cls(texts=most.texts, counts=np.sum([part.counts for part in parts], axis=0))
-        counts = dict(most.pairs)
-        for part in parts:
-            for text, count in part.pairs.items() if part is not most else ():
-                counts[text] = counts.get(text, 0) + count
-        if len(counts) > EXACT_VALUES:
+        aligned = [part.among(most) for part in parts]
+        held = [part for part in aligned if part is not None]
+        if len(held) == len(parts):  # in their order, and written down already
+            return cls._placed(most.texts, np.sum(held, axis=0), most.places)
+        # Each is in order: so are long stretches of all of them, which is soon sorted.
+        ordered = sorted(dict.fromkeys(chain.from_iterable(part.places for part in parts)))
+        if len(ordered) > EXACT_VALUES:
             return None
-        if len(counts) == len(most.counts):  # in their order, and written down already
-            return cls(texts=most.texts, counts=np.array([*counts.values()], np.int64))
-        return counted_texts(counts)
+        places = {text: place for place, text in enumerate(ordered)}
+        counts = np.zeros(len(ordered), np.int64)
+        for part in parts:
+            counts[[places[text] for text in part.places]] += part.counts
+        return cls._placed(_as_json(ordered), counts, places)
+
+    @classmethod
+    def _placed(cls, texts: str, counts: Counts, places: dict[str, int]) -> ValueCounts:
+        """Count texts whose places are known: to read them again is most of what merging costs."""
+        made = cls(texts=texts, counts=counts)
+        vars(made)["places"] = places
+        return made
 
 
 def counted_texts(counts: Mapping[str, int]) -> ValueCounts | None:
@@ -84,7 +118,7 @@ class Countable:
         known = sorted({text for text in texts if text is not None and text not in left_out})
         places: dict[str | None, int] = {text: place for place, text in enumerate(known)}
         return cls(
-            quoted=[_as_json(text) for text in known],
+            quoted=[encode_basestring(text) for text in known],
             lengths=np.array([len(text) for text in known], np.int64),
             place=np.array([places.get(text, len(known)) for text in texts], np.int64),
         )

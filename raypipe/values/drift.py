@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from raypipe.values.chance import ALARMS, chi_square_at_most, gap_at_most
 from raypipe.values.columns import ColumnProfile
+from raypipe.values.counting import ValueCounts
 from raypipe.values.profile import Profile
 from raypipe.values.sketches import Buckets
 
@@ -104,8 +105,8 @@ def column_gap(
 
 
 def _histograms(new: ColumnProfile, accepted: ColumnProfile) -> tuple[Counts, Counts] | None:
-    if new.values is not None and accepted.values is not None:
-        ours, theirs = _aligned(new.values, accepted.values)
+    if new.counted is not None and accepted.counted is not None:
+        ours, theirs = _aligned_values(new.counted, accepted.counted)
         if not _is_sparse(ours, theirs) or not (new.buckets and accepted.buckets):
             return _pooled(ours, theirs)
     if new.buckets is not None and accepted.buckets is not None:
@@ -114,11 +115,24 @@ def _histograms(new: ColumnProfile, accepted: ColumnProfile) -> tuple[Counts, Co
     return None
 
 
+def _aligned_values(a: ValueCounts, b: ValueCounts) -> tuple[Counts, Counts]:
+    if (ours := a.among(b)) is not None:
+        return ours, b.counts
+    if (theirs := b.among(a)) is not None:
+        return a.counts, theirs
+    return _aligned(a.pairs, b.pairs)
+
+
 def _aligned_buckets(a: Buckets, b: Buckets) -> tuple[Counts, Counts]:
-    keys = np.union1d(a.keys, b.keys)
-    ours, theirs = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-    ours[np.searchsorted(keys, a.keys)] = a.counts
-    theirs[np.searchsorted(keys, b.keys)] = b.counts
+    keys = np.concatenate([a.keys, b.keys])
+    order = np.argsort(keys, kind="stable")
+    new = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[order[1:]], keys[order[:-1]], out=new[1:])
+    places = np.empty(len(keys), np.int64)
+    places[order] = np.cumsum(new) - 1
+    ours, theirs = np.zeros((2, int(np.count_nonzero(new))), np.int64)
+    ours[places[: len(a.keys)]] = a.counts
+    theirs[places[len(a.keys) :]] = b.counts
     return ours, theirs
 
 

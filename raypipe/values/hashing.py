@@ -149,6 +149,11 @@ def canonical_text(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
         array = pc.cast(array, pa.duration("us"), safe=False)
     elif pa.types.is_time(array.type):
         array = pc.cast(array, pa.time64("us"), safe=False)
+    elif pa.types.is_integer(array.type) or pa.types.is_date32(array.type):
+        array = pc.cast(array, pa.string())
+    if is_text(array.type):
+        texts: list[str | None] = array.to_pylist()
+        return texts
     return [None if value is None else _text(value) for value in array.to_pylist()]
 
 

@@ -93,11 +93,11 @@ class Measured:
     @classmethod
     def of(cls, array: pa.Array) -> Self:
         """Look at a column."""
-        if not pa.types.is_dictionary(array.type) and not _are_few(array):
+        encoded = _encoded(array)
+        if encoded is None:
             texts = _texts(array)
             own = value_hash(array, texts)
             return cls(array=array, values=array, codes=None, distinct=own, hashes=own, texts=texts)
-        encoded = array if pa.types.is_dictionary(array.type) else pc.dictionary_encode(array)
         values = encoded.dictionary
         codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(values))
         places = codes.to_numpy(zero_copy_only=False)
@@ -125,32 +125,40 @@ class Measured:
             valid = None
             if self.array.null_count:
                 valid = pc.is_valid(self.array).to_numpy(zero_copy_only=False)
+            seen = self._seen(parts, valid)
             for number, kept in enumerate(parts.held(valid)):
                 count = len(self.hashes) if kept is None else len(kept)
                 nulls = parts.size(number) - count
-                yield {"nulls": nulls, "inner": inner[number], **self._of_rows(kept, count)}
+                told = self._of_rows(kept, count, seen[number])
+                yield {"nulls": nulls, "inner": inner[number], **told}
         else:
             width = len(self.values) + 1
             cells = parts.of_row * np.int64(width) + self.codes if parts.rows else self.codes
             counts = np.bincount(cells, minlength=width * parts.count).reshape(-1, width)
+            part_of, held = np.nonzero(counts[:, :-1])
+            seen = Distinct.of_parts(self._registers[held], part_of.astype(np.int8), parts.count)
             for number, line in enumerate(counts):
-                nulls = int(line[-1])
-                yield {"nulls": nulls, "inner": inner[number], **self._of_counts(line[:-1])}
+                told = self._of_counts(line[:-1], seen[number])
+                yield {"nulls": int(line[-1]), "inner": inner[number], **told}
 
-    def _of_counts(self, counts: Counts) -> dict[str, Any]:
+    def _of_counts(self, counts: Counts, seen: Distinct) -> dict[str, Any]:
         """Tell of values of which each has so many rows."""
         kept = np.flatnonzero(counts)
         times = counts[kept]
         return {
-            "seen": Distinct.of_places(self._registers[kept]),
+            "seen": seen,
             "counted": self.countable.counted(counts) if may_be_counted(len(kept)) else None,
             **self._told(kept, times),
         }
 
-    def _of_rows(self, kept: Places | None, count: int) -> dict[str, Any]:
+    def _seen(self, parts: Parts, valid: npt.NDArray[np.bool_] | None) -> list[Distinct]:
+        """Sketch the values of each part's rows that are valid."""
+        if valid is None:
+            return Distinct.of_parts(self._registers, parts.of_row, parts.count)
+        return Distinct.of_parts(self._registers[valid], parts.of_row[valid], parts.count)
+
+    def _of_rows(self, kept: Places | None, count: int, seen: Distinct) -> dict[str, Any]:
         """Tell of the values of some rows."""
-        registers = self._registers if kept is None else self._registers[kept]
-        seen = Distinct.of_places(registers)
         told = {"seen": seen, **(self._told(kept, None) if count else {})}
         if seen.at_least > EXACT_VALUES or not _is_countable(self.values.type):
             return told
@@ -248,13 +256,23 @@ def _is_countable(kind: pa.DataType) -> bool:
     return not pa.types.is_nested(kind) and not is_bytes(kind)
 
 
-def _are_few(array: pa.Array) -> bool:
-    """Guess from the first rows whether values repeat so much that counting first is cheaper."""
+def _encoded(array: pa.Array) -> pa.DictionaryArray | None:
+    """Return a column as a dictionary of its values; None where the first rows repeat too few.
+
+    Of values that repeat enough, it is cheaper to count them first.
+    """
+    if pa.types.is_dictionary(array.type):
+        return array
     if not _is_countable(array.type) or pa.types.is_null(array.type):
-        return False
+        return None
     if len(array) > _LOOKED_AT_FIRST and _distinct(array[:_LOOKED_AT_FIRST]) > EXACT_VALUES:
-        return False
-    return len(array) <= EXACT_VALUES or _distinct(array[:_LOOKED_AT]) <= EXACT_VALUES
+        return None
+    if len(array) > _LOOKED_AT:
+        few = _distinct(array[:_LOOKED_AT]) <= EXACT_VALUES
+        return pc.dictionary_encode(array) if few else None
+    encoded = pc.dictionary_encode(array)
+    few = len(array) <= EXACT_VALUES or len(encoded.dictionary) <= EXACT_VALUES
+    return encoded if few else None
 
 
 def _distinct(array: pa.Array) -> int:

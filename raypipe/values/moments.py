@@ -5,6 +5,7 @@ into short whole numbers on one grid, whose sums and products are exact as float
 together as integers of any length.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -77,8 +78,11 @@ def _divided(whole: int, by: int) -> float:
 def _sums(numbers: Floats, times: Counts | None) -> tuple[int, int]:
     """Return the sums of a block of numbers and of their squares, in their units."""
     sizes = np.abs(numbers)
-    top = int(np.frexp(sizes.max())[1])
-    small = (sizes < np.ldexp(1.0, top - _SPAN)) & (sizes > 0)
+    top = math.frexp(sizes.max())[1]
+    least = math.ldexp(1.0, top - _SPAN)
+    if sizes.min() >= least:
+        return _sums_on_grid(numbers, times, top)
+    small = (sizes < least) & (sizes > 0)
     if not small.any():
         return _sums_on_grid(numbers, times, top)
     parts = [(numbers[kept], None if times is None else times[kept]) for kept in (small, ~small)]

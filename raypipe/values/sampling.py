@@ -23,6 +23,8 @@ def smallest(hashes: Hashes, count: int) -> npt.NDArray[np.int64]:
 
 def stacked(tables: Sequence[pa.Table]) -> pa.Table:
     """Put the rows of tables under one another; where types differ, as text."""
+    if all(table.schema == tables[0].schema for table in tables[1:]):
+        return pa.concat_tables(tables)
     kinds: dict[str, set[pa.DataType]] = {}
     for table in tables:
         for field in table.schema:

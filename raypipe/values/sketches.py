@@ -94,7 +94,9 @@ class Buckets:
         keys = np.concatenate([part.keys for part in parts])
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
-        starts = np.flatnonzero(np.diff(keys, prepend=np.int32(np.iinfo(np.int32).min)))
+        first = np.ones(len(keys), np.bool_)
+        np.not_equal(keys[1:], keys[:-1], out=first[1:])
+        starts = np.flatnonzero(first)
         counts = np.concatenate([part.counts for part in parts])[order]
         return cls(
             keys=keys[starts], counts=np.add.reduceat(counts, starts) if len(starts) else counts
@@ -147,25 +149,23 @@ class Distinct:
     @classmethod
     def of_places(cls, places: npt.NDArray[np.int32]) -> Self:
         """Count what hashes say of registers: see register_and_rank."""
-        if len(places) < _REGISTERS:
-            ordered = np.sort(places)
-            highest = ordered[np.flatnonzero(np.diff(ordered >> 6, append=_REGISTERS))]
-            registers = np.zeros(_REGISTERS, np.uint8)
-            registers[highest >> 6] = highest & 63
-            return cls._written(registers)
-        seen = np.zeros(_REGISTERS * 64, np.bool_)
-        seen[places] = True
-        # Ranks go from 1 to 53, so a register's flags are the bits of a float's mantissa, and the
-        # exponent says which is the highest.
-        flags = np.packbits(seen, bitorder="little").view("<u8") >> np.uint64(1)
-        ranks = np.frexp(flags.astype(np.float64))[1]
-        return cls._written(ranks.astype(np.uint8))
+        return cls.of_parts(places, np.zeros(len(places), np.int8), 1)[0]
+
+    @classmethod
+    def of_parts(
+        cls, places: npt.NDArray[np.int32], part_of: npt.NDArray[np.int8], count: int
+    ) -> list[Self]:
+        """Count them part by part; `part_of` says which each is in."""
+        registers = np.zeros(count * _REGISTERS, np.uint8)
+        own = part_of * np.int32(_REGISTERS) + (places >> 6)
+        np.maximum.at(registers, own, (places & 63).astype(np.uint8))
+        return [cls._written(part) for part in registers.reshape(count, _REGISTERS)]
 
     @classmethod
     def _written(cls, registers: npt.NDArray[np.uint8]) -> Self:
-        held = np.flatnonzero(registers)
-        if len(held) > _SPARSE:
-            return cls(places=None, ranks=registers)
+        if np.count_nonzero(registers) > _SPARSE:
+            return cls(places=None, ranks=registers.copy())
+        held = np.flatnonzero(registers > 0)  # numpy finds truths sooner than numbers
         return cls(places=held.astype(np.uint16), ranks=registers[held])
 
     @property

@@ -138,6 +138,7 @@ def told_otherwise(file: Path) -> Iterator[None]:
         teller.join()
 
 
+@pytest.mark.long
 def test_captured_rows_come_to_the_server_that_settings_name(
     served: Project, lakefs_server: LakeFS, monkeypatch
 ) -> None:
@@ -201,6 +202,7 @@ def test_captured_rows_are_the_rows_that_were_asked(served: Project) -> None:
     assert found[0].sort_by("number").equals(rows.sort_by("number"))
 
 
+@pytest.mark.long
 def test_nothing_is_offered_of_few_rows_and_it_is_said_how_many_are_missing(
     served: Project,
 ) -> None:

@@ -4,10 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+
+from raypipe.app.assemble import Workshop
+from raypipe.app.look import look
+from raypipe.config.load import load as load_settings
 
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = ROOT / "configs" / "flights.yaml"
@@ -16,9 +22,10 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """Seven months of flights."""
+    """The flights of a year, month by month, and some in snow."""
     folder = tmp_path_factory.mktemp("flights")
-    subprocess.run([sys.executable, ROOT / "scripts" / "flights.py", folder], check=True)
+    made = [sys.executable, ROOT / "scripts" / "flights.py", folder]
+    subprocess.run([*made, "--snow", folder / "snow.parquet"], check=True)
     return folder
 
 
@@ -45,6 +52,47 @@ def load(raypipe, *files: Path) -> dict:
     return raypipe("data", "import", *files, "--to", "local://flights/main", "--config", SETTINGS)
 
 
+def value_of(workshop: Workshop, step: str) -> Any:
+    """Return what a step of the cycle gave last."""
+    result = workshop.ledger.latest_result(workshop.project, "flights", step)
+    assert result is not None, step
+    return workshop.codec.decode(workshop.artifacts.read(result.root), workshop.artifacts)
+
+
+def check_what_was_used(home: Path) -> None:
+    """Hold what the first cycle gave against what its settings ask for, part by part."""
+    settings, value = load_settings(SETTINGS), partial(value_of, look(home))
+
+    dense = " ".join(value("fit").signature.tensor("dense").columns)
+    said = ["temp", "precip", "visib", "hour.sin", "wind_dir.cos", "weekday", "is_weekend"]
+    assert [one for one in (*said, "visib<1", "origin=JFK", "add_route") if one not in dense] == []
+    assert set(value("fit").signature.tensor("indices").columns) == {
+        "carrier",
+        "dest",
+        "manufacturer",
+    }
+
+    trials = [value(f"trial[{number}]") for number in range(settings.tuning.trials)]
+    assert trials[0].chosen["training.learning_rate"] == settings.training.learning_rate
+    assert len({json.dumps(one.chosen) for one in trials}) == settings.tuning.trials
+    short = [one for one in trials if one.stopped is not None]
+    assert short
+    assert {one.stopped for one in short} == {settings.tuning.halving.first}
+    assert value("choose").trial not in {one.number for one in short}
+
+    trained = value("train")
+    assert all(0 < row["average_precision"] < 1 for row in trained.history)
+    assert 1 < len(trained.checkpoints) <= settings.training.keep
+    best = min(trained.history, key=lambda row: row["loss"])
+    assert trained.candidate.epoch == best["epoch"]
+
+    (snow,) = value("evaluate_edge_cases")
+    assert (snow.name, snow.rows) == ("snow", 184)
+    page = value("report").read_text()
+    assert value("report_sweep") in page
+    assert "snow: 184 rows" in page
+
+
 def cycle(raypipe) -> set[str]:
     """Run to the review, approve, and on to the version; return the stages that were executed."""
     waiting = raypipe("run", SETTINGS)
@@ -57,9 +105,12 @@ def cycle(raypipe) -> set[str]:
     return set(executed)
 
 
-def test_six_months_and_then_july_make_two_versions(raypipe, data):
+def test_six_months_and_then_july_make_two_versions(raypipe, data, tmp_path):
     load(raypipe, *(data / f"2013-0{month}.parquet" for month in range(1, 7)))
+    kept = raypipe("edge-cases", "add", "snow", data / "snow.parquet", "--config", SETTINGS)
+    assert kept["edge_cases"]["rows"] == 184
     first = cycle(raypipe)
+    check_what_was_used(tmp_path / "home")
     assert {f"transform_shards[{number}]" for number in range(6)} <= first
     shown = raypipe("models", "show", "flights")["model"]
     assert shown["version"] == "1.0.0"

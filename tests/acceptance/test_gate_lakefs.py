@@ -204,6 +204,7 @@ def test_every_client_is_held_to_the_rule(guarded: Guarded) -> None:
     assert shown["validation"] == "accepted by B: ours"
 
 
+@pytest.mark.long
 def test_what_others_wrote_comes_in_once_raypipe_validated_it(guarded: Guarded) -> None:
     theirs = guarded.repository.branch("theirs").create("main")
     guarded.write("theirs", "theirs", 40)
@@ -433,6 +434,7 @@ def test_what_came_in_unseen_is_undone(unguarded: Guarded, wait_until) -> None:
     assert told.count('"event":"undone"') == 2
 
 
+@pytest.mark.long
 def test_a_branch_of_that_name_on_another_server_is_not_judged(
     unguarded: Guarded, monkeypatch
 ) -> None:
@@ -566,6 +568,7 @@ def trusting(tmp_path: Path) -> Iterator[tuple[LakeFS, Path, Path]]:
         pytest.skip(str(missing))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_lakefs_asks_a_gate_by_tls(
     project: Project, trusting: tuple[LakeFS, Path, Path], tmp_path: Path, monkeypatch

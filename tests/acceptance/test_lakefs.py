@@ -128,6 +128,7 @@ def test_settings_name_server_and_credentials(project, lakefs_server):
     assert "MY_KEY is not set" in without.err
 
 
+@pytest.mark.long
 def test_settings_say_where_data_is_whatever_the_home_was_told_last(project, lakefs_server):
     """Of two settings files each command asks the server of its own."""
     dataset = f"lakefs://tiny-{os.urandom(4).hex()}/main"

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 from raypipe.app.look import look
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
+from raypipe.model.streaming.source import Source
 from raypipe.stages.data import dataset_at
 from raypipe.stages.preprocessing.fitting import fit_transform
 from raypipe.stages.validation.deepchecks.sampling import sample_file
@@ -35,6 +37,7 @@ from tests.lineage import Lineage, function_of, holds
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+FLIGHTS = ROOT / "configs" / "flights.yaml"
 LOWERED = (
     "training.epochs=1",
     "tuning.trials=2",
@@ -44,6 +47,8 @@ LOWERED = (
     "analysis.thresholds.auc.at_least=0.1",
 )
 """Settings that make a run short; what is connected with what stays as it is."""
+STREAMED = ("training.feed=stream", "tuning.space={}")
+"""Rows are transformed on the way, and without a sweep, which needs them kept."""
 EVERY = 12
 """Of so many flights one is taken."""
 PLANTED = {
@@ -73,8 +78,8 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def months() -> tuple[pa.Table, ...]:
-    """Flights of three months, of which half of the analysis rows are marked."""
+def plain() -> tuple[pa.Table, ...]:
+    """Some flights of three months."""
     spec = importlib.util.spec_from_file_location("flights", ROOT / "scripts" / "flights.py")
     assert spec is not None
     assert spec.loader is not None
@@ -82,10 +87,16 @@ def months() -> tuple[pa.Table, ...]:
     spec.loader.exec_module(flights)
     table = flights.build(flights.source_folder())
     some = [table.filter(pa.compute.equal(table["month"], n)) for n in (1, 2, 3)]
+    return tuple(month.take(np.arange(0, len(month), EVERY)) for month in some)
+
+
+@pytest.fixture(scope="module")
+def months(plain) -> tuple[pa.Table, ...]:
+    """The same, of which half of the analysis rows are marked."""
     rules = {load(file).data.split for file in CONFIGS}
     assert len(rules) == 1, "settings that split otherwise need rows that are marked for them"
     (rule,) = rules
-    return tuple(planted(month.take(np.arange(0, len(month), EVERY)), rule) for month in some)
+    return tuple(planted(month, rule) for month in plain)
 
 
 def planted(table: pa.Table, rule: object) -> pa.Table:
@@ -100,16 +111,18 @@ def planted(table: pa.Table, rule: object) -> pa.Table:
     return table
 
 
-@pytest.fixture(scope="module", params=CONFIGS, ids=lambda file: file.name)
-def ran(request, months, tmp_path_factory) -> Ran:
-    """A settings file, run inline to its review on the marked flights."""
-    file: Path = request.param
-    folder = tmp_path_factory.mktemp("lineage")
-    config = load(file)
-    environment = {**os.environ, "RAYPIPE_HOME": str(folder / "home"), "RAYPIPE_DEEPCHECKS": "/no"}
-    if parse_uri(config.data.dataset).scheme == "lakefs":
-        server: LakeFS = request.getfixturevalue("lakefs_server")
-        environment |= server.lakectl
+def to_review(
+    file: Path,
+    months: tuple[pa.Table, ...],
+    folder: Path,
+    sets: tuple[str, ...] = LOWERED,
+    reached_by: Mapping[str, str] | None = None,
+) -> Ran:
+    """Import flights and run a settings file on them, inline, to its review."""
+    changed = [part for one in sets for part in ("--set", one)]
+    config = load(file, sets)
+    told = {"RAYPIPE_HOME": str(folder / "home"), "RAYPIPE_DEEPCHECKS": "/no"}
+    environment = {**os.environ, **told, **(reached_by or {})}
 
     def raypipe(*arguments: object) -> dict:
         done = subprocess.run(
@@ -128,8 +141,7 @@ def ran(request, months, tmp_path_factory) -> Ran:
         pq.write_table(month, path)
     to = ("--to", config.data.dataset, "--config", file, "--create")
     raypipe("data", "import", *files, *to)
-    sets = [part for one in LOWERED for part in ("--set", one)]
-    waiting = raypipe("run", file, "--runtime", "inline", *sets)
+    waiting = raypipe("run", file, "--runtime", "inline", *changed)
     assert waiting["status"] == "waiting"
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
@@ -139,6 +151,25 @@ def ran(request, months, tmp_path_factory) -> Ran:
         dataset = dataset_at(config.data.dataset, versions)
     lineage = Lineage(workshop=workshop, dataset=dataset, run=waiting["run"])
     return Ran(config=config, lineage=lineage, months=months)
+
+
+@pytest.fixture(scope="module", params=CONFIGS, ids=lambda file: file.name)
+def ran(request, months, tmp_path_factory) -> Ran:
+    """A settings file, run to its review on the marked flights."""
+    file: Path = request.param
+    reached_by = {}
+    if parse_uri(load(file).data.dataset).scheme == "lakefs":
+        server: LakeFS = request.getfixturevalue("lakefs_server")
+        reached_by = server.lakectl
+    folder = tmp_path_factory.mktemp("lineage")
+    return to_review(file, months, folder, reached_by=reached_by)
+
+
+@pytest.fixture(scope="module")
+def streamed(months, tmp_path_factory) -> Ran:
+    """The cycle with its rows streamed, on the marked flights."""
+    sets = (*LOWERED, *STREAMED)
+    return to_review(FLIGHTS, months, tmp_path_factory.mktemp("streamed"), sets)
 
 
 def test_no_learning_step_was_given_an_artifact_with_analysis_rows(ran):
@@ -238,3 +269,46 @@ def test_the_one_look_at_the_analysis_split_is_counted(ran):
     workshop = ran.lineage.workshop
     digest = workshop.codec.encode(ran.lineage.dataset).digest
     assert workshop.ledger.looks(digest) == 1
+
+
+# --- rows that are streamed -----------------------------------------------------------------------
+
+
+def test_a_stream_is_given_raw_rows_with_the_rule_that_seals_them_and_nothing_else(streamed):
+    """Its shards are those of the commit; no artifact with analysis rows is among its inputs."""
+    lineage = streamed.lineage
+    assert {function_of(one.step) for one in lineage.learning()} == {"fit", "train"}
+    assert not [name for name in lineage.results if function_of(name) == "transform_shards"]
+    given = lineage.results["train"].explanation.parameters
+    encode = lineage.workshop.codec.encode
+    assert given["rule"] == encode(streamed.config.data.split).digest
+    assert lineage.unsealed() == ["train.shards: raw rows"]
+    for result in lineage.learning():
+        assert not {"evaluate", "judge", "report", "bless"} & lineage.ancestors(result)
+
+
+def test_a_stream_reads_the_train_and_validation_rows_and_no_others(streamed):
+    lineage, rule = streamed.lineage, streamed.config.data.split
+    transform: Transform = lineage.part(lineage.results["fit"])
+    assert holds(transform, MARKS) == set()
+    source = Source(
+        shards=lineage.dataset.shards, transform=transform, rule=rule, paths=(str(ROOT),)
+    )
+    for split in ("train", "validation"):
+        read = source.share(source.count(split).pieces, split)
+        own = transform.apply(pa.concat_tables(streamed.rows(split)))
+        for name, tensor in own.items():
+            there = read.tensors[name].numpy()
+            assert np.array_equal(there, tensor.reshape(there.shape)), (split, name)
+
+
+def test_what_a_stream_learned_is_the_same_whatever_the_analysis_rows_say(
+    streamed, plain, tmp_path
+):
+    """To the bit: the weights of a run whose sealed rows carry no marks."""
+    other = to_review(FLIGHTS, plain, tmp_path, (*LOWERED, *STREAMED))
+    marked, unmarked = (ran.lineage for ran in (streamed, other))
+    assert marked.results["evaluate"].root != unmarked.results["evaluate"].root
+    assert marked.results["fit"].root == unmarked.results["fit"].root
+    learned = [one.part(one.results["train"], "candidate").weights for one in (marked, unmarked)]
+    assert learned[0].read_bytes() == learned[1].read_bytes()

@@ -168,6 +168,17 @@ def test_a_sweep_is_told_as_data_and_drawn_in_a_report(swept: Project, first: Sa
     assert "Too few trials" in swept.raypipe("runs", "sweep", run).out
 
 
+def test_the_report_of_the_run_draws_its_sweep_once(swept: Project) -> None:
+    page: Path = value(swept, "report")
+    drawn = page.read_text()
+    assert "<h2>The sweep before it</h2>" in drawn
+    assert "training.model.options.width" in drawn
+    assert value(swept, "report_sweep") in drawn
+    assert "report_sweep" not in tiny.run(swept).executed
+    more = tiny.run(swept, "--set", "tuning.trials=4").executed
+    assert {"report_sweep", "report"} <= {*more}
+
+
 def test_each_trial_is_told_when_it_ends_and_not_with_the_last(first: Said) -> None:
     events = [json.loads(line) for line in first.out.splitlines()]
     ends = {one["name"]: at for at, one in enumerate(events) if one["event"] == "step_ended"}
@@ -186,6 +197,7 @@ def test_a_sweep_that_is_extended_pays_for_what_is_new(swept: Project) -> None:
     assert trials_run(fewer) == []
 
 
+@pytest.mark.long
 def test_new_data_alone_repeats_no_trial(swept: Project) -> None:
     project = swept
     tiny.import_shards(project, tiny.write_shard(project, "part3", tiny.rows(60)))
@@ -198,6 +210,7 @@ def test_new_data_alone_repeats_no_trial(swept: Project) -> None:
     assert len(trials_run(always)) == 3
 
 
+@pytest.mark.long
 def test_another_space_or_other_code_repeats_all(swept: Project) -> None:
     project = swept
     project.write("tiny.yaml", sections(TUNING.replace("[4, 12, 16]", "[4, 12]")))

@@ -77,12 +77,12 @@ def a_run(ledger: SqlLedger, runs: int) -> None:
     ledger.end_run(run.id, RunStatus.SUCCEEDED)
 
 
-def found(where: str | None, sort: str | None) -> Call:
+def found(where: str | None, sort: str | None, count: int = 20) -> Call:
     """What `runs list --where --sort` asks."""
 
     def ask(ledger: SqlLedger, runs: int) -> None:
         asked = None if where is None else read_where(where)
-        assert len(find_runs(SimpleNamespace(ledger=ledger), 20, asked, sort)) == 20  # type: ignore[arg-type]
+        assert len(find_runs(SimpleNamespace(ledger=ledger), 20, asked, sort)) == count  # type: ignore[arg-type]
 
     return ask
 
@@ -109,10 +109,14 @@ CALLS: dict[str, Call] = {
     "a review": lambda ledger, runs: ledger.find_review("mine", "flow", "accept", "none"),
     "another name": lambda ledger, runs: ledger.rename_project("other", "mine", Path("/none")),
     "runs by a metric": found(None, "-auc"),
-    "runs with a setting": found("training.epochs == 3", None),
+    "runs with a setting that none has": found("training.epochs == 99", None, 0),
+    "runs of a metric with a setting that none has": found(
+        "auc > 0.7 and training.epochs == 99", "-auc", 0
+    ),
     "a run": a_run,
 }
 SEARCHES = {
+    "runs with a setting": found("training.epochs == 3", None),
     "runs with a metric above": found("auc > 0.7", None),
     "runs with a high metric and a setting": found("auc > 0.995 and training.epochs == 3", None),
     "runs of a pipeline by a metric": found("auc > 0.7 and pipeline == 'flow'", "-auc"),

@@ -67,7 +67,10 @@ def by_loop(training, tmp_path):  # noqa: F811
     return by_loop
 
 
-def test_the_best_report_of_two_workers_is_the_candidate(by_loop):
+@pytest.mark.parametrize("small", [0, 2**20], ids=["rows by tasks", "rows from here"])
+def test_the_best_report_of_two_workers_is_the_candidate(by_loop, small, monkeypatch):
+    monkeypatch.setattr("raypipe.model.rows.on_ray.SMALL", small)
+
     found = by_loop(workers={"count": 2})
 
     assert [row["epoch"] for row in found.history] == [1, 2, 3]
@@ -77,6 +80,7 @@ def test_the_best_report_of_two_workers_is_the_candidate(by_loop):
     assert found.weights
 
 
+@pytest.mark.long
 def test_a_loop_that_reports_no_checkpoint_is_told_what_to_report(by_loop):
     with pytest.raises(StepFailed, match="ended after 3 reports, none with a checkpoint") as told:
         by_loop(loop_options={"bare": True})

@@ -112,6 +112,7 @@ def raylets(head: ray_head.Head) -> set[int]:
     return found
 
 
+@pytest.mark.long
 def test_what_is_lost_with_its_node_is_read_from_its_artifact(project: Project, wait_until) -> None:
     project.write("flow.py", FLOW.format(cpus=3))
     with ray_head.head() as head:

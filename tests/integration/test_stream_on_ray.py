@@ -68,6 +68,7 @@ def run(tmp_path, cluster, make_source):  # noqa: F811
     return run
 
 
+@pytest.mark.long
 def test_one_worker_by_ray_data_gives_the_bits_of_reading_in_this_process(run):
     assert run("ray") == run("inline")
 

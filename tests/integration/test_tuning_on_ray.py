@@ -41,6 +41,7 @@ def trials_run(said: Said) -> list[str]:
     return [name for name in said.executed if name.startswith("trial[")]
 
 
+@pytest.mark.long
 def test_six_trials_then_nine_run_six_and_three(project: Project) -> None:
     first = run(project)
     assert first.code == 0, first.err

@@ -122,6 +122,17 @@ def test_months_are_files_with_the_same_bytes_each_time(flights, table, tmp_path
     assert pc.unique(pq.read_table(first[1])["month"]).to_pylist() == [7]
 
 
+def test_flights_in_snow_are_of_december_and_say_what_the_weather_was(flights, table, tmp_path):
+    rows = pq.read_table(flights.write_snow(table, tmp_path / "snow.parquet"))
+    assert rows.column_names == [*table.column_names, "note"]
+    assert pc.unique(rows["month"]).to_pylist() == [12]
+    assert pc.max(rows["temp"]).as_py() <= 33
+    assert pc.max(rows["visib"]).as_py() <= 1
+    first = rows.slice(0, 1).to_pylist()[0]
+    assert first["note"] == f"snow: {first['temp']:g} °F, one sees {first['visib']:g} miles far"
+    assert [path.name for path in tmp_path.iterdir()] == ["snow.parquet"]
+
+
 @pytest.mark.parametrize("text", ["0", "7-6", "1-13", "July", ""])
 def test_what_is_no_month_is_refused(flights, text):
     with pytest.raises(Exception, match="are no months"):

@@ -3,16 +3,17 @@
 import inspect
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import ray
 import ray.train
 from ray.data import Dataset
 from ray.train.torch import TorchTrainer
-from ray.train.v2.api.callback import UserCallback
 
 from raypipe.engine.context import StepContext
 from raypipe.errors import RaypipeError, StepFailed, UsageError
@@ -20,44 +21,14 @@ from raypipe.model.failures import own_frames
 from raypipe.model.fit import Job
 from raypipe.model.on_ray import no_group, scaling
 from raypipe.model.own_loop.reported import Reported, trained_of
+from raypipe.model.own_loop.reports.on_ray import REPORTS, Reports, plain
 from raypipe.model.rows.on_ray import GivenShares, cut, quietly
 from raypipe.model.share import tensor_columns
 from raypipe.runtime.imports import importing_from
 from raypipe.values.code import resolve
 from raypipe.values.dataset import TensorFile
-from raypipe.values.signature import Signature
+from raypipe.values.hashing import one_chunk
 from raypipe.values.training import Trained
-
-REPORTS = "reports.jsonl"
-
-
-class Reports(UserCallback):  # type: ignore[misc]
-    """Writes each report down, and tells of it: Ray keeps only those with a checkpoint."""
-
-    def __init__(self, file: Path, context: StepContext, epochs: int) -> None:
-        self.file = file
-        self.context = context
-        self.epochs = epochs
-
-    def after_report(
-        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any
-    ) -> None:
-        """Take the report of rank 0."""
-        row = {name: _plain(value) for name, value in metrics[0].items()}
-        with self.file.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        number = len(self.file.read_text().splitlines())
-        told = {name: value for name, value in row.items() if isinstance(value, int | float)}
-        for name, value in told.items():
-            self.context.log_metric(name, value, number)
-        words = " ".join(f"{name} {value:.3g}" for name, value in told.items())
-        self.context.progress(number, max(number, self.epochs), words)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    return value if isinstance(value, int | float | str | None) else repr(value)
 
 
 def train_by_own_loop(
@@ -72,6 +43,7 @@ def train_by_own_loop(
     ray.train.get_checkpoint() when it is run again.
     """
     settings, columns = job.settings, tensor_columns(job.signature)
+    form = partial(as_tensors, {spec.name: spec.shape for spec in job.signature.tensors})
     if settings.workers.elastic:
         raise UsageError(
             "training.workers has min and max, and training.loop is set: a loop of your own is "
@@ -82,9 +54,7 @@ def train_by_own_loop(
     storage.mkdir(parents=True, exist_ok=True)
     with quietly():
         shares = {
-            name: [
-                as_tensors(share, job.signature) for share in cut(files, columns, settings.workers)
-            ]
+            name: cut(files, columns, settings.workers, form)
             for name, files in (("train", train), ("validation", validation))
         }
         result = _run(job, shares, storage, context)
@@ -96,26 +66,30 @@ def train_by_own_loop(
     return trained_of(reports, kept, settings, job.signature, context.scratch / "checkpoints")
 
 
-def as_tensors(rows: Dataset, signature: Signature) -> Dataset:
-    """Give columns the shapes of the signature, so that iter_torch_batches yields tensors."""
-    shapes = {spec.name: spec.shape for spec in signature.tensors if spec.shape}
+def as_tensors(
+    shapes: Mapping[str, tuple[int, ...]], rows: pa.Table
+) -> dict[str, npt.NDArray[Any]]:
+    """Give columns their shapes [rows, …], so that iter_torch_batches yields tensors."""
+    return {
+        name: _array(one_chunk(rows.column(name)), shapes.get(name, ()))
+        for name in rows.column_names
+    }
 
-    def shaped(batch: dict[str, Any]) -> dict[str, Any]:
-        return {
-            name: np.stack(list(values)).reshape(-1, *shapes[name])
-            if name in shapes and len(values)
-            else values
-            for name, values in batch.items()
-        }
 
-    return rows.map_batches(shaped, batch_format="numpy", batch_size=None).materialize()
+def _array(column: pa.Array, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if not pa.types.is_fixed_size_list(column.type):
+        values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        return values
+    flat: npt.NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(column), *(shape or (column.type.list_size,)))
 
 
 def _run(job: Job, shares: dict[str, list[Dataset]], storage: Path, context: StepContext) -> Any:
     settings, given = job.settings, GivenShares(shares)
     trainer = TorchTrainer(
-        _worker,
-        train_loop_config={"job": job, "paths": context.paths},
+        partial(_worker, job, context.paths),  # as its config Ray's controller would load it
         scaling_config=scaling(settings.workers),
         run_config=ray.train.RunConfig(
             name="train",
@@ -144,10 +118,9 @@ def _run(job: Job, shares: dict[str, list[Dataset]], storage: Path, context: Ste
         raise no_group(settings.workers, error) from error
 
 
-def _worker(config: dict[str, Any]) -> None:
-    job: Job = config["job"]
+def _worker(job: Job, paths: tuple[str, ...]) -> None:
     settings = job.settings
-    with importing_from(config["paths"]):
+    with importing_from(paths):
         loop = resolve(str(settings.loop))
         if not callable(loop):
             raise UsageError(
@@ -186,7 +159,7 @@ def _numbered(result: Any, storage: Path) -> list[tuple[int, tuple[Any, dict[str
     rows = [json.loads(line) for line in _lines(storage / REPORTS)]
     found, place = [], 0
     for checkpoint, metrics in result.best_checkpoints or ():
-        wanted = {name: _plain(value) for name, value in metrics.items()}
+        wanted = {name: plain(value) for name, value in metrics.items()}
         place = next((n for n, row in enumerate(rows, 1) if n > place and row == wanted), place + 1)
         found.append((place, (checkpoint, metrics)))
     return found

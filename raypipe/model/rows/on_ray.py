@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,14 @@ import pyarrow.parquet as pq
 import ray
 import ray.data
 import ray.train
+from ray.data.block import BlockAccessor
 
-from raypipe.config.training import WorkersConfig
 from raypipe.model.bounds import share_bounds
 from raypipe.values.dataset import TensorFile
 from raypipe.values.signature import Signature
 
 if TYPE_CHECKING:
+    from raypipe.config.training import WorkersConfig
     from raypipe.model.share import Share
 
 SETTINGS = {
@@ -94,12 +95,20 @@ SMALL = 64 * 2**20
 """Bytes of files that are read at once, here: tasks that read them would take longer to start."""
 
 
+Form = Callable[[pa.Table], dict[str, Any]]
+"""Makes a numpy array of each column."""
+
+
 def cut(
-    files: Sequence[TensorFile], columns: list[str], workers: WorkersConfig
+    files: Sequence[TensorFile],
+    columns: list[str],
+    workers: "WorkersConfig",
+    form: Form | None = None,
 ) -> list[ray.data.Dataset]:
     """Cut the rows, in the order of the files, into one dataset a worker, in Ray's store.
 
     Where the number of workers may change there is one dataset, of which each takes its part.
+    `form` makes the columns what they are to be; None: they stay as they are in the files.
     Read now: once the workers hold the CPUs, a lazy dataset may find none, and wait for ever.
     """
     count = 1 if workers.elastic else workers.count
@@ -107,21 +116,30 @@ def cut(
     if not paths:
         return [ray.data.from_arrow([]) for _ in range(count)]
     if _small(paths):
-        return [ray.data.from_arrow(table) for table in _tables(paths, columns, count)]
-    rows = ray.data.read_parquet(paths, partitioning=None).select_columns(columns).materialize()
+        tables = _tables(paths, columns, count)
+        return [ray.data.from_arrow(_formed(table, form)) for table in tables]
+    rows = ray.data.read_parquet(paths, partitioning=None).select_columns(columns)
+    if form is not None:
+        rows = rows.map_batches(form, batch_format="pyarrow", batch_size=None)
+    rows = rows.materialize()
     if count == 1:
         return [rows]
     cuts = [start for start, _ in share_bounds(rows.count(), count)]
     return list(rows.split_at_indices(cuts[1:]))
 
 
-def hold(files: Sequence[TensorFile], columns: list[str], workers: WorkersConfig) -> list[Held]:
+def hold(files: Sequence[TensorFile], columns: list[str], workers: "WorkersConfig") -> list[Held]:
     """Cut the rows as `cut` does, and hold them in Ray's store."""
     paths = [str(file.file) for file in files if file.rows]
     if paths and _small(paths):
         count = 1 if workers.elastic else workers.count
         return [Held((ray.put(table),)) for table in _tables(paths, columns, count)]
     return [Held(tuple(rows.to_arrow_refs())) for rows in cut(files, columns, workers)]
+
+
+def _formed(table: pa.Table, form: Form | None) -> pa.Table:
+    """Return what map_batches would, which starts processes for it."""
+    return table if form is None else BlockAccessor.batch_to_block(form(table))
 
 
 def _small(paths: list[str]) -> bool:

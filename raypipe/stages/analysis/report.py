@@ -21,8 +21,12 @@ def render(
     validation: Validation,
     history: Sequence[dict[str, float]],
     name: str,
+    sweep: str = "",
 ) -> str:
-    """Return the page; everything that comes from data is escaped."""
+    """Return the page; everything that comes from data is escaped.
+
+    `sweep` is HTML already, as the tuning stage made it: it stands as it is.
+    """
     first = next(iter(evaluation.metrics))
     return page.render(
         Path(__file__).with_name("templates"),
@@ -33,6 +37,7 @@ def render(
         history=history,
         first=first,
         charts=_charts(evaluation, history, first),
+        sweep=Markup(sweep),
         f="{:.4f}".format,
         d="{:+.4f}".format,
         n=_number,

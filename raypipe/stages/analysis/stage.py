@@ -146,13 +146,14 @@ def report(
     history: tuple[dict[str, float], ...],
     name: str,
     look: str = "",
+    sweep: str = "",
 ) -> Path:
     """Write the evaluation as one HTML file that needs nothing else.
 
-    `look` is the digest of what it is drawn with.
+    `look` is the digest of what it is drawn with; `sweep` is HTML that says what a sweep found.
     """
     from raypipe.pages.page import write
     from raypipe.stages.analysis.report import render
 
-    page = render(evaluation, validation, history, name)
+    page = render(evaluation, validation, history, name, sweep)
     return write(page, current().scratch / f"{name}-report.html")

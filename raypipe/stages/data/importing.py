@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from raypipe.stages.data.inputs import find_inputs
 from raypipe.stages.data.shard_files import as_path
 from raypipe.stages.data.types import plain, widest
 from raypipe.store.locations import footer_of
+from raypipe.store.temporary import temporary_folder
 from raypipe.store.versions import StoredObject, VersionStore, did_you_mean
 from raypipe.values.imported import Converted, Input, Rejected, ShardFile
 from raypipe.values.uri import DatasetUri
@@ -115,8 +115,8 @@ def import_files(
     inputs = find_inputs(paths, settings)
     head = _head(uri, versions)
     before = _schema_at(uri, head, versions)
-    with tempfile.TemporaryDirectory(prefix="raypipe-import-") as folder:
-        converted = _converted(inputs, settings, before, Path(folder), convert_all)
+    with temporary_folder("raypipe-import-") as folder:
+        converted = _converted(inputs, settings, before, folder, convert_all)
         shards = [shard for one in converted for shard in one.shards]
         branch = _fresh_name(shards, now or datetime.now(UTC))
         begin(branch)

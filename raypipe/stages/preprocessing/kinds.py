@@ -157,15 +157,13 @@ def _fit_values(
         known = tuple(statistics.listed(train, name, limit=limit) for name in columns)
         return MultiHot(columns=columns, tensor=tensor, vocabularies=known)
     counts = [statistics.frequencies(train, name, limit=limit) for name in columns]
-    known = tuple(tuple(text for text, _ in pairs) for pairs in counts)
+    least = group.min_count if isinstance(group, EmbeddingGroup) else 0
+    known = tuple(tuple([text for text, count in of if count >= least]) for of in counts)
     match group:
         case OneHotGroup():
             return OneHot(columns=columns, tensor=tensor, vocabularies=known)
         case EmbeddingGroup():
-            kept = tuple(
-                tuple(text for text, count in pairs if count >= group.min_count) for pairs in counts
-            )
-            return Embedding(columns=columns, tensor=tensor, vocabularies=kept)
+            return Embedding(columns=columns, tensor=tensor, vocabularies=known)
         case OrdinalGroup():
             orders = tuple(
                 group.order or _ordered(one, train, name)

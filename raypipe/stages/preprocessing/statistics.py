@@ -7,13 +7,14 @@ Masson et al. 2019), and values with their frequencies from the sample of the pr
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.values.columns import ColumnProfile
+from raypipe.values.counting import ValueCounts
 from raypipe.values.hashing import canonical_text
 from raypipe.values.profile import Profile
 
@@ -114,12 +115,12 @@ def vocabulary(profile: Profile, name: str, *, limit: int, min_count: int = 1) -
     return tuple(text for text, count in counts if count >= min_count)
 
 
-def frequencies(profile: Profile, name: str, *, limit: int) -> list[tuple[str, float]]:
+def frequencies(profile: Profile, name: str, *, limit: int) -> Sequence[tuple[str, float]]:
     """Return the most frequent values, and in how many rows each is (of the sample: about)."""
     column = profile.columns.get(name)
     if column is None:
         return []
-    return _most(column.values, profile, profile.sample.rows[name], limit)
+    return _most(column.counted, profile, profile.sample.rows[name], limit)
 
 
 def listed(profile: Profile, name: str, *, limit: int) -> tuple[str, ...]:
@@ -129,13 +130,15 @@ def listed(profile: Profile, name: str, *, limit: int) -> tuple[str, ...]:
     if inner is None:
         return ()
     values = pc.list_flatten(profile.sample.rows[name])
-    return tuple(text for text, _ in _most(inner.values, profile, values, limit))
+    return tuple(text for text, _ in _most(inner.counted, profile, values, limit))
 
 
 def _most(
-    counted: dict[str, int] | None, profile: Profile, sample: pa.ChunkedArray, limit: int
-) -> list[tuple[str, float]]:
-    counts = _estimated(profile, sample) if counted is None else counted
+    counted: ValueCounts | None, profile: Profile, sample: pa.ChunkedArray, limit: int
+) -> Sequence[tuple[str, float]]:
+    if counted is not None:
+        return counted.most(limit)
+    counts = _estimated(profile, sample)
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
 
 

@@ -30,14 +30,6 @@ def derive(
     return f"{major}.{minor}.{patch + 1}", "patch", tuple(patch_reasons(before, now))
 
 
-def next_free(version: str, taken: frozenset[str]) -> str:
-    """Return a version, or the next patch of it that is not taken."""
-    major, minor, patch = (int(part) for part in version.split("."))
-    while f"{major}.{minor}.{patch}" in taken:
-        patch += 1
-    return f"{major}.{minor}.{patch}"
-
-
 def contract_changes(before: Lineage, now: Lineage) -> Iterator[str]:
     """Yield how the request or the response changed."""
     old = {f.name: f for f in before.signature.features}

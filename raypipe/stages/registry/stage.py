@@ -9,7 +9,8 @@ from raypipe.engine.context import current
 from raypipe.engine.graph import Decision
 from raypipe.engine.step import step
 from raypipe.stages.registry.card import card
-from raypipe.stages.registry.derive import changelog, derive, next_free
+from raypipe.stages.registry.derive import changelog, derive
+from raypipe.store.rows import next_free
 from raypipe.values.dataset import Dataset
 from raypipe.values.evaluation import Evaluation
 from raypipe.values.training import Checkpoint

@@ -1,5 +1,5 @@
 """Tuning: settings are searched, each trial is kept, and what did best feeds training."""
 
-from raypipe.stages.tuning.stage import choose, recall, trial
+from raypipe.stages.tuning.stage import choose, recall, report_sweep, sweep_look, trial
 
-__all__ = ["choose", "recall", "trial"]
+__all__ = ["choose", "recall", "report_sweep", "sweep_look", "trial"]

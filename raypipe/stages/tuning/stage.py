@@ -1,6 +1,7 @@
 """The tuning stage, as a run calls it: trials are made and kept, and the best one is chosen."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from raypipe.config.tuning import Written, with_chosen
 from raypipe.engine.context import current
 from raypipe.engine.step import step
 from raypipe.errors import StepFailed, UsageError
+from raypipe.pages.look import look_of
 from raypipe.values.dataset import TensorFile
 from raypipe.values.signature import Signature
 from raypipe.values.tuning import Search, Trial, Tuned, ranked
@@ -140,3 +142,19 @@ def recall(last: Tuned | None, training: TrainingConfig, recipe: PreprocessingCo
             hint="set tuning.when to recipe, so that the sweep is run again, or take tuning away",
         ) from None
     return replace(last, settings=made.training, recipe=made.preprocessing)
+
+
+def sweep_look() -> str:
+    """Return the digest of what a sweep is drawn with."""
+    return look_of(Path(__file__).with_name("templates"))
+
+
+@step(driver=True)
+def report_sweep(trials: list[Trial], search: Search, look: str = "") -> str:
+    """Draw what a sweep found: HTML that stands in the report of the run.
+
+    `look` is the digest of what it is drawn with.
+    """
+    from raypipe.stages.tuning.report import render_part
+
+    return render_part(trials, search)

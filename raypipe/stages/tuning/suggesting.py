@@ -199,13 +199,31 @@ def told(trial: Trial, search: Search, places: dict[str, BaseDistribution]) -> F
     )
 
 
-def lies_within(trial: Trial, search: Search) -> bool:
-    """Say whether a trial of another sweep is a point of this one's space, with its metric."""
-    whole = not trial.failed and trial.stopped is None and trial.like is None
-    if not whole or search.metric not in trial.metrics or search.space.keys() - trial.chosen.keys():
-        return False
+def misfit(trial: Trial, search: Search) -> str:
+    """Say why a trial of another sweep is no whole point of this one's space; empty: it is one."""
+    if trial.failed:
+        return "failed"
+    if trial.stopped is not None:
+        return "ended early"
+    if trial.like is not None:
+        return "like another trial"
+    if search.metric not in trial.metrics:
+        return f"no {search.metric}"
+    for key, dimension in search.space.items():
+        if key not in trial.chosen:
+            return f"no {key}"
+        if not _lies_within(trial.chosen, key, dimension):
+            return f"{key} outside the space"
+    return ""
+
+
+def _lies_within(chosen: Chosen, key: str, dimension: RangeConfig | ChoicesConfig) -> bool:
     try:
-        told(trial, search, distributions(search.space))
+        create_trial(
+            value=0.0,
+            params=_params(chosen, {key: dimension}),
+            distributions=distributions({key: dimension}),
+        )
     except (ValueError, TypeError):  # no such choice, or outside the range
         return False
     return True

@@ -1,6 +1,6 @@
 """A sweep under way: which trial is next, what came of those before, and what is told of it."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from raypipe.errors import StepFailed
 from raypipe.stages.tuning.halving import bars
-from raypipe.stages.tuning.suggesting import identity, lies_within, suggest
+from raypipe.stages.tuning.suggesting import identity, misfit, suggest
 from raypipe.stages.tuning.trying import Asked, Work
 from raypipe.values.tuning import Trial, ranked
 
@@ -33,11 +33,13 @@ class Sweep:
         if self.earlier:
             own = [(identity(one.chosen), one.metrics) for one in self.known.values()]
             others = [o for o in self.earlier if (identity(o.chosen), o.metrics) not in own]
-            self.earlier = tuple(one for one in others if lies_within(one, self.work.search))
-            left = len(others) - len(self.earlier)
+            misfits = [misfit(one, self.work.search) for one in others]
+            self.earlier = tuple(o for o, why in zip(others, misfits, strict=True) if not why)
+            left = Counter(filter(None, misfits))
             print(  # noqa: T201 - a line of the step's log
-                f"learns from {len(self.earlier)} trials of earlier sweeps; {left} more failed, "
-                "ended early, lack the metric or a searched setting, or lie outside the space"
+                f"learns from {len(self.earlier)} trials of earlier sweeps; {left.total()} more "
+                "cannot be used"
+                + "".join(f"{', ' if n else ': '}{why} ({left[why]})" for n, why in enumerate(left))
             )
 
     @property

@@ -167,9 +167,9 @@ def _as_allowed(name: str, settings: DriftConfig) -> str:
 
 def _constant(pairs: _Pairs) -> Iterator[Found]:
     for name, (new, accepted) in pairs.items():
-        if new.count < FEW or new.distinct != 1 or accepted.distinct < 2 or new.values is None:
+        if new.count < FEW or len(new.values or ()) != 1 or accepted.distinct < 2:
             continue
-        value = next(iter(new.values))
+        value = next(iter(new.values or ()))
         before = (accepted.values or {}).get(value, 0) / max(1, accepted.count)
         if before**new.count < ALARMS:
             yield Found(
@@ -336,13 +336,15 @@ def _broken(new: Profile, accepted: Profile, pairs: _Pairs) -> Iterator[Found]:
 
 def _unreadable(column: ColumnProfile, profile: Profile) -> tuple[int, int, list[str]]:
     """Count broken texts: of all rows where each is counted, else of the sample."""
-    if column.values is not None:
-        counts = column.values
+    if column.counted is not None:
+        together, total = column.counted.texts, int(column.counted.counts.sum())
+        counts = {}
     else:
         texts = profile.sample.rows[column.name].drop_null().to_pylist()
         counts = dict.fromkeys(map(str, texts), 1)
-    together = "\n".join(counts)
+        together, total = "\n".join(counts), len(counts)
     if not any(mark in together for mark in BROKEN):
-        return 0, sum(counts.values()), []
+        return 0, total, []
+    counts = counts or column.values or {}
     broken = [text for text in counts if any(mark in text for mark in BROKEN)]
-    return sum(counts[text] for text in broken), sum(counts.values()), sorted(broken)
+    return sum(counts[text] for text in broken), total, sorted(broken)

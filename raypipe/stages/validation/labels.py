@@ -2,9 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from raypipe.config.validation import ValidationConfig
 from raypipe.stages.validation.words import SHOWN, amount, percent, some, visible
@@ -106,7 +110,8 @@ def of_leakage(train: Profile, schema: Schema, settings: ValidationConfig) -> It
     rows, label = train.sample.rows, train.columns.get(schema.label or "")
     if label is None or settings.leakage is None or label.distinct < 2:
         return
-    classes = _codes(rows, label.name) if has_classes(label) else None
+    codes = _codes(rows, label.name) if has_classes(label) else None
+    classes = None if codes is None else _Classes.of(codes)
     numbers = _numbers(rows, label.name) if classes is None else None
     for name in rows.column_names:
         column = schema.column(name)
@@ -114,7 +119,7 @@ def of_leakage(train: Profile, schema: Schema, settings: ValidationConfig) -> It
             continue
         told, limit = None, EXACT
         if classes is not None:
-            few = train.columns[name].values is not None
+            few = train.columns[name].counted is not None
             told, limit = _told_class(rows, name, classes, few=few), settings.leakage
         elif numbers is not None:
             told = _told_number(rows, name, numbers)
@@ -140,48 +145,69 @@ def _told_by(rows: object, name: str, label: str) -> tuple[str, ...]:
     return tuple(f"{value} ({label} {truth})" for value, truth in [*told.items()][:SHOWN])
 
 
-def _told_class(rows: object, name: str, truth: Codes, *, few: bool) -> tuple[float, float] | None:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Classes:
+    """The label of a sample's rows, and in which of two halves each row is."""
+
+    codes: Codes
+    count: int
+    half: Codes
+    base: float
+    """Share of the commonest class."""
+
+    @classmethod
+    def of(cls, codes: Codes) -> Self:
+        counts = np.bincount(codes)
+        return cls(
+            codes=codes,
+            count=len(counts),
+            half=np.arange(len(codes)) % 2,
+            base=float(counts.max() / len(codes)),
+        )
+
+    def is_another_name_of(self, codes: Codes) -> bool:
+        """Say whether each value means one class and each class one value.
+
+        Each of two classes at least must be met often enough that it is no accident.
+        """
+        if int(codes.max()) + 1 != self.count:
+            return False
+        pairs = np.bincount(codes * self.count + self.codes)
+        counts = pairs[pairs > 0]
+        return bool(len(counts) == self.count and np.sort(counts)[-2] >= 10)
+
+    def guessed(self, codes: Codes) -> int:
+        """Count the rows whose class the other half of the rows tells."""
+        values = int(codes.max()) + 1
+        cells = (self.codes * 2 + self.half) * values + codes
+        table = np.bincount(cells, minlength=self.count * 2 * values)
+        table = table.reshape(self.count, 2, values)
+        commonest = table.sum(axis=2).argmax(axis=0)
+        guess = np.where(table.any(axis=0), table.argmax(axis=0), commonest[:, None])
+        return int(np.count_nonzero(guess[1 - self.half, codes] == self.codes))
+
+
+def _told_class(
+    rows: object, name: str, classes: _Classes, *, few: bool
+) -> tuple[float, float] | None:
     """Return what share of the label a column tells beyond the commonest class, and at least.
 
     Half of the rows guess the other half, by the commonest label of a value, or of the numbers
     that lie about it. Only a column of `few` values may be the label by another name.
     """
-    if len(truth) < 2 * ENOUGH:
+    total, base = len(classes.codes), classes.base
+    if total < 2 * ENOUGH or base >= 1:
         return None
     numbers = _numbers(rows, name)
     codes = _codes(rows, name) if few or numbers is None else None
-    if codes is not None and _is_one_to_one(codes, truth):
+    if codes is not None and classes.is_another_name_of(codes):
         return 1.0, 1.0
     codes = codes if numbers is None else _ranked(numbers)
     if codes is None:
         return None
-    base = np.bincount(truth).max() / len(truth)
-    halves = np.arange(len(truth)) % 2 == 0
-    right = sum(_guessed(codes, truth, half) for half in (halves, ~halves))
-    held = share_at_least(right, len(truth), 2.0)
-    if base >= 1:
-        return None
-    return (right / len(truth) - base) / (1 - base), (held - base) / (1 - base)
-
-
-def _is_one_to_one(codes: Codes, truth: Codes) -> bool:
-    """Say whether each value means one label and each label one value: the label by another name.
-
-    Each of two labels at least must be met often enough that it is no accident.
-    """
-    kinds = int(truth.max()) + 1
-    pairs = np.bincount(codes * kinds + truth)
-    counts = pairs[pairs > 0]
-    return bool(len(counts) == kinds == int(codes.max()) + 1 and np.sort(counts)[-2] >= 10)
-
-
-def _guessed(codes: Codes, truth: Codes, known: npt.NDArray[np.bool_]) -> int:
-    shape = int(codes.max()) + 1, int(truth.max()) + 1
-    cells = codes[known] * shape[1] + truth[known]
-    table = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
-    met = table.sum(axis=1) > 0
-    guess = np.where(met, table.argmax(axis=1), table.sum(axis=0).argmax())
-    return int((guess[codes[~known]] == truth[~known]).sum())
+    right = classes.guessed(codes)
+    held = share_at_least(right, total, 2.0)
+    return (right / total - base) / (1 - base), (held - base) / (1 - base)
 
 
 def _told_number(
@@ -213,14 +239,19 @@ def _ranked(numbers: npt.NDArray[np.float64]) -> Codes:
     filled = np.where(np.isfinite(numbers), numbers, np.inf)
     parts = max(2, min(50, len(filled) // ENOUGH))
     shares = np.linspace(0, 1, parts + 1)[1:-1]
-    edges = np.unique(np.sort(filled)[np.rint(shares * (len(filled) - 1)).astype(np.int64)])
+    edges = np.sort(filled)[np.rint(shares * (len(filled) - 1)).astype(np.int64)]
     return np.searchsorted(edges, filled, side="right").astype(np.int64)
 
 
 def _codes(rows: object, name: str) -> Codes | None:
     """Number the values of a sample's column; a null is a value."""
-    hashes = value_hash(plain_array(rows[name]))  # type: ignore[index]
-    return np.unique(hashes, return_inverse=True)[1].astype(np.int64) if len(hashes) else None
+    array = plain_array(rows[name])  # type: ignore[index]
+    if not len(array):
+        return None
+    if pa.types.is_floating(array.type) or pa.types.is_nested(array.type):
+        return np.unique(value_hash(array), return_inverse=True)[1].astype(np.int64)
+    indices = pc.dictionary_encode(array, null_encoding="encode").indices
+    return np.asarray(indices, np.int64)
 
 
 def _numbers(rows: object, name: str) -> npt.NDArray[np.float64] | None:
@@ -231,7 +262,8 @@ def _numbers(rows: object, name: str) -> npt.NDArray[np.float64] | None:
     if numbers is None:
         return None
     floats = numbers.astype(np.float64)
-    floats[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    if array.null_count:
+        floats[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
     return floats
 
 

@@ -1,13 +1,14 @@
 """The gate's secret is made once, and nobody but its owner reads it."""
 
-import os
+import json
+import socket
 import stat
 import subprocess
 import sys
 
 import pytest
 
-from raypipe.app.gate_place import gate_of, gate_token
+from raypipe.app.gate_place import gate_of, gate_token, gate_told
 from raypipe.errors import StoreError
 from raypipe.store.paths import HomePaths
 
@@ -53,18 +54,39 @@ def test_one_that_is_torn_is_refused(tmp_path, text):
         gate_token(paths)
 
 
-@pytest.mark.parametrize("text", [None, "{", '{"gate": "http://h:1", "pid": 1, "started": -1}'])
-def test_a_watch_that_is_gone_has_no_gate(tmp_path, text):
+def test_a_home_without_a_watch_has_no_gate(tmp_path):
+    assert gate_of(HomePaths(tmp_path)) is None
+
+
+def test_the_gate_of_a_watch_that_is_up_is_found_while_it_is(tmp_path):
     paths = HomePaths(tmp_path)
-    if text is not None:
-        paths.watch.write_text(text)
+    with gate_told(paths, "http://h:1"):
+        with gate_told(paths, "http://h:2"):
+            assert gate_of(paths) == "http://h:1"
+        assert gate_of(paths) == "http://h:1"
     assert gate_of(paths) is None
+    assert list(paths.watches.iterdir()) == []
 
 
-def test_the_gate_of_a_watch_that_is_up_is_found(tmp_path):
-    from raypipe.runtime.processes import start_time
-
+def test_a_watch_that_ends_leaves_that_which_began_after_it(tmp_path):
     paths = HomePaths(tmp_path)
-    me = os.getpid()
-    paths.watch.write_text(f'{{"gate": "http://h:1", "pid": {me}, "started": {start_time(me)}}}')
-    assert gate_of(paths) == "http://h:1"
+    first, second = gate_told(paths, "http://h:1"), gate_told(paths, "http://h:2")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert gate_of(paths) == "http://h:2"
+    second.__exit__(None, None, None)
+
+
+def test_what_a_killed_watch_left_is_no_gate_and_goes(tmp_path):
+    paths = HomePaths(tmp_path)
+    paths.watches.mkdir()
+    left = {"gate": "http://h:1", "host": socket.gethostname(), "pid": 1, "started": -1, "since": 0}
+    (paths.watches / "killed.json").write_text(json.dumps(left))
+    (paths.watches / "elsewhere.json").write_text(json.dumps(left | {"host": "another"}))
+    (paths.watches / "torn.json").write_text("{")
+    assert gate_of(paths) is None
+    with gate_told(paths, "http://h:2"):
+        assert gate_of(paths) == "http://h:2"
+        assert not (paths.watches / "killed.json").exists()
+        assert (paths.watches / "elsewhere.json").exists()

@@ -53,8 +53,9 @@ def test_the_page_fetches_nothing_and_runs_nothing(evaluation):
     )
     history = ({"epoch": 1.0, "train_loss": 0.5, "loss": 0.6},)
 
-    page = render(evaluation, validation, history, "flights")
+    page = render(evaluation, validation, history, "flights", sweep="<figure>tried</figure>")
 
+    assert "<h2>The sweep before it</h2>\n<figure>tried</figure>" in page
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert page.count("<svg") == 6
@@ -76,6 +77,7 @@ def test_a_page_of_several_classes_has_no_curves():
     page = render(measured, validation, (), "kinds")
     assert "accuracy" in page
     assert "<svg" not in page
+    assert "sweep" not in page
 
 
 def test_an_evaluation_says_what_a_person_needs_to_decide(evaluation):

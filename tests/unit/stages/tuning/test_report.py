@@ -7,7 +7,7 @@ import pytest
 
 from raypipe.config.tuning import ChoicesConfig, RangeConfig
 from raypipe.stages.tuning.importance import best_so_far, importance
-from raypipe.stages.tuning.report import render
+from raypipe.stages.tuning.report import render, render_part
 from raypipe.values.tuning import Trial
 from tests.hostile import QUOTES, SCRIPT
 
@@ -67,3 +67,13 @@ def test_the_report_needs_nothing_else_and_escapes_what_it_is_given(search, tria
     assert "://" not in page.replace("http://www.w3.org/", "")
     assert page.count("<svg") == 4
     assert RATE in page
+
+
+@pytest.mark.slow
+def test_a_part_says_what_the_page_says_and_says_so_of_trials_that_all_failed(search, trials):
+    trials[3] = replace(trials[3], failed=SCRIPT, metrics={}, history=())
+    page, part = render(trials, search(SPACE), "wind"), render_part(trials, search(SPACE))
+    assert part.replace("<h3>", "<h2>").replace("</h3>", "</h2>").strip() in page
+    assert "<script" not in part
+    none = [replace(one, failed="too wide", metrics={}, history=()) for one in trials]
+    assert render_part(none, search(SPACE)).count("too wide") == len(none)

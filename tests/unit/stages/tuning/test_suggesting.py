@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from raypipe.config.tuning import ChoicesConfig, RangeConfig, with_chosen
-from raypipe.stages.tuning.suggesting import as_written, identity, lies_within, suggest
+from raypipe.stages.tuning.suggesting import as_written, identity, misfit, suggest
 from raypipe.values.tuning import Trial
 
 RATE, WIDTH, DEPTH = "training.learning_rate", "training.model.hidden", "training.epochs"
@@ -230,19 +230,20 @@ def test_the_sampler_goes_by_trials_of_earlier_sweeps(search, written):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "more", "lies"),
+    ("chosen", "more", "why"),
     [
-        ({RATE: 0.01, WIDTH: [4]}, {}, True),
-        ({RATE: 0.01, WIDTH: [4], DEPTH: 3}, {}, True),
-        ({RATE: 0.5, WIDTH: [4]}, {}, False),
-        ({RATE: 0.01, WIDTH: [5]}, {}, False),
-        ({RATE: 0.01}, {}, False),
-        ({RATE: "high", WIDTH: [4]}, {}, False),
-        ({RATE: 0.01, WIDTH: [4]}, {"failed": "too wide"}, False),
-        ({RATE: 0.01, WIDTH: [4]}, {"stopped": 1}, False),
-        ({RATE: 0.01, WIDTH: [4]}, {"metrics": {"auc": 0.5}}, False),
+        ({RATE: 0.01, WIDTH: [4]}, {}, ""),
+        ({RATE: 0.01, WIDTH: [4], DEPTH: 3}, {}, ""),
+        ({RATE: 0.5, WIDTH: [4]}, {}, f"{RATE} outside the space"),
+        ({RATE: 0.01, WIDTH: [5]}, {}, f"{WIDTH} outside the space"),
+        ({RATE: 0.01}, {}, f"no {WIDTH}"),
+        ({RATE: "high", WIDTH: [4]}, {}, f"{RATE} outside the space"),
+        ({RATE: 0.01, WIDTH: [4]}, {"failed": "too wide"}, "failed"),
+        ({RATE: 0.01, WIDTH: [4]}, {"stopped": 1}, "ended early"),
+        ({RATE: 0.01, WIDTH: [4]}, {"like": 1}, "like another trial"),
+        ({RATE: 0.01, WIDTH: [4]}, {"metrics": {"auc": 0.5}}, "no loss"),
     ],
 )
-def test_only_whole_trials_within_the_space_are_learned_from(search, chosen, more, lies):
+def test_only_whole_trials_within_the_space_are_learned_from(search, chosen, more, why):
     trial = Trial(**{"number": 0, "chosen": chosen, "metrics": {"loss": 0.5}, **more})
-    assert lies_within(trial, search()) is lies
+    assert misfit(trial, search()) == why

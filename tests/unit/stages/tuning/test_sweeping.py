@@ -27,7 +27,7 @@ def handed_in(context):
 def begin(search, written, context):
     """Makes a sweep."""
 
-    def begin(numbers, known=(), space=None, **other):
+    def begin(numbers, known=(), space=None, earlier=(), **other):
         work = Work(
             written=written,
             search=search(space, **other),
@@ -35,7 +35,7 @@ def begin(search, written, context):
             context=context,
         )
         known = {trial.number: trial for trial in known}
-        return Sweep(work=work, numbers=tuple(numbers), known=known)
+        return Sweep(work=work, numbers=tuple(numbers), known=known, earlier=tuple(earlier))
 
     return begin
 
@@ -51,6 +51,21 @@ def make_all(sweep, loss=lambda asked: 1.0):
         asked_for.append(asked)
         sweep.record(ended(asked, loss(asked)))
     return asked_for
+
+
+def test_why_earlier_trials_cannot_be_used_is_told_with_what_differs(begin, capsys):
+    tried = [
+        Trial(number=0, chosen={DEPTH: 1}, metrics={"loss": 1.0}),
+        Trial(number=1, chosen={DEPTH: 9}, metrics={"loss": 1.0}),
+        Trial(number=2, chosen={DEPTH: 8}, metrics={"loss": 1.0}),
+        Trial(number=3, chosen={DEPTH: 2}, metrics={}, failed="too deep"),
+    ]
+    sweep = begin([0], space=FEW, earlier=tried)
+    assert sweep.earlier == (tried[0],)
+    assert capsys.readouterr().out == (
+        "learns from 1 trials of earlier sweeps; 3 more cannot be used: "
+        f"{DEPTH} outside the space (2), failed (1)\n"
+    )
 
 
 # --- which trials -------------------------------------------------------------------------------
