@@ -16,6 +16,7 @@ from raypipe.stages.validation.words import number, percent, rounded_up, visible
 from raypipe.values.chance import ALARMS, differ, share_at_most
 from raypipe.values.columns import ColumnProfile
 from raypipe.values.drift import MEASURES, Gap, column_gap, counts_gap
+from raypipe.values.measure import plain_array
 from raypipe.values.profile import Profile, SplitProfiles
 from raypipe.values.schema import Schema, is_numeric, kind_of
 from raypipe.values.split import SplitRule, rule_columns
@@ -322,6 +323,8 @@ def _broken(new: Profile, accepted: Profile, pairs: _Pairs) -> Iterator[Found]:
     for name, (column, before) in pairs.items():
         if kind_of(column.type) != "text" or kind_of(before.type) != "text":
             continue
+        if not _may_be_unreadable(column, new):
+            continue
         ours, of_ours, examples = _unreadable(column, new)
         theirs, of_theirs, _ = _unreadable(before, accepted)
         if differ(ours, of_ours, theirs, of_theirs) and share_at_most(theirs, of_theirs) < 1:
@@ -335,13 +338,19 @@ def _broken(new: Profile, accepted: Profile, pairs: _Pairs) -> Iterator[Found]:
             )
 
 
+def _may_be_unreadable(column: ColumnProfile, profile: Profile) -> bool:
+    """Look for marks of broken texts in all texts as one, which costs little: most have none."""
+    if column.counted is not None:
+        return _is_broken(column.counted.texts)
+    held = plain_array(profile.sample.rows[column.name]).buffers()[-1]
+    content = b"" if held is None else held.to_pybytes()
+    return any(mark.encode() in content for mark in BROKEN)
+
+
 def _unreadable(column: ColumnProfile, profile: Profile) -> tuple[int, int, list[str]]:
     """Count broken texts: of all rows where each is counted, else of the sample."""
-    counted = column.counted
-    if counted is not None and not _is_broken(counted.texts):  # as a whole, of most columns
-        return 0, int(counted.counts.sum()), []
-    if counted is not None:
-        counts = counted.pairs
+    if column.values is not None:
+        counts = column.values
     else:
         texts = profile.sample.rows[column.name].drop_null().to_pylist()
         counts = dict.fromkeys(map(str, texts), 1)

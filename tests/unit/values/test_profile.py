@@ -236,6 +236,12 @@ def test_beyond_the_bound_the_sample_says_what_is_frequent():
     assert count == pytest.approx(SAMPLE_ROWS / 2, rel=0.15)
 
 
+def test_half_floats_beyond_the_bound_are_frequent_too():
+    values = np.repeat(np.arange(1_500), 2).astype(np.float16)
+
+    assert {count for _, count in column(pa.array(values)).top[:100]} == {2}
+
+
 def test_the_sample_is_of_whole_rows_and_fair():
     table = pa.table({"a": range(50_000), "b": [n * 2 for n in range(50_000)]})
     rows = profile_table(table).sample.rows
