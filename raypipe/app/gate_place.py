@@ -94,5 +94,10 @@ def _told(paths: HomePaths) -> dict[Path, dict[str, Any]]:
     found = {}
     for file in paths.watches.glob("*.json"):
         with suppress(OSError, ValueError):  # it ends just now, or is torn
-            found[file] = json.loads(file.read_text())
+            told = json.loads(file.read_text())
+            if isinstance(told, dict) and told.keys() >= _TOLD:
+                found[file] = told
     return found
+
+
+_TOLD = {"gate", "host", "pid", "started", "since"}

@@ -54,7 +54,7 @@ def said(value: Any) -> Any:
     """Return a parameter, which is kept as it was typed, as what it says: '0.5' is a number."""
     try:
         return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or brackets deeper than Python reads
         return value
 
 

@@ -14,7 +14,7 @@ from raypipe.store.faults import disk_faults
 _HELD = ".held"
 """A file in each folder that is locked while its process lives."""
 _FRESH = 60.0
-"""Seconds that a process has from making a folder to locking it."""
+"""Seconds that a process has from making a folder to having locked it."""
 
 
 @contextlib.contextmanager
@@ -28,14 +28,24 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # another user's, or another process removes it
             _remove_abandoned(left)
     with disk_faults(f"a folder in {str(place)!r} cannot be made"):
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-        held = os.open(folder / _HELD, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(held, fcntl.LOCK_EX)
+        folder, held = _held_folder(prefix, place)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(held)
+
+
+def _held_folder(prefix: str, place: Path) -> tuple[Path, int]:
+    """Make a folder and lock it; another, where it was taken for abandoned before it was locked."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+        with contextlib.suppress(FileNotFoundError):
+            held = os.open(folder / _HELD, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if os.fstat(held).st_nlink:
+                return folder, held
+            os.close(held)
 
 
 def _remove_abandoned(folder: Path) -> None:
@@ -46,7 +56,7 @@ def _remove_abandoned(folder: Path) -> None:
         held = os.open(folder / _HELD, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         if time.time() - said.st_mtime > _FRESH:
-            shutil.rmtree(folder)
+            folder.rmdir()  # killed before it locked it; one that holds anything is a user's own
         return
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -80,7 +80,10 @@ class ColumnProfile:
     negative_infinities: int = 0
     """Those of the infinities that are below 0."""
     min: float | str | None = None
-    """Smallest finite number, or first text in code-point order (its first 100 characters)."""
+    """Smallest finite number, or first text in code-point order (its first 100 characters).
+
+    Of texts alone where both met.
+    """
     max: float | str | None = None
     moments: Moments | None = None
     """Of the finite numbers; None if there are none."""
@@ -210,6 +213,8 @@ def frequent(values: pa.ChunkedArray) -> list[tuple[str, int]]:
     """Return the most frequent values of a sample, ties in the order of the values."""
     if pa.types.is_nested(values.type):
         return []
+    if pa.types.is_float16(values.type):  # Arrow puts none of these in order
+        values = values.cast(pa.float32())
     pairs = pc.value_counts(values.drop_null())
     table = pa.table({"value": pairs.field("values"), "count": pairs.field("counts")})
     order = pc.sort_indices(table, [("count", "descending"), ("value", "ascending")])
@@ -249,8 +254,8 @@ def _merged_values(parts: Iterable[ValueCounts | None], seen: Distinct) -> Value
 
 
 def _extreme(choose: Any, ends: Sequence[float | str | None]) -> float | str | None:
-    known = [end for end in ends if end is not None]
-    if any(isinstance(end, str) for end in known):
-        known = [str(end) for end in known]
+    texts: list[float | str] = [end for end in ends if isinstance(end, str)]
+    # Beside texts, which number was the smallest would hang on the order of merging.
+    known = texts or [end for end in ends if end is not None]
     chosen: float | str | None = choose(known, default=None)
     return chosen

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from itertools import chain
 from typing import Any
 
@@ -157,6 +157,10 @@ def canonical_text(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
     return [None if value is None else _text(value) for value in array.to_pylist()]
 
 
+_ALL_DIGITS = Context(prec=76)
+"""Those of Arrow's widest decimal; Python would round to 28."""
+
+
 def _text(value: Any) -> str:
     match value:
         case str():
@@ -169,7 +173,7 @@ def _text(value: Any) -> str:
             whole = math.isfinite(value) and value == math.floor(value) and abs(value) < 2**53
             return str(int(value)) if whole else repr(value)
         case Decimal():
-            return f"{value.normalize():f}" if value else "0"
+            return f"{value.normalize(_ALL_DIGITS):f}" if value else "0"
         case datetime():
             return value.isoformat().removesuffix("+00:00") + ("Z" if value.tzinfo else "")
         case date() | time():

@@ -1,7 +1,6 @@
 """A loop of the user's own in Ray Train: as it is, with its shards of the rows."""
 
 import inspect
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,7 +20,7 @@ from raypipe.model.failures import own_frames
 from raypipe.model.fit import Job
 from raypipe.model.on_ray import no_group, scaling
 from raypipe.model.own_loop.reported import Reported, trained_of
-from raypipe.model.own_loop.reports.on_ray import REPORTS, Reports, plain
+from raypipe.model.own_loop.reports.on_ray import REPORTS, Reports, plain, read_reports
 from raypipe.model.rows.on_ray import GivenShares, cut, quietly
 from raypipe.model.share import tensor_columns
 from raypipe.runtime.imports import importing_from
@@ -62,7 +61,7 @@ def train_by_own_loop(
         Reported(number=number, metrics=metrics, folder=Path(checkpoint.path))
         for number, (checkpoint, metrics) in _numbered(result, storage)
     ]
-    reports = [json.loads(line) for line in _lines(storage / REPORTS)]
+    reports = read_reports(storage / REPORTS)
     return trained_of(reports, kept, settings, job.signature, context.scratch / "checkpoints")
 
 
@@ -156,14 +155,10 @@ def loop_config(job: Job) -> dict[str, Any]:
 
 def _numbered(result: Any, storage: Path) -> list[tuple[int, tuple[Any, dict[str, Any]]]]:
     """Return each kept checkpoint with the place of its report among all."""
-    rows = [json.loads(line) for line in _lines(storage / REPORTS)]
+    rows = read_reports(storage / REPORTS)
     found, place = [], 0
     for checkpoint, metrics in result.best_checkpoints or ():
         wanted = {name: plain(value) for name, value in metrics.items()}
         place = next((n for n, row in enumerate(rows, 1) if n > place and row == wanted), place + 1)
         found.append((place, (checkpoint, metrics)))
     return found
-
-
-def _lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []

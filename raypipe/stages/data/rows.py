@@ -265,7 +265,10 @@ def _csv_rows(
 def twice(names: Sequence[str], source: Input) -> None:
     """Raise UsageError where several columns have one name."""
     if found := [name for name, times in Counter(names).items() if times > 1]:
-        raise UsageError(f"{source.location} has {found[0]!r} for the name of several columns")
+        raise UsageError(
+            f"{source.location} has {found[0]!r} for the name of several columns",
+            hint="Name each column otherwise, or write the file without the others.",
+        )
 
 
 _KINDS = {bool: "a truth value", int: "a number", float: "a number", str: "text", list: "a list"}

@@ -84,7 +84,8 @@ def test_what_a_killed_watch_left_is_no_gate_and_goes(tmp_path):
     left = {"gate": "http://h:1", "host": socket.gethostname(), "pid": 1, "started": -1, "since": 0}
     (paths.watches / "killed.json").write_text(json.dumps(left))
     (paths.watches / "elsewhere.json").write_text(json.dumps(left | {"host": "another"}))
-    (paths.watches / "torn.json").write_text("{")
+    for number, text in enumerate(("{", "", "null", "[]", '{"gate": "http://h:3"}')):
+        (paths.watches / f"torn{number}.json").write_text(text)
     assert gate_of(paths) is None
     with gate_told(paths, "http://h:2"):
         assert gate_of(paths) == "http://h:2"

@@ -1,6 +1,8 @@
 """A temporary folder goes with its process, or, where that was killed, with the next one."""
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,11 +47,49 @@ def test_what_others_use_or_just_made_stays(place):
     (place / "part-made-now").mkdir()
     (place / "part-file").write_text("no folder")
     (place / "else").mkdir()
-    os.utime(place / "else", (0, 0))
+    (place / "part-of-a-user").mkdir()
+    (place / "part-of-a-user" / "rows.csv").write_text("1")
+    (place / "part-empty").mkdir()
+    for old in ("else", "part-of-a-user", "part-empty"):
+        os.utime(place / old, (0, 0))
     with temporary_folder("part-") as first, temporary_folder("part-") as second:
         assert first.exists()
         assert second.exists()
-    assert {one.name for one in place.iterdir()} == {"part-made-now", "part-file", "else"}
+    stays = {"part-made-now", "part-file", "part-of-a-user", "else"}
+    assert {one.name for one in place.iterdir()} == stays
+    assert (place / "part-of-a-user" / "rows.csv").read_text() == "1"
+
+
+def test_one_that_is_removed_before_it_is_locked_is_made_again(place, monkeypatch):
+    """Between making and locking it, another process may take it for abandoned."""
+    lock, made = fcntl.flock, []
+
+    def late(file: int, how: int) -> None:
+        lock(file, how)
+        if not made:
+            made.extend(place.iterdir())
+            shutil.rmtree(made[0])
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with temporary_folder("part-") as folder:
+        assert folder.is_dir()
+        assert folder not in made
+
+
+def test_a_folder_is_not_taken_for_abandoned_just_before_it_is_locked(place, monkeypatch):
+    lock, looks = fcntl.flock, []
+
+    def slow(file, how):
+        if not looks:
+            looks.append(file)
+            with temporary_folder("part-"):  # of another process, which looks just now
+                pass
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", slow)
+    with temporary_folder("part-") as folder:
+        assert looks
+        assert folder.exists()
 
 
 def test_a_disk_that_takes_no_folder_is_named(place, monkeypatch):

@@ -127,5 +127,7 @@ def test_canonical_text_says_a_value_in_one_way():
     assert said(dt.datetime(2013, 7, 1, 9), pa.timestamp("s", "UTC")) == "2013-07-01T09:00:00Z"
     assert said(Decimal("1.50"), pa.decimal128(5, 2)) == "1.5"
     assert said(Decimal("100.00"), pa.decimal128(5, 2)) == "100"
+    wide = Decimal(f"1{0:074}1")
+    assert said(wide, pa.decimal256(76, 0)) == str(wide)
     assert said(b"\x01", pa.binary()) == "01"
     assert said([1, 2], pa.list_(pa.int64())) == "[1, 2]"

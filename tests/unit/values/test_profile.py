@@ -4,6 +4,7 @@ import datetime as dt
 import math
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -235,6 +236,12 @@ def test_beyond_the_bound_the_sample_says_what_is_frequent():
     assert count == pytest.approx(SAMPLE_ROWS / 2, rel=0.15)
 
 
+def test_half_floats_beyond_the_bound_are_frequent_too():
+    values = np.repeat(np.arange(1_500), 2).astype(np.float16)
+
+    assert {count for _, count in column(pa.array(values)).top[:100]} == {2}
+
+
 def test_the_sample_is_of_whole_rows_and_fair():
     table = pa.table({"a": range(50_000), "b": [n * 2 for n in range(50_000)]})
     rows = profile_table(table).sample.rows
@@ -252,6 +259,20 @@ def test_duplicate_keys_are_found_within_and_across_shards():
     assert (first.duplicates, second.duplicates) == (1, 0)
     both = KeyProfile.merge_all([first, second])
     assert (both.rows, both.distinct, both.duplicates) == (6, 4, 2)
+
+
+def test_two_shards_of_the_same_content_have_each_key_twice():
+    keys = profile_table(pa.table({"k": [1, 2, 3]}), ("k",)).keys
+    assert keys is not None
+    both = KeyProfile.merge_all([keys, keys])
+    assert (both.rows, both.distinct, both.duplicates, both.exact) == (6, 3, 3, True)
+
+
+def test_the_ends_of_numbers_and_texts_that_met_hang_on_no_order():
+    parts = [column([5.0]), column([10.0]), column(["x", "a"])]
+    for *two, last in permutations(parts):
+        merged = ColumnProfile.merge_all([ColumnProfile.merge_all(two), last])
+        assert (merged.min, merged.max) == ("a", "x")
 
 
 def test_without_a_key_there_are_none():

@@ -3,6 +3,7 @@
 That process imports this module, and waits for what it imports: neither torch nor settings.
 """
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,24 @@ class Reports(UserCallback):  # type: ignore[misc]
     ) -> None:
         """Take the report of rank 0."""
         row = {name: plain(value) for name, value in metrics[0].items()}
+        torn = self.file.exists() and not self.file.read_bytes().endswith(b"\n")
         with self.file.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        number = len(self.file.read_text().splitlines())
+            file.write("\n" * torn + json.dumps(row) + "\n")
+        number = len(read_reports(self.file))
         told = {name: value for name, value in row.items() if isinstance(value, int | float)}
         for name, value in told.items():
             self.context.log_metric(name, value, number)
         words = " ".join(f"{name} {value:.3g}" for name, value in told.items())
         self.context.progress(number, max(number, self.epochs), words)
+
+
+def read_reports(file: Path) -> list[dict[str, Any]]:
+    """Return the reports that were written down whole: a full disk may have torn one."""
+    rows = []
+    for line in file.read_text().splitlines() if file.exists() else ():
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
 
 
 def plain(value: Any) -> Any:

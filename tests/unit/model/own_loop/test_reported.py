@@ -1,5 +1,7 @@
 """What a loop of the user's own reports is a candidate, or it is told what it lacks."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -79,3 +81,18 @@ def test_a_folder_without_weights_says_what_is_there(report, trained):
 
     with pytest.raises(StepFailed, match=r"has 0 files of weights .* in its folder: model.bin"):
         trained(one)
+
+
+@pytest.mark.slow
+def test_a_report_that_a_full_disk_tore_is_left_out(tmp_path):
+    from raypipe.model.own_loop.reports.on_ray import Reports, read_reports
+
+    told = []
+    file = tmp_path / "reports.jsonl"
+    file.write_text('{"loss": 0.5}\n{"lo')
+    context = SimpleNamespace(log_metric=lambda *one: told.append(one), progress=lambda *_: None)
+
+    Reports(file, context, epochs=3).after_report(None, [{"loss": 0.4}], None)
+
+    assert read_reports(file) == [{"loss": 0.5}, {"loss": 0.4}]
+    assert told == [("loss", 0.4, 2)]
