@@ -29,8 +29,8 @@ import numpy as np
 
 MARK = "RAYPIPE_BENCH"
 ROWS, BATCH, NUMBERS, ROUNDS = 524_288, 1024, 12, 2
-TURNS = 3
-"""Of one worker and of two."""
+TURNS, SHARED = 3, 16_384
+"""Of one worker and of two, and the rows that they share."""
 CARRIERS, AIRPORTS = 16, 105
 PARTS = ("transform", "loop", "workers", "overhead")
 
@@ -271,20 +271,20 @@ def workers(folder: Path) -> list[Line]:
     """
     from raypipe.config.training import MlpConfig, TrainingConfig, WorkersConfig
 
-    files = files_at(folder, 32_768)
+    files = files_at(folder, SHARED)
     start_ray(folder)
     rates = {1: 0.0, 2: 0.0}
     for _ in range(TURNS):
         for count in rates:
             settings = TrainingConfig(
                 model=MlpConfig(hidden=(1024, 1024, 512)),
-                epochs=4,
+                epochs=3,
                 batch_size=1024,
                 patience=None,
                 workers=WorkersConfig(count=count),
             )
             ends = train_with(folder, files, settings)[1:-1]
-            rates[count] = max(rates[count], *(32_768 / (b - a) for a, b in pairwise(ends)))
+            rates[count] = max(rates[count], *(SHARED / (b - a) for a, b in pairwise(ends)))
     end_ray()
     return [
         (

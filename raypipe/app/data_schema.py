@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop
-from raypipe.app.data import open_data, validate_branch, validating
+from raypipe.app.audit import validate_branch, validating
+from raypipe.app.data import open_data
 from raypipe.app.imports import remove_left
-from raypipe.app.look import look, workshop_of
+from raypipe.app.look import workshop_of
 from raypipe.app.publishing import is_protected, on_branch_of, publish
 from raypipe.app.schema_file import read_schema, schema_path
 from raypipe.app.schema_object import read_text, schema_texts
@@ -25,9 +26,10 @@ def show_schema(dataset: str, *, config: Path | None = None, home: Path | None =
 
     With `config` that of its pipeline alone, and how the file that is used now differs.
     """
-    uri, versions = open_data(dataset, home)
-    workshop = look(home) if config is None else workshop_of(home, write=False, near=config)
     cycle = None if config is None else load(config)
+    uri, versions = open_data(dataset, home, config, cycle)
+    store = cycle.store if cycle else None
+    workshop = workshop_of(home, write=False, near=config, store=store)
     texts = schema_texts(versions, uri.ref)
     if cycle is not None:
         texts = {name: text for name, text in texts.items() if name == cycle.name}
@@ -92,9 +94,9 @@ def commit_schema(
     listen: Listener = lambda event: None,
 ) -> Json:
     """Hold a branch to the schema file as it is now; if it passes, the file goes with it."""
-    uri, versions = open_data(dataset, home)
-    workshop = workshop_of(home, by=by, near=config)
     cycle = load(config)
+    uri, versions = open_data(dataset, home, config, cycle)
+    workshop = workshop_of(home, by=by, near=config, store=cycle.store)
     file = schema_path(cycle, config.absolute(), workshop)
     if read_schema(file) is None:
         raise UsageError(

@@ -91,5 +91,5 @@ def remove(workshop: Workshop, left: Left, versions: VersionStore | None = None)
 def remove_left(workshop: Workshop, uri: DatasetUri, versions: VersionStore) -> None:
     """Remove what imports into the same repository left behind."""
     for left in left_behind(workshop):
-        if left.uri is None or (left.uri.scheme, left.uri.repo) == (uri.scheme, uri.repo):
+        if left.uri is None or left.uri.repository_name == uri.repository_name:
             remove(workshop, left, versions)

@@ -1,6 +1,5 @@
 """A branch that only validated data comes to, and the person who lets other data in."""
 
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from raypipe.engine.records import Json
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.store.lakefs_actions import FILE, VARIABLE, action_text
 from raypipe.store.rows import ProtectionRow
+from raypipe.store.temporary import temporary_folder
 from raypipe.store.versions import VersionStore, did_you_mean
 from raypipe.store.versions_lakefs import LakeFSVersions
 from raypipe.values.dataset import Dataset
@@ -188,8 +188,8 @@ def _bring(
     name = f"protect-{into}"
     head = begin_anew(versions, name, into)
     try:
-        with tempfile.TemporaryDirectory(prefix="raypipe-action-") as folder:
-            file = Path(folder, "raypipe.yaml")
+        with temporary_folder("raypipe-action-") as folder:
+            file = folder / "raypipe.yaml"
             file.write_text(text)
             stored = versions.put(name, FILE, file)
         commit = versions.commit(name, ASKED, workshop.actor)

@@ -1,12 +1,10 @@
 """The schema as an object of a commit: what it is called there, written and read."""
 
-import tempfile
-from pathlib import Path
-
 from raypipe.engine.records import Actor, Json
 from raypipe.errors import RaypipeError, StoreError
 from raypipe.stages.validation import schema_changes, schema_from_yaml, schema_to_yaml
 from raypipe.store.locations import open_location
+from raypipe.store.temporary import temporary_folder
 from raypipe.store.versions import VersionStore
 from raypipe.values.schema import Schema
 
@@ -46,8 +44,8 @@ def keep_text(
     """Let a schema go with a branch, by a commit of its own, unless it does so already."""
     if schema_texts(versions, branch).get(pipeline) == text:
         return
-    with tempfile.TemporaryDirectory(prefix="raypipe-schema-") as folder:
-        file = Path(folder, "schema.yaml")
+    with temporary_folder("raypipe-schema-") as folder:
+        file = folder / "schema.yaml"
         file.write_text(text)
         versions.put(branch, object_path(pipeline), file)
     versions.commit(branch, message or f"The schema of {pipeline}", actor)

@@ -14,7 +14,7 @@ from raypipe.app.assemble import Workshop
 from raypipe.app.gate import Asked, state_at
 from raypipe.app.protect import claim_of, require_its_server
 from raypipe.app.undo import undo
-from raypipe.app.verdicts import what_lets_in
+from raypipe.app.verdicts import protections_of, what_lets_in
 from raypipe.config.cycle import CycleConfig
 from raypipe.engine.records import Json
 from raypipe.errors import RaypipeError
@@ -151,13 +151,10 @@ class Eye:
 
     def _may_run(self, uri: DatasetUri, versions: VersionStore, head: str) -> bool:
         """Say whether a commit has data, all of it let in where its branch is protected."""
-        of = (uri.scheme, uri.repo, uri.ref)
-        for protection in self._workshop.ledger.gate.protections():
-            at = parse_uri(protection.dataset)
-            if (at.scheme, at.repo, at.ref) == of:
-                state = state_at(self._workshop, at, versions, head)
-                if what_lets_in(state.verdicts) is None:
-                    return False
+        for row in protections_of(self._workshop, uri):
+            state = state_at(self._workshop, parse_uri(row.dataset), versions, head)
+            if what_lets_in(state.verdicts) is None:
+                return False
         return bool(versions.list(head, uri.prefix))
 
     def _began(self, one: Watched, commit: str) -> bool:

@@ -14,7 +14,7 @@ from raypipe.store.faults import disk_faults
 _HELD = ".held"
 """A file in each folder that is locked while its process lives."""
 _FRESH = 60.0
-"""Seconds that a process has from making a folder to locking it."""
+"""Seconds that a process has from making a folder to having locked it."""
 
 
 @contextlib.contextmanager

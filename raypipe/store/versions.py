@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from raypipe.engine.records import Actor
-from raypipe.errors import NotFound, UsageError
+from raypipe.errors import NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
     from raypipe.store.lakefs_access import LakeFSPlace
@@ -235,6 +235,22 @@ def check_path(path: str) -> None:
             f"{path!r} cannot be a path in a repository",
             hint="Write it relative to the repository, as in folder/file.parquet.",
         )
+
+
+def both_changed(paths: Sequence[str], what: str) -> StoreError:
+    """Say that a merge would lose something."""
+    return StoreError(
+        f"Cannot merge {what}: both sides changed {some(paths)}",
+        hint="Make the change anew on a branch from the newest commit.",
+    )
+
+
+def uncommitted(branch: str, paths: Sequence[str]) -> StoreError:
+    """Say that a branch holds what is not committed."""
+    return StoreError(
+        f"Branch {branch} holds changes that are not committed: {some(paths)}",
+        hint="Commit them first.",
+    )
 
 
 def some(paths: Sequence[str]) -> str:

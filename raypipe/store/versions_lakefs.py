@@ -20,10 +20,11 @@ from raypipe.store.versions import (
     Diff,
     StoredObject,
     VersionStore,
+    both_changed,
     check_name,
     check_path,
     did_you_mean,
-    some,
+    uncommitted,
 )
 from raypipe.store.versions_lakefs_marks import (
     ACT,
@@ -31,7 +32,6 @@ from raypipe.store.versions_lakefs_marks import (
     DIGEST,
     as_commit,
     as_stored,
-    both_changed,
     object_id,
     said_by,
 )
@@ -65,7 +65,6 @@ class LakeFSVersions:
 
     def check(self, *, create: bool = False) -> None:
         """Raise NotFound unless the repository exists; it may be made."""
-
         if is_there(self._server, self._repo):
             return
         if not create:
@@ -383,11 +382,7 @@ class LakeFSVersions:
                 self._repo, branch, after=after, amount=_PAGE
             )
         )
-        return StoreError(
-            f"Branch {branch} holds changes that are not committed: "
-            + some([one.path for one in changes]),
-            hint="Commit them first.",
-        )
+        return uncommitted(branch, [one.path for one in changes])
 
     def revert(self, branch: str, commit: str, actor: Actor) -> str:
         from lakefs_sdk import CommitOverrides, RevertCreation

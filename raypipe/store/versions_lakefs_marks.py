@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from raypipe.engine.records import Actor
-from raypipe.errors import StoreError
-from raypipe.store.versions import Commit, StoredObject, some
+from raypipe.store.versions import Commit, StoredObject
 
 DIGEST = "raypipe-blake2b"
 """Name under which an object's metadata holds the digest of its bytes."""
@@ -57,12 +56,4 @@ def as_commit(one: Any) -> Commit:
         actor=Actor(user=user, host=told.get(f"{_ACTOR}host", ""), name=told.get(f"{_ACTOR}name")),
         time=float(one.creation_date),
         meta={name: text for name, text in told.items() if not name.startswith(_OWN)},
-    )
-
-
-def both_changed(paths: list[str], what: str) -> StoreError:
-    """Say that a merge would lose something."""
-    return StoreError(
-        f"Cannot merge {what}: both sides changed {some(paths)}",
-        hint="Make the change anew on a branch from the newest commit.",
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from raypipe.engine.records import Actor, Json
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.fault_points import fault_point
-from raypipe.store.versions import Commit, did_you_mean, some
+from raypipe.store.versions import Commit, both_changed, did_you_mean, uncommitted
 
 Tree = dict[str, tuple[str, int]]
 """Path to (object id, size)."""
@@ -128,10 +128,7 @@ def refuse_staged(db: sqlite3.Connection, branch: str) -> None:
         for row in db.execute("SELECT path FROM staged WHERE branch = ? ORDER BY 1", (branch,))
     ]
     if paths:
-        raise StoreError(
-            f"Branch {branch} holds changes that are not committed: {some(paths)}",
-            hint="Commit them first.",
-        )
+        raise uncommitted(branch, paths)
 
 
 def tree_of(db: sqlite3.Connection, commit: str) -> Tree:
@@ -198,9 +195,6 @@ def combine(base: Tree, ours: Tree, theirs: Tree, what: str) -> Tree:
     changed = {p for p in base.keys() | theirs.keys() if base.get(p) != theirs.get(p)}
     clashes = [p for p in sorted(changed) if ours.get(p) not in (base.get(p), theirs.get(p))]
     if clashes:
-        raise StoreError(
-            f"Cannot merge {what}: both sides changed {some(clashes)}",
-            hint="Make the change anew on a branch from the newest commit.",
-        )
+        raise both_changed(clashes, what)
     kept = {path: entry for path, entry in ours.items() if path not in changed}
     return kept | {path: theirs[path] for path in changed if path in theirs}

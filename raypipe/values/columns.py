@@ -80,7 +80,10 @@ class ColumnProfile:
     negative_infinities: int = 0
     """Those of the infinities that are below 0."""
     min: float | str | None = None
-    """Smallest finite number, or first text in code-point order (its first 100 characters)."""
+    """Smallest finite number, or first text in code-point order (its first 100 characters).
+
+    Of texts alone where both met.
+    """
     max: float | str | None = None
     moments: Moments | None = None
     """Of the finite numbers; None if there are none."""
@@ -251,8 +254,8 @@ def _merged_values(parts: Iterable[ValueCounts | None], seen: Distinct) -> Value
 
 
 def _extreme(choose: Any, ends: Sequence[float | str | None]) -> float | str | None:
-    known = [end for end in ends if end is not None]
-    if any(isinstance(end, str) for end in known):
-        known = [str(end) for end in known]
+    texts: list[float | str] = [end for end in ends if isinstance(end, str)]
+    # Beside texts, which number was the smallest would hang on the order of merging.
+    known = texts or [end for end in ends if end is not None]
     chosen: float | str | None = choose(known, default=None)
     return chosen

@@ -46,8 +46,8 @@ class KeyProfile:
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
         """Hold the keys of all parts."""
-        largest = max(parts, key=lambda part: len(part.hashes))
-        others = [part.hashes for part in parts if part is not largest]
+        largest, *rest = sorted(parts, key=lambda part: -len(part.hashes))
+        others = [part.hashes for part in rest]
         # A few are put in among many; of as many, all are sorted once more.
         few = _FEW * sum(map(len, others)) <= len(largest.hashes)
         return cls._kept(

@@ -93,22 +93,20 @@ class Measured:
     @classmethod
     def of(cls, array: pa.Array) -> Self:
         """Look at a column."""
-        encoded = _encoded(array)
-        if encoded is None:
+        found = coded(array)
+        if found is None:
             texts = _texts(array)
             own = value_hash(array, texts)
             return cls(array=array, values=array, codes=None, distinct=own, hashes=own, texts=texts)
-        values = encoded.dictionary
-        codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(values))
-        places = codes.to_numpy(zero_copy_only=False)
+        values, codes = found
         texts = _texts(values)
         own = value_hash(values, texts)
         return cls(
             array=array,
             values=values,
-            codes=places,
+            codes=codes,
             distinct=own,
-            hashes=np.append(own, NULL_HASH)[places],
+            hashes=np.append(own, NULL_HASH)[codes],
             texts=texts,
         )
 
@@ -160,7 +158,7 @@ class Measured:
     def _of_rows(self, kept: Places | None, count: int, seen: Distinct) -> dict[str, Any]:
         """Tell of the values of some rows."""
         told = {"seen": seen, **(self._told(kept, None) if count else {})}
-        if seen.at_least > EXACT_VALUES or not _is_countable(self.values.type):
+        if seen.at_least > EXACT_VALUES or not is_countable(self.values.type):
             return told
         pairs = pc.value_counts(self.values if kept is None else self.values.take(kept))
         if not may_be_counted(len(pairs)):
@@ -252,26 +250,36 @@ def plain_array(values: pa.ChunkedArray) -> pa.Array:
     return array
 
 
-def _is_countable(kind: pa.DataType) -> bool:
+def is_countable(kind: pa.DataType) -> bool:
+    """Say whether values of a type are counted, where they are few."""
     return not pa.types.is_nested(kind) and not is_bytes(kind)
 
 
-def _encoded(array: pa.Array) -> pa.DictionaryArray | None:
-    """Return a column as a dictionary of its values; None where the first rows repeat too few.
+def coded(array: pa.Array) -> tuple[pa.Array, Places] | None:
+    """Return a column's values, each once, and which of them each row has: their number, a null.
 
-    Of values that repeat enough, it is cheaper to count them first.
+    None where they are more than can be counted, as the first rows tell, or of a type that is not
+    counted. Where they may be few, it is cheaper to count them first.
     """
+    encoded = _encoded(array)
+    if encoded is None:
+        return None
+    values = encoded.dictionary
+    codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), len(values))
+    return values, codes.to_numpy(zero_copy_only=False)
+
+
+def _encoded(array: pa.Array) -> pa.DictionaryArray | None:
     if pa.types.is_dictionary(array.type):
         return array
-    if not _is_countable(array.type) or pa.types.is_null(array.type):
+    if not is_countable(array.type) or pa.types.is_null(array.type):
         return None
-    if len(array) > _LOOKED_AT_FIRST and _distinct(array[:_LOOKED_AT_FIRST]) > EXACT_VALUES:
+    if len(array) > _LOOKED_AT_FIRST and not may_be_counted(_distinct(array[:_LOOKED_AT_FIRST])):
         return None
-    if len(array) > _LOOKED_AT:
-        few = _distinct(array[:_LOOKED_AT]) <= EXACT_VALUES
-        return pc.dictionary_encode(array) if few else None
+    if len(array) > _LOOKED_AT and not may_be_counted(_distinct(array[:_LOOKED_AT])):
+        return None
     encoded = pc.dictionary_encode(array)
-    few = len(array) <= EXACT_VALUES or len(encoded.dictionary) <= EXACT_VALUES
+    few = len(array) > _LOOKED_AT or may_be_counted(len(encoded.dictionary))
     return encoded if few else None
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+import pyarrow as pa
 
 from raypipe.values.columns import ColumnProfile
 from raypipe.values.counting import EXACT_VALUES, Countable, Counts, ValueCounts, counted_texts
-from raypipe.values.measure import Measured, Parts
+from raypipe.values.measure import Measured, Parts, coded, is_countable
 from raypipe.values.sketches import Distinct
 
 PAIR = "pair"
@@ -31,12 +34,9 @@ def pair_counts(
     None where they are more than EXACT_VALUES, or long, and of nested values.
     """
     one, other = (columns[name] for name in pair)
-    if one.codes is None or other.codes is None:  # one alone has too many values
-        return [None] * parts.count
-    first, second = one.countable, other.countable
-    width = len(second.quoted) + 1
-    cells = _of_rows(first, one.codes) * width + _of_rows(second, other.codes)
-    return [_counted(parts.take(n, cells), first, second) for n in range(parts.count)]
+    return [
+        _counted(_Side.of(one, parts, n), _Side.of(other, parts, n)) for n in range(parts.count)
+    ]
 
 
 def merged_counts(
@@ -94,16 +94,40 @@ def _numbered(values: Sequence[str | None]) -> Counts:
     return np.array([known.setdefault(value, len(known)) for value in values], np.int64)
 
 
-def _of_rows(countable: Countable, codes: Counts) -> Counts:
-    """Return the place of each row's canonical text; a null and what is no number are the last."""
-    return np.append(countable.place, len(countable.quoted))[codes]
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Side:
+    """One column of a pair, in the rows of a part."""
+
+    texts: list[str]
+    """Canonical ones as JSON; the last is that of a null and of what is no number."""
+    places: Counts
+    """Of each row's text."""
+
+    @classmethod
+    def of(cls, column: Measured, parts: Parts, number: int) -> Self | None:
+        """Take a part's rows; None where they have too many values."""
+        if column.codes is not None:
+            return cls._coded(column.countable, parts.take(number, column.codes))
+        # Of a column with too many values a part may have few, as it would have by itself.
+        if not parts.rows or not is_countable(column.array.type):
+            return None
+        found = coded(column.array.take(pa.array(parts.rows[number])))
+        return None if found is None else cls._coded(Countable.of(found[0]), found[1])
+
+    @classmethod
+    def _coded(cls, values: Countable, codes: Counts) -> Self:
+        places = np.append(values.place, len(values.quoted))[codes]
+        return cls(texts=[*values.quoted, "null"], places=places)
 
 
-def _counted(cells: Counts, first: Countable, second: Countable) -> ValueCounts | None:
+def _counted(first: _Side | None, second: _Side | None) -> ValueCounts | None:
+    if first is None or second is None:  # one alone has too many values
+        return None
+    ones, others = first.texts, second.texts
+    cells = first.places * len(others) + second.places
     held, times = np.unique(cells, return_counts=True)
     if len(held) > EXACT_VALUES:
         return None
-    ones, others = [*first.quoted, "null"], [*second.quoted, "null"]
     places = [divmod(cell, len(others)) for cell in held.tolist()]
     texts = [f"[{ones[one]},{others[other]}]" for one, other in places]
     return counted_texts(dict(zip(texts, times.tolist(), strict=True)))

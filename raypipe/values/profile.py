@@ -70,9 +70,17 @@ class Sample:
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
         """Draw the sample of the rows that the parts were drawn from."""
+        hashes = np.sort(np.concatenate([part.hashes for part in parts]))
+        if len(hashes) > SAMPLE_ROWS:
+            parts = [part.until(hashes[SAMPLE_ROWS - 1]) for part in parts]
         return cls.of(
             stacked([part.rows for part in parts]), np.concatenate([part.hashes for part in parts])
         )
+
+    def until(self, hashed: np.uint64) -> Self:
+        """Return the rows whose hashes are that one at most: a view."""
+        kept = int(np.searchsorted(self.hashes, hashed, side="right"))
+        return replace(self, hashes=self.hashes[:kept], rows=self.rows[:kept])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from raypipe.stages.validation.words import number, percent, rounded_up, visible
 from raypipe.values.chance import ALARMS, differ, share_at_most
 from raypipe.values.columns import ColumnProfile
 from raypipe.values.drift import MEASURES, Gap, column_gap, counts_gap
+from raypipe.values.measure import plain_array
 from raypipe.values.profile import Profile, SplitProfiles
 from raypipe.values.schema import Schema, is_numeric, kind_of
 from raypipe.values.split import SplitRule, rule_columns
@@ -167,9 +168,10 @@ def _as_allowed(name: str, settings: DriftConfig) -> str:
 
 def _constant(pairs: _Pairs) -> Iterator[Found]:
     for name, (new, accepted) in pairs.items():
-        if new.count < FEW or len(new.values or ()) != 1 or accepted.distinct < 2:
+        values = [] if new.counted is None else [*new.counted.places]
+        if new.count < FEW or len(values) != 1 or accepted.distinct < 2:
             continue
-        value = next(iter(new.values or ()))
+        (value,) = values
         before = (accepted.values or {}).get(value, 0) / max(1, accepted.count)
         if before**new.count < ALARMS:
             yield Found(
@@ -321,6 +323,8 @@ def _broken(new: Profile, accepted: Profile, pairs: _Pairs) -> Iterator[Found]:
     for name, (column, before) in pairs.items():
         if kind_of(column.type) != "text" or kind_of(before.type) != "text":
             continue
+        if not _may_be_unreadable(column, new):
+            continue
         ours, of_ours, examples = _unreadable(column, new)
         theirs, of_theirs, _ = _unreadable(before, accepted)
         if differ(ours, of_ours, theirs, of_theirs) and share_at_most(theirs, of_theirs) < 1:
@@ -334,17 +338,25 @@ def _broken(new: Profile, accepted: Profile, pairs: _Pairs) -> Iterator[Found]:
             )
 
 
+def _may_be_unreadable(column: ColumnProfile, profile: Profile) -> bool:
+    """Look for marks of broken texts in all texts as one, which costs little: most have none."""
+    if column.counted is not None:
+        return _is_broken(column.counted.texts)
+    held = plain_array(profile.sample.rows[column.name]).buffers()[-1]
+    content = b"" if held is None else held.to_pybytes()
+    return any(mark.encode() in content for mark in BROKEN)
+
+
 def _unreadable(column: ColumnProfile, profile: Profile) -> tuple[int, int, list[str]]:
     """Count broken texts: of all rows where each is counted, else of the sample."""
-    if column.counted is not None:
-        together, total = column.counted.texts, int(column.counted.counts.sum())
-        counts = {}
+    if column.values is not None:
+        counts = column.values
     else:
         texts = profile.sample.rows[column.name].drop_null().to_pylist()
         counts = dict.fromkeys(map(str, texts), 1)
-        together, total = "\n".join(counts), len(counts)
-    if not any(mark in together for mark in BROKEN):
-        return 0, total, []
-    counts = counts or column.values or {}
-    broken = [text for text in counts if any(mark in text for mark in BROKEN)]
-    return sum(counts[text] for text in broken), total, sorted(broken)
+    broken = sorted(filter(_is_broken, counts))
+    return sum(counts[text] for text in broken), sum(counts.values()), broken
+
+
+def _is_broken(text: str) -> bool:
+    return any(mark in text for mark in BROKEN)

@@ -16,7 +16,7 @@ from raypipe.values.chance import differ, share_at_least, share_at_most
 from raypipe.values.columns import ColumnProfile
 from raypipe.values.hashing import as_numbers, canonical_text, value_hash
 from raypipe.values.measure import plain_array
-from raypipe.values.profile import Profile
+from raypipe.values.profile import Profile, SplitProfiles
 from raypipe.values.schema import Schema, is_numeric
 from raypipe.values.validation import Found
 
@@ -44,6 +44,33 @@ def of_label(train: Profile, schema: Schema, settings: ValidationConfig) -> Iter
     if settings.balance and has_classes(seen):
         yield from _imbalance(seen, settings.balance)
     yield from of_leakage(train, schema, settings)
+
+
+def of_listed(profiles: SplitProfiles, schema: Schema) -> Iterator[Found]:
+    """Say which values lists of the label hold that none of the train split does."""
+    label = schema.label or ""
+    learned = _listed(profiles.train, label)
+    if learned is None:
+        return
+    for split in ("validation", "analysis"):
+        held = _listed(getattr(profiles, split), label) or {}
+        unseen = sorted(set(held) - set(learned), key=lambda text: (-held[text], text))
+        if unseen:
+            values = f"{amount(len(unseen), 'value')} ({some(unseen[:SHOWN], len(unseen))})"
+            yield Found(
+                kind="unseen_category",
+                column=label,
+                said=f"lists of the {split} split hold {values} that none of the train split "
+                "does: nothing is learned of it, and it counts for nothing in metrics.",
+                examples=tuple(unseen[:SHOWN]),
+            )
+
+
+def _listed(profile: Profile, label: str) -> dict[str, int] | None:
+    """Return how often the label's lists hold which value; None where that is not counted."""
+    seen = profile.columns.get(label)
+    inner = seen.inner.get("[]") if seen else None
+    return None if inner is None or inner.values is None else dict(inner.values)
 
 
 def has_classes(label: ColumnProfile) -> bool:
@@ -208,7 +235,7 @@ def _ranks(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _ranked(numbers: npt.NDArray[np.float64]) -> Codes:
-    """Cut numbers into parts of about equal size, each of ten rows or more."""
+    """Cut numbers into parts of about equal size, of ENOUGH rows or more."""
     filled = np.where(np.isfinite(numbers), numbers, np.inf)
     parts = max(2, min(50, len(filled) // ENOUGH))
     shares = np.linspace(0, 1, parts + 1)[1:-1]

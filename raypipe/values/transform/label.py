@@ -37,7 +37,7 @@ class LabelEncoder:
             self._find = lookup(label.classes, held)
 
     def encode(self, batch: Batch, *, scaled: bool = True) -> npt.NDArray[Any]:
-        """Return one label a row; UsageError for one that is missing or unknown.
+        """Return one label a row; UsageError for one that is missing or no class.
 
         Numbers as the module learns them, or as they are told if not `scaled`.
         """
@@ -60,10 +60,19 @@ class LabelEncoder:
         return places
 
     def _flags(self, column: pa.Array, find: Find) -> npt.NDArray[Any]:
-        """Return a flag for each class that a row's list holds, [rows, classes]."""
+        """Return a flag for each class that a row's list holds, [rows, classes].
+
+        A value that no list of the train split held sets none: nothing was learned of it.
+        """
+        held = pc.list_flatten(column)
+        if held.null_count:
+            raise self._refusal(
+                f"holds null among the values of its lists, {held.null_count} in all"
+            )
         flags = np.zeros((len(column), len(self._label.classes)), self._dtype)
-        places = self._places(pc.list_flatten(column), find)
-        flags[pc.list_parent_indices(column).to_numpy(zero_copy_only=False), places] = 1
+        places = find(held)
+        rows = pc.list_parent_indices(column).to_numpy(zero_copy_only=False)
+        flags[rows[places >= 0], places[places >= 0]] = 1
         return flags
 
     def _numbers(self, column: pa.Array, scale: bool) -> npt.NDArray[Any]:

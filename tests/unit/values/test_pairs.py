@@ -61,6 +61,17 @@ def test_too_many_pairs_are_not_counted_in_the_whole_or_in_parts():
     assert counts(Profile.merge_all(parts)) is None
 
 
+def test_a_part_with_few_values_is_counted_beside_one_with_too_many():
+    """What a split is like must not hang on which rows of other splits its shards have."""
+    places = np.arange(EXACT_VALUES + 500)
+    table = pa.table({"a": places.astype(str), "b": places % 2})
+    part = (places < 50).astype(np.int8)
+    many, few = profile_parts(table, Parts.of(part, 2), pairs=[PAIR])
+    assert counts(many) is None
+    assert counts(few)
+    assert counts(few) == counts(profile_table(table[:50], pairs=[PAIR]))
+
+
 def test_a_pair_of_a_column_that_is_not_there_is_left_out():
     table = pa.table({"a": [1]})
     assert profile_table(table, pairs=[PAIR]).pairs == {}

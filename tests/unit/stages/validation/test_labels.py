@@ -6,8 +6,9 @@ import pytest
 
 from raypipe.config.data import ColumnSplit, DataConfig
 from raypipe.config.validation import ValidationConfig
+from raypipe.stages.validation.checks import check
 from raypipe.stages.validation.inference import infer_schema
-from raypipe.stages.validation.labels import of_dominance, of_label
+from raypipe.stages.validation.labels import of_dominance, of_label, of_listed
 from raypipe.values.profile import Profile, profile_table
 
 ROWS = 1000
@@ -93,3 +94,18 @@ def test_a_value_whose_new_rows_all_have_one_label_is_named():
     assert always == []  # it was so before: no news
     off = ValidationConfig(dominance=None)
     assert list(of_dominance(new, before, schema, off)) == []
+
+
+def test_values_that_only_lists_of_other_splits_hold_are_told_and_stop_nothing(profiles):
+    tags = [["a"], ["a", "b"]] * 30 + [["b", "z"]] * 20 + [["b"]] * 18 + [["q", "z"], ["q"]]
+    made = profiles({"late": tags})
+    schema = infer_schema("test", made.all, DATA, SETTINGS)
+
+    told = [*of_listed(made, schema)]
+    judged = [one for one in check(made, schema, SETTINGS).anomalies if one.column == "late"]
+
+    assert [one.examples for one in told] == [("z",), ("q", "z")]
+    assert "lists of the validation split hold 1 value (z) that none of the train" in told[0].said
+    assert {(one.kind, one.severity) for one in judged} == {("unseen_category", "warn")}
+    assert [*of_listed(profiles({"late": [["a"], ["b"]] * 50}), schema)] == []
+    assert [*of_listed(profiles(), schema)] == []

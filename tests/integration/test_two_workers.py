@@ -1,13 +1,16 @@
 """Two workers, with all weights each or with half of them: killed and gone on, and what is said."""
 
+# ruff: noqa: F811  (fixtures of other folders)
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from raypipe.config.training import MlpConfig, TrainingConfig
 from raypipe.model.fit import Job
-from tests.trainings import Trainings, kept, trainings
+from tests.trainings import Trainings, in_memory, kept, trainings
+from tests.unit.model.conftest import make_share, signature  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
@@ -23,6 +26,12 @@ SETTINGS = TrainingConfig(
 )
 
 
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with in_memory() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="module")
 def pairs() -> Iterator[Trainings]:
     with trainings() as process:
@@ -30,8 +39,8 @@ def pairs() -> Iterator[Trainings]:
 
 
 @pytest.fixture
-def job(signature, tmp_path) -> Callable[..., Job]:
-    return lambda name: Job(signature=signature, settings=SETTINGS, folder=tmp_path / name)
+def job(signature, memory) -> Callable[..., Job]:
+    return lambda name: Job(signature=signature, settings=SETTINGS, folder=memory / name)
 
 
 @pytest.fixture
@@ -41,6 +50,7 @@ def given(make_share) -> tuple:
     return (make_share(71), validation[0]), (make_share(70, seed=1), validation[1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sharded", [True, False], ids=["fsdp", "ddp"])
 def test_killed_after_an_epoch_or_within_one_they_end_with_the_same_bits(
     pairs, job, given, sharded
@@ -60,6 +70,7 @@ def test_killed_after_an_epoch_or_within_one_they_end_with_the_same_bits(
     assert any(batch > 1 for _, batch in began)  # one went on within an epoch
 
 
+@pytest.mark.long
 def test_a_torn_checkpoint_of_sharded_weights_falls_back_to_the_one_before(pairs, job, given):
     pairs.run(job("whole"), *given, sharded=True)
     pairs.run(job("torn"), *given, sharded=True)
