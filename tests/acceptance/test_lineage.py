@@ -7,6 +7,7 @@ split, and no others, carry values that are found nowhere else.
 import importlib.util
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -157,12 +158,14 @@ def to_review(
 def ran(request, months, tmp_path_factory) -> Ran:
     """A settings file, run to its review on the marked flights."""
     file: Path = request.param
-    reached_by = {}
+    sets, reached_by = LOWERED, {}
     if parse_uri(load(file).data.dataset).scheme == "lakefs":
         server: LakeFS = request.getfixturevalue("lakefs_server")
         reached_by = server.lakectl
+        # Other tests of this process have flights of their own in that server.
+        sets = (*sets, f"data.dataset=lakefs://lineage-{secrets.token_hex(6)}/main")
     folder = tmp_path_factory.mktemp("lineage")
-    return to_review(file, months, folder, reached_by=reached_by)
+    return to_review(file, months, folder, sets, reached_by)
 
 
 @pytest.fixture(scope="module")
