@@ -162,7 +162,7 @@ def _commit(
     """Write, audit, publish: on a branch, validated there, merged when it passes."""
     from pyarrow import parquet
 
-    from raypipe.app.data import merging, validate_branch
+    from raypipe.app.audit import merging, validate_branch
     from raypipe.app.prepare import shown
     from raypipe.app.schema_file import schema_beside
     from raypipe.stages.data import dataset_at, importing

@@ -4,7 +4,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop
-from raypipe.app.data import open_data, validate_branch, validating
+from raypipe.app.audit import validate_branch, validating
+from raypipe.app.data import open_data
 from raypipe.app.imports import remove_left
 from raypipe.app.look import workshop_of
 from raypipe.app.publishing import is_protected, on_branch_of, publish, require_let_in

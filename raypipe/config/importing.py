@@ -1,7 +1,5 @@
 """What an import is told: how files are read, and what becomes of rows that cannot be."""
 
-from typing import Annotated
-
 from pydantic import Field, field_validator
 
 from raypipe.config.base import BaseConfig
@@ -13,7 +11,7 @@ class ImportConfig(BaseConfig):
     partition: str | None = None
     """Column whose values divide the rows into shards of their own; None: they are not divided."""
 
-    key: Annotated[tuple[str, ...], Field()] = ()
+    key: tuple[str, ...] = ()
     """Columns whose values name a row: a row without one cannot be imported."""
 
     types: dict[str, str] = {}

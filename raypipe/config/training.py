@@ -189,8 +189,8 @@ class TrainingConfig(BaseConfig):
     patience: int | None = Field(3, ge=1)
     """Epochs without a better validation loss after which training stops; None: never early."""
 
-    seed: int = 0
-    """Seed of the weights and of the order of rows."""
+    seed: int = Field(0, ge=-(2**63), lt=2**64)
+    """Seed of the weights and of the order of rows: what torch takes, -2^63 to 2^64 - 1."""
 
     keep: int = Field(3, ge=1)
     """Checkpoints that are kept, the best by validation loss."""

@@ -46,9 +46,12 @@ def taken(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
 
 
 def fitting(table: pa.Table, limit: int) -> int:
-    """Count the first rows of a table before each of which there are fewer bytes than a limit."""
+    """Count the first rows of a table before each of which there are fewer bytes than a limit.
+
+    The table is of one piece, as `taken` returns it.
+    """
     rows: int = table.num_rows
-    if table.get_total_buffer_size() < limit:  # which is more than the values alone
+    if table.get_total_buffer_size() < limit:  # of one piece more than the values alone
         return rows
     sizes = sum((_sizes(column) for column in table.columns), np.zeros(rows, np.int64))
     before = np.cumsum(sizes) - sizes

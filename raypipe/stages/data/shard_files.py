@@ -17,12 +17,17 @@ from raypipe.values.imported import ShardFile
 
 ROWS_A_GROUP = 131_072
 BYTES_A_GROUP = 64 * 2**20
+"""About as many bytes as a group of large values has."""
 MOST_VALUES = 1_000
 """Values that a column may have by which rows are divided."""
 
 
 class ShardFiles:
-    """Writes rows as they come; what is written depends on the rows alone, not on their batches."""
+    """Writes rows as they come.
+
+    What is written depends on the rows alone, not on their batches, but for where groups of large
+    values end.
+    """
 
     def __init__(
         self, folder: Path, name: str, each: int | None = None, partition: str | None = None

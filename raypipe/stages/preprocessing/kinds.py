@@ -158,7 +158,7 @@ def _fit_values(
         return MultiHot(columns=columns, tensor=tensor, vocabularies=known)
     counts = [statistics.frequencies(train, name, limit=limit) for name in columns]
     least = group.min_count if isinstance(group, EmbeddingGroup) else 0
-    known = tuple(tuple([text for text, count in of if count >= least]) for of in counts)
+    known = tuple(tuple([text for text, n in pairs if n >= least]) for pairs in counts)
     match group:
         case OneHotGroup():
             return OneHot(columns=columns, tensor=tensor, vocabularies=known)

@@ -37,6 +37,8 @@ def test_every_name_that_is_told_of_a_task_is_taken(task):
         ({"workers": {"min": 3, "max": 2}}, r"min \(3\) is above max \(2\)"),
         ({"workers": {"min": 1, "max": 2, "count": 2}}, "leave it away"),
         ({"loss": "not a:name"}, "is no code reference"),
+        ({"seed": 2**64}, "less than 18446744073709551616"),
+        ({"seed": -(2**63) - 1}, "greater than or equal to -9223372036854775808"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_does(settings, says):

@@ -76,22 +76,6 @@ def test_one_that_is_removed_before_it_is_locked_is_made_again(place, monkeypatc
         assert folder not in made
 
 
-def test_a_folder_is_not_taken_for_abandoned_just_before_it_is_locked(place, monkeypatch):
-    lock, looks = fcntl.flock, []
-
-    def slow(file, how):
-        if not looks:
-            looks.append(file)
-            with temporary_folder("part-"):  # of another process, which looks just now
-                pass
-        lock(file, how)
-
-    monkeypatch.setattr(fcntl, "flock", slow)
-    with temporary_folder("part-") as folder:
-        assert looks
-        assert folder.exists()
-
-
 def test_a_disk_that_takes_no_folder_is_named(place, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(place / "file" / "there"))
     with pytest.raises(StoreError, match="cannot be made"), temporary_folder("part-"):

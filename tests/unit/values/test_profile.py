@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from raypipe.store.content import digest_path
 from raypipe.store.folder import FolderArtifacts
 from raypipe.values.codec import TreeCodec
+from raypipe.values.measure import Parts
 from raypipe.values.profile import (
     EXACT_VALUES,
     SAMPLE_ROWS,
     ColumnProfile,
     KeyProfile,
     Profile,
+    profile_parts,
     profile_table,
 )
 
@@ -106,6 +108,20 @@ def test_large_parts_merge_too():
     """Beyond the sample, and over the limit of counted values in the whole but not in the parts."""
     a, b = large(1), large(2, 1_500)
     same(profile_table(a).merge(profile_table(b)), profile_table(pa.concat_tables([a, b])))
+
+
+def test_the_splits_of_large_parts_merge_too():
+    """In the whole more values than are counted; in its parts, and in each split, fewer."""
+    whole, cut = large(5, 2_000), 1_000
+    split = (np.arange(2_000) % 4 > 2).astype(np.int8)
+    parts = [(whole[:cut], split[:cut]), (whole[cut:], split[cut:])]
+    pairs = [("user", "few"), ("other", "few")]
+    shards = [profile_parts(rows, Parts.of(of, 2), ("id",), pairs) for rows, of in parts]
+    told = profile_parts(whole, Parts.of(split, 2), ("id",), pairs)
+    for number, profile in enumerate(told):
+        same(Profile.merge_all(shard[number] for shard in shards), profile)
+    assert told[0].pairs["other, few"] is None
+    assert told[1].pairs["other, few"] is not None
 
 
 def test_the_same_rows_give_the_same_profile_however_they_are_chunked():

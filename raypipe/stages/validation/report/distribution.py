@@ -147,7 +147,7 @@ def _edges(low: float, high: float, *, whole: bool, grows: bool) -> Floats:
         room = abs(low) * 1e-9 or 0.5
         return np.array([low - room, high + room])
     else:
-        # Halves first: the width of a range of doubles may be none.
-        edges = np.linspace(low / 2, high / 2, BINS + 1) * 2
+        # Halves first: the width of a range of doubles may be none. Those of the least are rounded.
+        edges = np.clip(np.linspace(low / 2, high / 2, BINS + 1) * 2, low, high)
     edges[0], edges[-1] = low, high
     return edges

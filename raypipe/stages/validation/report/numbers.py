@@ -30,7 +30,7 @@ class Numbers:
     @property
     def widths(self) -> float:
         """How wide a bucket is on average: what is finer than this cannot be told."""
-        return float(np.average(self.high - self.low, weights=self.counts))
+        return float((self.high - self.low) @ (self.counts / self.counts.sum()))
 
     def within(self, edges: Floats) -> tuple[float, ...]:
         """Return the share of all numbers in each bin; the last bin holds its upper edge."""

@@ -108,10 +108,12 @@ def test_what_has_no_finite_numbers_has_no_bins(values):
         [7.0] * 50,
         [1.7976931348623157e308, -1.7976931348623157e308] * 20,
         [5e-324, 0.0] * 20,
+        [5e-324 * n for n in range(100)],
         [2**53 + n for n in range(50)],
+        [1.7e308 * n / 5_000 for n in range(-5_000, 5_000)],
         [-0.0] * 5,
     ],
-    ids=["one", "largest", "smallest", "whole", "zero"],
+    ids=["one", "largest", "smallest", "small", "whole", "wide", "zero"],
 )
 def test_numbers_at_the_ends_of_their_range_have_bins_that_hold_them_all(values):
     found = histogram(column(pa.array(values)), None)
