@@ -29,6 +29,7 @@ from raypipe.engine.drive import Driven
 from raypipe.engine.graph import build
 from raypipe.engine.plan import Planner
 from raypipe.engine.records import Json
+from raypipe.errors import UsageError
 from raypipe.fault_points import fault_point
 from raypipe.stages.data import dataset_at
 from raypipe.store.rows import ModelVersionRow
@@ -47,7 +48,9 @@ def prepare_cycle(
     """
     config = load(target.path, request.sets) if resumed is None else from_json(resumed.run.settings)
     config = accepting(config, request.accept, by=request.by, why=request.why)
+    runtime = request.runtime or ("ray" if request.address else config.runtime.kind)
     if write:
+        require_ray(config, runtime)
         check_home(home)
     dataset = _dataset(config, home, resumed)
     workshop = workshop_for(target, home, write, request, resumed, config.store)
@@ -83,7 +86,7 @@ def prepare_cycle(
         settings=settings,
         commits={config.data.dataset: dataset.commit},
         target=str(target),
-        runtime=request.runtime or ("ray" if request.address else config.runtime.kind),
+        runtime=runtime,
         address=request.address or config.runtime.address,
         shared=request.shared or config.runtime.shared,
         audit=config.runtime.audit,
@@ -95,6 +98,16 @@ def prepare_cycle(
         after=_after(workshop, config, dataset, schema_file),
         pages=("report_data",),
     )
+
+
+def require_ray(config: CycleConfig, runtime: str) -> None:
+    """UsageError where a loop of one's own would find no Ray: before the rows are looked at."""
+    if config.training.loop is not None and runtime != "ray":
+        raise UsageError(
+            f"training.loop is {str(config.training.loop)!r}, which Ray Train runs, but this run "
+            "goes without Ray",
+            hint="run with --runtime ray, or leave training.loop away",
+        )
 
 
 def _dataset(config: CycleConfig, home: Path, resumed: Resumed | None) -> Dataset:

@@ -81,6 +81,7 @@ def _in_words(told: Any) -> str:
         case "run_begun":
             return f"{told['dataset']} is at {told['commit'][:12]}: running {told['config']}"
         case "run_ended":
-            return f"{told['config']} ended with exit code {told['exit']}"
+            asks = "" if told["exit"] else "; `raypipe review list` says if it waits for a person"
+            return f"{told['config']} ended with exit code {told['exit']}{asks}"
         case _:
             return f"{told['dataset']}: undid {told['commit'][:12]}, for {told['why']}"

@@ -75,7 +75,7 @@ def stopped_by_hook(said: str, what: str) -> RaypipeError:
         return StoreError(
             f"the gate does not take lakeFS's token, so that nothing is let in ({what})",
             hint=f"start lakeFS with {VARIABLE} set to what the home's file gate_token holds, or "
-            "protect the branch again",
+            "protect the branch with --secret-in-repository, which needs no such variable",
         )
     if status[1] != "412":
         return StoreError(
