@@ -101,6 +101,8 @@ def _unfit(sample: Sample, roles: Roles) -> str:
 def _inapplicable(known: Known, roles: Roles) -> str:
     if known.needs == "label" and roles.label is None:
         return "no label is named"
+    if known.needs == "label" and roles.task == "multilabel":
+        return "deepchecks takes no lists of classes for a label"
     if known.needs == "key" and len(roles.key) != 1:
         return "no key of one column is named"
     if known.needs == "split by time" and not (roles.in_time and roles.time):
@@ -134,7 +136,7 @@ def _job(
         "validation": str(folder / "validation.parquet"),
         "results": str(folder / "results.jsonl"),
         "page": str(folder / "drawn.html"),
-        "label": roles.label,
+        "label": None if roles.task == "multilabel" else roles.label,
         "task": roles.task,
         "index": key,
         "datetime": roles.time,
