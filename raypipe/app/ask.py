@@ -13,7 +13,7 @@ import orjson
 
 from raypipe.app.gateway import find_ready
 from raypipe.app.look import look
-from raypipe.app.models import SHOWN, read_rows, writer_of
+from raypipe.app.models import SHOWN, read_rows, read_texts, require_writable, writer_of
 from raypipe.engine.records import Json
 from raypipe.errors import ClusterError, NotFound, RaypipeError, UsageError
 from raypipe.store.faults import disk_faults
@@ -46,6 +46,8 @@ def predict(
     """
     write = None if out is None else writer_of(out)
     table = read_rows(file)
+    if out is not None:
+        require_writable(table, out)
     model, _, version = name.partition("@")
     if name.endswith("@") or not model:
         raise UsageError(f"{name!r} is no MODEL or MODEL@VERSION", hint="such as flights@1.0.0")
@@ -58,6 +60,8 @@ def predict(
     try:
         place = f"/v2/models/{quote(model)}" + (f"/versions/{quote(version)}" if version else "")
         about = connection.get(place)
+        texts = [one["name"] for one in about["inputs"] if one["datatype"] == "BYTES"]
+        table = read_texts(table, file, texts)
         answered = _ask(connection, place, about, table, unit)
     finally:
         connection.close()

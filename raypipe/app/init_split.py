@@ -47,7 +47,10 @@ def split_for(
         why = "rows of one group tell of one another, so a group is not torn"
         return Split(by="group", columns=groups[:1], why=why, shares=shares)
     if time is not None and (moments := _moments(table[time])) is not None:
-        why = "what comes later is predicted from what came before, as it will be in use"
+        why = (
+            "what comes later is predicted from what came before, as it will be in use. All later "
+            "rows are for analysis: move these on when there are more, to train on them too"
+        )
         return Split(by="time", columns=(time,), why=why, moments=moments)
     keys = {use.column for use in of_part(uses, "key")}
     said = [n for n in table.column_names if n not in keys and n != label and _plain(table[n])]

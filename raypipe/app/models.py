@@ -14,7 +14,7 @@ from raypipe.store.faults import disk_faults
 from raypipe.values.version import FOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     import pyarrow as pa
 
@@ -120,9 +120,13 @@ def score(name: str, file: Path, out: Path | None, home: Path | None) -> Json:
     """
     write = None if out is None else writer_of(out)
     table = read_rows(file)
+    if out is not None:
+        require_writable(table, out)
     workshop = look(home)
     row = find_version(workshop.ledger, name)
-    answered = load(workshop, row).score(table)
+    loaded = load(workshop, row)
+    texts = [one.name for one in loaded.signature.features if "string" in one.type]
+    answered = loaded.score(read_texts(table, file, texts))
     said: dict[str, Any] = {"model": row.model, "version": row.version, "rows": answered.num_rows}
     if write is not None:
         with disk_faults(f"{str(out)!r} cannot be written"):
@@ -147,8 +151,25 @@ def writer_of(out: Path) -> "Callable[[pa.Table], None]":
         raise UsageError(f"--out {str(out)!r} is a folder", hint="name a file in it")
     from pyarrow import csv, parquet
 
-    write = parquet.write_table if out.suffix == ".parquet" else csv.write_csv
-    return lambda table: write(table, str(out))
+    def write(table: "pa.Table") -> None:
+        require_writable(table, out)
+        (parquet.write_table if out.suffix == ".parquet" else csv.write_csv)(table, str(out))
+
+    return write
+
+
+def require_writable(table: "pa.Table", out: Path) -> None:
+    """UsageError where a file cannot hold a column: CSV has no lists, and no bytes."""
+    from pyarrow import types
+
+    if out.suffix != ".csv":
+        return
+    for field in table.schema:
+        if types.is_nested(field.type) or types.is_binary(field.type):
+            raise UsageError(
+                f"--out {str(out)!r}: CSV cannot hold the column {field.name!r} ({field.type})",
+                hint=f"name it {str(out.with_suffix('.parquet'))!r}",
+            )
 
 
 def load(workshop: Workshop, row: "ModelVersionRow") -> Any:
@@ -159,17 +180,26 @@ def load(workshop: Workshop, row: "ModelVersionRow") -> Any:
 
 
 def read_rows(file: Path) -> "pa.Table":
-    """Read rows from Parquet, CSV or JSON lines; UsageError names what is wrong with the file."""
+    """Read rows from Parquet, CSV or JSON lines; UsageError names what is wrong with the file.
+
+    CSV is read as an import reads it: an empty cell has no value.
+    """
+    if file.is_dir():
+        raise UsageError(
+            f"{str(file)!r} is a folder",
+            hint="give a file of rows: .parquet, .csv or .jsonl; images are a column of bytes in a "
+            ".parquet, as in the shards that `raypipe data import` makes of a folder",
+        )
     if not file.is_file():
         raise NotFound(
             f"there is no file {str(file)!r}", hint="give a file of rows: .parquet, .csv or .jsonl"
         )
     import pyarrow as pa
-    from pyarrow import csv, json, parquet
+    from pyarrow import json, parquet
 
     readers = {
         ".parquet": parquet.read_table,
-        ".csv": csv.read_csv,
+        ".csv": _read_csv,
         ".json": json.read_json,
         ".jsonl": json.read_json,
     }
@@ -182,6 +212,30 @@ def read_rows(file: Path) -> "pa.Table":
         raise UsageError(f"{file.name!r} cannot be read: {first}", hint="write it again") from error
     _require_different_names(table, file)
     return table
+
+
+def read_texts(table: "pa.Table", file: Path, texts: "Collection[str]") -> "pa.Table":
+    """Return a file's rows with these columns as text, where CSV only looks like numbers: 01067."""
+    import pyarrow as pa
+    from pyarrow.types import is_boolean, is_floating, is_integer
+
+    guessed = (field for field in table.schema if field.name in texts)
+    wrong = {
+        field.name: pa.string()
+        for field in guessed
+        if is_integer(field.type) or is_floating(field.type) or is_boolean(field.type)
+    }
+    return _read_csv(file, wrong) if wrong and file.suffix == ".csv" else table
+
+
+def _read_csv(file: Path, types: "Mapping[str, pa.DataType] | None" = None) -> "pa.Table":
+    from pyarrow import csv
+
+    return csv.read_csv(
+        file,
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(column_types=types, strings_can_be_null=True),
+    )
 
 
 def _require_different_names(table: "pa.Table", file: Path) -> None:

@@ -25,6 +25,7 @@ from raypipe.engine.records import Json, RunRecord, RunStatus, StepState
 from raypipe.errors import RaypipeError, StoreError, UsageError
 from raypipe.fault_points import fault_point
 from raypipe.runtime.stop import stopping
+from raypipe.values.version import ModelVersion
 
 if TYPE_CHECKING:
     from raypipe.app.resume import Resumed
@@ -330,4 +331,5 @@ def _is_json(value: Any) -> bool:
 
 def _where(value: Any, digest: str, workshop: Workshop) -> Json:
     path = value if isinstance(value, Path) else workshop.artifacts.where(digest)
-    return {"type": type(value).__name__, "digest": digest, "path": str(path)}
+    named = {"model": value.model, "version": value.version} if type(value) is ModelVersion else {}
+    return {"type": type(value).__name__, **named, "digest": digest, "path": str(path)}

@@ -16,7 +16,7 @@ def lineage(data: Json) -> str:
         "run": data["run"],
         "commits": data["commits"],
         "shards": several(len(made["shards"]), "shard"),
-        "code": several(len(made["code"]), "function and class"),
+        "code": f"{len(made['code']):,} functions and classes",
         "review": f"{asked['id']} approved by {who(asked)}" if asked else "-",
         **{name: value for name, value in made.items() if name not in {"shards", "code"}},
     }

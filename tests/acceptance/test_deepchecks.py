@@ -103,6 +103,30 @@ def test_rows_that_checks_stumble_over_crash_none_and_what_fails_by_itself_is_to
     assert "plotly" in page
 
 
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_labels_in_lists_and_rows_of_nothing_but_images_crash_no_check(task, environment, tmp_path):
+    label = {"multiclass": lambda n: "ab"[n % 2], "multilabel": lambda n: ["a", "b"][: n % 3]}[task]
+    rows = pa.table(
+        {
+            "image": [b"%d" % n for n in range(40)],
+            "topics": [label(n) for n in range(40)],
+            HASH: pa.array(range(40), pa.uint64()),
+        }
+    )
+    roles = Roles(label="topics", task=task)
+    sample = Sample(train=rows, validation=rows)
+    checked = run_checks(sample, roles, DeepchecksConfig(), environment, tmp_path)
+    assert checked.unfinished == ""
+    by_name = {check.name: check for check in checked.checks}
+    assert [(one.name, one.reason) for one in checked.checks if one.status == "crashed"] == []
+    assert by_name["DatasetsSizeComparison"].status == "passed"
+    why = {
+        "multiclass": "checks can read none of the features",
+        "multilabel": "deepchecks reads one label a row, not a list of them",
+    }
+    assert by_name["ConflictingLabels"].reason == why[task]
+
+
 def test_memory_that_is_not_enough_is_told(environment, tmp_path):
     sample = Sample(train=hard(0, 600), validation=hard(600, 300))
     settings = DeepchecksConfig().model_copy(update={"memory_mb": 300})

@@ -102,7 +102,7 @@ def _inapplicable(known: Known, roles: Roles) -> str:
     if known.needs == "label" and roles.label is None:
         return "no label is named"
     if known.needs == "label" and roles.task == "multilabel":
-        return "deepchecks takes no lists of classes for a label"
+        return "deepchecks reads one label a row, not a list of them"
     if known.needs == "key" and len(roles.key) != 1:
         return "no key of one column is named"
     if known.needs == "split by time" and not (roles.in_time and roles.time):

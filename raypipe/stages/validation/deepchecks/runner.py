@@ -21,6 +21,9 @@ LONGEST = 100
 LETTERS = 500
 """Letters of a text that are kept."""
 NEITHER = "the validation sample has no rows"
+NO_FEATURE = "checks can read none of the features"
+COMPARES_ROWS = {"DataDuplicates", "ConflictingLabels", "TrainTestSamplesMix"}
+"""Checks of equal rows: where no feature is left they crash, or take all rows for the same."""
 
 
 def main(job_file: str) -> None:
@@ -158,6 +161,9 @@ def run_check(asked: dict[str, Any], datasets: tuple[Any, ...], tell: Any) -> An
     tell({**told, "event": "begin"})
     if datasets[-1] is None:
         tell({**told, "status": "not_applicable", "reason": NEITHER})
+        return None
+    if asked["check"] in COMPARES_ROWS and not datasets[0].features:
+        tell({**told, "status": "not_applicable", "reason": NO_FEATURE})
         return None
     check = None
     try:

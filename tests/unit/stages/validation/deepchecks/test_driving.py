@@ -59,16 +59,6 @@ def test_of_shards_that_do_not_go_together_each_check_did_not_run():
 
 
 @pytest.mark.slow
-def test_lists_of_classes_are_no_label_for_deepchecks_and_what_needs_one_says_so(process, tmp_path):
-    roles = Roles(label="late", task="multilabel")
-    checked = run_checks(SAMPLE, roles, DeepchecksConfig(), process(BEGINS), tmp_path / "checks")
-    assert json.loads((tmp_path / "checks" / "job.json").read_text())["label"] is None
-    assert {one.reason for one in checked.checks if one.name == "LabelDrift"} == {
-        "deepchecks takes no lists of classes for a label"
-    }
-
-
-@pytest.mark.slow
 def test_what_hangs_is_killed_with_what_it_started_and_named(process, tmp_path):
     children = tmp_path / "children"
     environment = process(
