@@ -44,7 +44,8 @@ class ValueCounts:
     @cached_property
     def places(self) -> dict[str, int]:
         """Values and their places, in order."""
-        return {text: place for place, text in enumerate(json.loads(self.texts))}
+        texts = json.loads(self.texts)
+        return dict(zip(texts, range(len(texts)), strict=True))
 
     def most(self, limit: int | None = None) -> list[tuple[str, int]]:
         """Return the most frequent values and how often each occurs, ties in their order."""
@@ -56,13 +57,16 @@ class ValueCounts:
         """Return the counts at the places of another's values; None if it lacks one of them."""
         if self.texts == other.texts:
             return self.counts
-        known = other.places
-        places = [known.get(text, -1) for text in self.places]
-        if min(places, default=0) < 0:
-            return None
         counts = np.zeros(len(other.counts), np.int64)
-        counts[places] = self.counts
+        try:
+            counts[self._places_in(other.places)] = self.counts
+        except KeyError:
+            return None
         return counts
+
+    def _places_in(self, places: Mapping[str, int]) -> Counts:
+        known = map(places.__getitem__, self.places)
+        return np.fromiter(known, np.int64, len(self.counts))
 
     @classmethod
     def merge_all(cls, parts: Sequence[ValueCounts]) -> ValueCounts | None:
@@ -71,19 +75,19 @@ class ValueCounts:
         aligned = [part.among(most) for part in parts]
         held = [part for part in aligned if part is not None]
         if len(held) == len(parts):  # in their order, and written down already
-            return cls._placed(most.texts, np.sum(held, axis=0), most.places)
+            return cls.placed(most.texts, np.sum(held, axis=0), most.places)
         # Each is in order: so are long stretches of all of them, which is soon sorted.
         ordered = sorted(dict.fromkeys(chain.from_iterable(part.places for part in parts)))
         if len(ordered) > EXACT_VALUES:
             return None
-        places = {text: place for place, text in enumerate(ordered)}
+        places = dict(zip(ordered, range(len(ordered)), strict=True))
         counts = np.zeros(len(ordered), np.int64)
         for part in parts:
-            counts[[places[text] for text in part.places]] += part.counts
-        return cls._placed(_as_json(ordered), counts, places)
+            counts[part._places_in(places)] += part.counts
+        return cls.placed(_as_json(ordered), counts, places)
 
     @classmethod
-    def _placed(cls, texts: str, counts: Counts, places: dict[str, int]) -> ValueCounts:
+    def placed(cls, texts: str, counts: Counts, places: dict[str, int]) -> ValueCounts:
         """Count texts whose places are known: to read them again is most of what merging costs."""
         made = cls(texts=texts, counts=counts)
         vars(made)["places"] = places
@@ -103,8 +107,10 @@ def counted_texts(counts: Mapping[str, int]) -> ValueCounts | None:
 class Countable:
     """The canonical texts of values: written out once, and counted for each part of the rows."""
 
+    texts: list[str]
+    """Each once, in order."""
     quoted: list[str]
-    """Each text once, in order, as JSON."""
+    """The same as JSON."""
     lengths: Counts
     """Of these texts, in characters."""
     place: npt.NDArray[np.int64]
@@ -118,6 +124,7 @@ class Countable:
         known = sorted({text for text in texts if text is not None and text not in left_out})
         places: dict[str | None, int] = {text: place for place, text in enumerate(known)}
         return cls(
+            texts=known,
             quoted=[encode_basestring(text) for text in known],
             lengths=np.array([len(text) for text in known], np.int64),
             place=np.array([places.get(text, len(known)) for text in texts], np.int64),
@@ -129,12 +136,14 @@ class Countable:
         None if they are too many, or one is so long that many like it were a burden.
         """
         times = np.bincount(self.place, counts, len(self.quoted) + 1)[:-1].astype(np.int64)
-        held = np.flatnonzero(times)
+        held = times.nonzero()[0]
         if len(held) > EXACT_VALUES or self.lengths[held].max(initial=0) > LONGEST_COUNTED:
             return None
-        return ValueCounts(
-            texts=f"[{','.join([self.quoted[place] for place in held.tolist()])}]",
-            counts=times[held],
+        places = held.tolist()
+        return ValueCounts.placed(
+            f"[{','.join([self.quoted[place] for place in places])}]",
+            times[held],
+            dict(zip([self.texts[place] for place in places], range(len(places)), strict=True)),
         )
 
 

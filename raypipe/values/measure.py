@@ -35,7 +35,7 @@ from raypipe.values.texts import Texts
 
 _LONGEST_SHOWN = 100
 _LOOKED_AT = 10_000
-_LOOKED_AT_FIRST = 2_000
+_LOOKED_AT_FIRST = 1_200
 
 Places = npt.NDArray[np.int64]
 
@@ -141,7 +141,7 @@ class Measured:
 
     def _of_counts(self, counts: Counts, seen: Distinct) -> dict[str, Any]:
         """Tell of values of which each has so many rows."""
-        kept = np.flatnonzero(counts)
+        kept = counts.nonzero()[0]
         times = counts[kept]
         return {
             "seen": seen,

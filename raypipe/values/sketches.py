@@ -45,7 +45,7 @@ class Buckets:
         first = int(signed.min())
         signed -= first
         counts = np.bincount(signed, weights=times)
-        held = np.flatnonzero(counts)
+        held = counts.nonzero()[0]
         keys = held + first
         keys += np.sign(keys) * (smallest - 1)
         return cls(keys=keys.astype(np.int32), counts=counts[held].astype(np.int64))
@@ -96,7 +96,7 @@ class Buckets:
         keys = keys[order]
         first = np.ones(len(keys), np.bool_)
         np.not_equal(keys[1:], keys[:-1], out=first[1:])
-        starts = np.flatnonzero(first)
+        starts = first.nonzero()[0]
         counts = np.concatenate([part.counts for part in parts])[order]
         return cls(
             keys=keys[starts], counts=np.add.reduceat(counts, starts) if len(starts) else counts
@@ -165,7 +165,7 @@ class Distinct:
     def _written(cls, registers: npt.NDArray[np.uint8]) -> Self:
         if np.count_nonzero(registers) > _SPARSE:
             return cls(places=None, ranks=registers.copy())
-        held = np.flatnonzero(registers > 0)  # numpy finds truths sooner than numbers
+        held = (registers > 0).nonzero()[0]  # numpy finds truths sooner than numbers
         return cls(places=held.astype(np.uint16), ranks=registers[held])
 
     @property

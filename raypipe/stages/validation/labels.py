@@ -110,19 +110,20 @@ def of_leakage(train: Profile, schema: Schema, settings: ValidationConfig) -> It
     rows, label = train.sample.rows, train.columns.get(schema.label or "")
     if label is None or settings.leakage is None or label.distinct < 2:
         return
-    codes = _codes(rows, label.name) if has_classes(label) else None
+    truth = plain_array(rows[label.name])
+    codes = _codes(truth) if has_classes(label) else None
     classes = None if codes is None else _Classes.of(codes)
-    numbers = _numbers(rows, label.name) if classes is None else None
+    numbers = _numbers(truth) if classes is None else None
     for name in rows.column_names:
         column = schema.column(name)
         if name == label.name or (column and {"key", "time"} & {*column.roles}):
             continue
-        told, limit = None, EXACT
+        told, limit, values = None, EXACT, plain_array(rows[name])
         if classes is not None:
             few = train.columns[name].counted is not None
-            told, limit = _told_class(rows, name, classes, few=few), settings.leakage
+            told, limit = _told_class(values, classes, few=few), settings.leakage
         elif numbers is not None:
-            told = _told_number(rows, name, numbers)
+            told = _told_number(values, numbers)
         if told is not None and told[1] > limit:
             examples = _told_by(rows, name, label.name)
             yield Found(
@@ -187,9 +188,7 @@ class _Classes:
         return int(np.count_nonzero(guess[1 - self.half, codes] == self.codes))
 
 
-def _told_class(
-    rows: object, name: str, classes: _Classes, *, few: bool
-) -> tuple[float, float] | None:
+def _told_class(values: pa.Array, classes: _Classes, *, few: bool) -> tuple[float, float] | None:
     """Return what share of the label a column tells beyond the commonest class, and at least.
 
     Half of the rows guess the other half, by the commonest label of a value, or of the numbers
@@ -198,8 +197,8 @@ def _told_class(
     total, base = len(classes.codes), classes.base
     if total < 2 * ENOUGH or base >= 1:
         return None
-    numbers = _numbers(rows, name)
-    codes = _codes(rows, name) if few or numbers is None else None
+    numbers = _numbers(values)
+    codes = _codes(values) if few or numbers is None else None
     if codes is not None and classes.is_another_name_of(codes):
         return 1.0, 1.0
     codes = codes if numbers is None else _ranked(numbers)
@@ -210,10 +209,8 @@ def _told_class(
     return (right / total - base) / (1 - base), (held - base) / (1 - base)
 
 
-def _told_number(
-    rows: object, name: str, truth: npt.NDArray[np.float64]
-) -> tuple[float, float] | None:
-    numbers = _numbers(rows, name)
+def _told_number(values: pa.Array, truth: npt.NDArray[np.float64]) -> tuple[float, float] | None:
+    numbers = _numbers(values)
     if numbers is None:
         return None
     held = np.isfinite(numbers) & np.isfinite(truth)
@@ -243,9 +240,8 @@ def _ranked(numbers: npt.NDArray[np.float64]) -> Codes:
     return np.searchsorted(edges, filled, side="right").astype(np.int64)
 
 
-def _codes(rows: object, name: str) -> Codes | None:
-    """Number the values of a sample's column; a null is a value."""
-    array = plain_array(rows[name])  # type: ignore[index]
+def _codes(array: pa.Array) -> Codes | None:
+    """Number values; a null is one."""
     if not len(array):
         return None
     if pa.types.is_floating(array.type) or pa.types.is_nested(array.type):
@@ -254,8 +250,7 @@ def _codes(rows: object, name: str) -> Codes | None:
     return np.asarray(indices, np.int64)
 
 
-def _numbers(rows: object, name: str) -> npt.NDArray[np.float64] | None:
-    array = plain_array(rows[name])  # type: ignore[index]
+def _numbers(array: pa.Array) -> npt.NDArray[np.float64] | None:
     if not is_numeric(str(array.type)):
         return None
     numbers = as_numbers(array)
