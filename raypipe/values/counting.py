@@ -47,6 +47,11 @@ class ValueCounts:
         texts = json.loads(self.texts)
         return dict(zip(texts, range(len(texts)), strict=True))
 
+    @property
+    def ends(self) -> tuple[str, str] | None:
+        """The first and the last value, in their order; None if there are none."""
+        return (next(iter(self.places)), next(reversed(self.places))) if self.places else None
+
     def most(self, limit: int | None = None) -> list[tuple[str, int]]:
         """Return the most frequent values and how often each occurs, ties in their order."""
         places = np.argsort(-self.counts, kind="stable")[:limit].tolist()

@@ -18,7 +18,7 @@ from raypipe.values.columns import (
     Floats,
     Lengths,
 )
-from raypipe.values.counting import EXACT_VALUES, Countable, may_be_counted
+from raypipe.values.counting import EXACT_VALUES, Countable, ValueCounts, may_be_counted
 from raypipe.values.hashing import (
     NULL_HASH,
     Hashes,
@@ -142,12 +142,9 @@ class Measured:
     def _of_counts(self, counts: Counts, seen: Distinct) -> dict[str, Any]:
         """Tell of values of which each has so many rows."""
         kept = counts.nonzero()[0]
-        times = counts[kept]
-        return {
-            "seen": seen,
-            "counted": self.countable.counted(counts) if may_be_counted(len(kept)) else None,
-            **self._told(kept, times),
-        }
+        counted = self.countable.counted(counts) if may_be_counted(len(kept)) else None
+        told = self._told(kept, counts[kept], counted)
+        return {"seen": seen, "counted": counted, **told}
 
     def _seen(self, parts: Parts, valid: npt.NDArray[np.bool_] | None) -> list[Distinct]:
         """Sketch the values of each part's rows that are valid."""
@@ -166,7 +163,9 @@ class Measured:
         counted = Countable.of(pairs.field("values")).counted(pairs.field("counts").to_numpy())
         return {**told, "counted": counted}
 
-    def _told(self, kept: Places | None, times: Counts | None) -> dict[str, Any]:
+    def _told(
+        self, kept: Places | None, times: Counts | None, counted: ValueCounts | None = None
+    ) -> dict[str, Any]:
         told: dict[str, Any] = {}
         if self._lengths is not None:
             told["lengths"] = _lengths(
@@ -178,7 +177,8 @@ class Measured:
             numbers = self._numbers if kept is None else self._numbers[kept]
             return told | _of_numbers(numbers, times)
         if self.texts is not None and is_text(self.values.type) and (kept is None or len(kept)):
-            first, last = ends_of(self.values, self.texts, kept)
+            ends = None if counted is None else counted.ends
+            first, last = ends or ends_of(self.values, self.texts, kept)
             told |= {"min": first[:_LONGEST_SHOWN], "max": last[:_LONGEST_SHOWN]}
         return told
 

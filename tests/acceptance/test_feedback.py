@@ -441,7 +441,7 @@ def test_what_is_said_of_the_same_rows_is_what_is_true_now(served: Project) -> N
             2,
             "rows of a request count from 0, to 2147483647 at most",
         ),
-        (pa.table({"request_id": ["a"], "label": [[True]]}), 2, "the label is [True]"),
+        (pa.table({"request_id": ["a"], "label": [[True]]}), 2, "has the label [True]"),
         (pa.table({"request_id": ["a"], "label": [float("nan")]}), 2, "the label is nan"),
         (pa.table({"request_id": ["a" * 300], "label": [True]}), 2, "a text of 1 to 256 letters"),
     ],
