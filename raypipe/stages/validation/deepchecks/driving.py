@@ -207,8 +207,10 @@ class _Running:
 def _wait(running: _Running, settings: DeepchecksConfig) -> str:
     """Wait for the process, and end all that it started; return why it did not come to its end."""
     deadline = time.monotonic() + settings.seconds
+    taken = 0
     try:
         while (code := running.process.poll()) is None:
+            taken = max(taken, _taken_mb(running.process.pid))
             if time.monotonic() > deadline:
                 return f"it was killed after {settings.seconds:g} s (validation.deepchecks.seconds)"
             time.sleep(LOOKS)
@@ -221,9 +223,18 @@ def _wait(running: _Running, settings: DeepchecksConfig) -> str:
     lines = running.words.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     how = f"signal {-code}" if code < 0 else f"code {code}"
     said = f": {lines[-1][:300]}" if lines else ""
-    if "MemoryError" in said or "llocat" in said or code < 0:
-        said += f" (it may have {settings.memory_mb:,} MiB: validation.deepchecks.memory_mb)"
-    return f"its process ended with {how}{said}"
+    # Told whatever the last words are: Python without memory loses the very error that says so.
+    memory = f"it had taken {taken:,} of the {settings.memory_mb:,} MiB that it may have"
+    return f"its process ended with {how}{said} ({memory}: validation.deepchecks.memory_mb)"
+
+
+def _taken_mb(pid: int) -> int:
+    """Return the most memory that a process ever addressed, in MiB; 0 where no /proc tells it."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((int(one.split()[1]) // 1024 for one in lines if one.startswith("VmPeak:")), 0)
 
 
 # --- what it told ---------------------------------------------------------------------------------
