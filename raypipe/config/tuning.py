@@ -337,12 +337,6 @@ def complaints(tuning: TuningConfig, written: Written) -> Iterator[Complaint]:
             ("metric",),
             f"it is {tuning.metric!r}; a {task} model is measured by {known}",
         )
-    if tuning.halving is not None and written.training.workers.count > 1:
-        yield (
-            ("halving",),
-            "it ends trials of one worker early, and training.workers.count is "
-            f"{written.training.workers.count}; leave one away",
-        )
     if tuning.space and tuning.when != "never" and written.training.feed == "stream":
         yield (
             ("space",),

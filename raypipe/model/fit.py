@@ -15,7 +15,7 @@ from raypipe.model.build import build_module
 from raypipe.model.checkpoint import Checkpoints
 from raypipe.model.feed import Feed, TensorFeed
 from raypipe.model.keeping import Keeper, Told
-from raypipe.model.loop import EpochEnd, train_loop
+from raypipe.model.loop import Enough, EpochEnd, train_loop
 from raypipe.model.losses import weight_of_classes
 from raypipe.model.schedule import is_over
 from raypipe.model.share import Share
@@ -76,6 +76,7 @@ def fit(
     on_batch: Told = lambda epoch, batches, of: None,
     world: World | None = None,
     device: torch.device | None = None,
+    enough: Enough = lambda history: False,
 ) -> None:
     """Train to the end; the result is what the checkpoints hold. Only rank 0 writes and reports."""
     world = world or Alone()
@@ -95,6 +96,7 @@ def fit(
             watcher=keeper,
             world=world,
             device=device,
+            enough=enough,
         )
 
 

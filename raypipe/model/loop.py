@@ -29,6 +29,10 @@ EVALUATION_ROWS = 8192
 """Rows that are evaluated at once."""
 
 
+Enough = Callable[[tuple[dict[str, float], ...]], bool]
+"""Says by the rows so far, one an epoch, whether training ends before its time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EpochEnd:
     """An epoch is done."""
@@ -84,11 +88,13 @@ def train_loop(
     world: World | None = None,
     weigh: Callable[[Tensor], Tensor] | None = None,
     own: Callable[[NDArray[Any]], NDArray[Any]] = lambda numbers: numbers,
+    enough: Enough = lambda history: False,
 ) -> tuple[dict[str, float], ...]:
     """Train `module` in place on the device it is on, and return one row an epoch.
 
     `weigh` says what rows count by their labels; None: each 1. `own` turns labels, as the module
-    learns them, and its scores into those that metrics are told of.
+    learns them, and its scores into those that metrics are told of. `enough` is asked after each
+    epoch whether training ends; of several workers each asks it, of the same rows.
     """
     world = world or Alone()
     training = _Training(module, feed, validation, settings, world, weigh)
@@ -100,7 +106,9 @@ def train_loop(
         training.restore(resume)
         history, within = resume.history, resume.within
     with torch.random.fork_rng(devices=_devices(module)):
-        while not is_over(history, epochs=settings.epochs, patience=settings.patience):
+        while not (
+            is_over(history, epochs=settings.epochs, patience=settings.patience) or enough(history)
+        ):
             history = (*history, training.epoch(history, within))
             within = None
             on_epoch(EpochEnd(epochs=settings.epochs, state=training.state(history)))

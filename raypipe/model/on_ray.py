@@ -1,9 +1,7 @@
 """Training by Ray Train: workers that take their shares of the rows and train together."""
 
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,13 +16,16 @@ from raypipe.errors import ClusterError, RaypipeError, StepFailed
 from raypipe.model.failures import own_frames
 from raypipe.model.fit import Job, Streamed, fit
 from raypipe.model.keeping import Told
-from raypipe.model.loop import EpochEnd
+from raypipe.model.loop import Enough, EpochEnd
+from raypipe.model.outliving.on_ray import OutlivingConfig
 from raypipe.model.rows.on_ray import GivenShares, Held, hold, my_share, quietly
 from raypipe.model.share import Share, tensor_columns
 from raypipe.model.streaming.on_ray import read_by_data
 from raypipe.model.streaming.stream import Stream
 from raypipe.model.world import Alone, Distributed, Sharded, World
 from raypipe.runtime.imports import importing_from
+from raypipe.runtime.notes import Note, note_in, notes_in
+from raypipe.runtime.shortage import HINT, shortage_of
 from raypipe.values.dataset import TensorFile
 
 ATTEMPTS = 3
@@ -32,8 +33,6 @@ ATTEMPTS = 3
 
 Each loss after a further checkpoint is the first again: nodes may come and go for days.
 """
-NOTE = 64
-"""Bytes of what a worker notes of how far it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +48,7 @@ class Work:
     """Rows that each worker reads by itself; None: it is given them."""
     rows: Mapping[str, int] | None = None
     """Rows of each split, of which each worker takes its part; None: it is given its own."""
+    enough: Enough = lambda history: False
 
 
 def train_on_ray(
@@ -69,7 +69,9 @@ def train_on_ray(
             if error is None:
                 return
             if not isinstance(error, ray.train.WorkerGroupError):
-                raise no_group(workers, error) from error
+                raise _short_of_memory(error, work, "the process that conducts it") or no_group(
+                    workers, error
+                ) from error
             before, reached = reached, work.job.checkpoints.newest()
             attempt = attempt + 1 if reached == before else 1
             if attempt == ATTEMPTS or not _process_died(error):
@@ -80,7 +82,8 @@ def _fit(work: Work, shares: Mapping[str, Sequence[Held]], storage: Path) -> Exc
     shutil.rmtree(storage, ignore_errors=True)
     workers = work.job.settings.workers
     # Without a group to form, the trainer that knows nothing of torch starts 1.7 s sooner.
-    trainer_class = TorchTrainer if workers.most > 1 else DataParallelTrainer
+    together = partial(TorchTrainer, torch_config=OutlivingConfig())
+    trainer_class = together if workers.most > 1 else DataParallelTrainer
     given = GivenShares(shares)
     trainer = trainer_class(
         partial(_worker, work),  # as its config Ray's controller would load it, and torch with it
@@ -126,12 +129,11 @@ def _worker(work: Work) -> None:
 def _train(work: Work) -> None:
     here, signature = ray.train.get_context(), work.job.signature
     rank, rows = here.get_world_rank(), work.rows or {}
-    note = os.open(_note(work, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    note = Note(_scratch(work), _name(rank))
     worker = f"worker {rank} of {here.get_world_size()}"
 
     def on_batch(epoch: int, batches: int, of: int) -> None:
-        done = f"{worker} after epoch {epoch}, batch {batches} of {of}"
-        os.pwrite(note, done.ljust(NOTE).encode(), 0)
+        note.write(f"{worker} after epoch {epoch}, batch {batches} of {of}")
         if not rank:
             work.tell_batch(epoch, batches, of)
 
@@ -152,9 +154,10 @@ def _train(work: Work) -> None:
             on_batch=on_batch,
             world=_world(work.job.settings.workers, here.get_world_size()),
             device=get_device(),
+            enough=work.enough,
         )
     finally:
-        os.close(note)
+        note.close()
 
 
 def _world(workers: WorkersConfig, size: int) -> World:
@@ -163,10 +166,13 @@ def _world(workers: WorkersConfig, size: int) -> World:
     return Sharded() if workers.strategy == "fsdp" else Distributed()
 
 
-def _note(work: Work, rank: int) -> Path:
-    """Where a worker notes how far it is: what it can no longer say when its process is gone."""
-    work.job.folder.parent.mkdir(parents=True, exist_ok=True)
-    return work.job.folder.parent / f"worker-{rank}"
+def _scratch(work: Work) -> Path:
+    """Where workers note how far they are."""
+    return work.job.folder.parent
+
+
+def _name(rank: int) -> str:
+    return f"worker-{rank}"
 
 
 def _as_failure(error: Exception, rank: int) -> StepFailed:
@@ -199,21 +205,32 @@ def _cause(error: ray.train.WorkerGroupError, work: Work) -> Exception:
         failure = getattr(failure, "_base_exc", failure)
         if isinstance(failure, RaypipeError):
             return failure
+    gave_up = f", and gave up after {ATTEMPTS} attempts that came no further"
+    if short := _short_of_memory(failure, work, _noted(work, rank), gave_up):
+        return short
     lost = "" if _is_death(failure) else "the peer of "
     return StepFailed(
-        f"training lost {lost}{_noted(work, rank)}, and gave up after {ATTEMPTS} attempts that "
-        f"came no further: {_first_line(failure)}",
+        f"training lost {lost}{_noted(work, rank)}{gave_up}: {_first_line(failure)}",
         kind=type(failure).__name__,
         hint="look at the machine's memory; a smaller training.batch_size needs less. A run with "
         "--resume goes on from the last checkpoint",
     )
 
 
+def _short_of_memory(error: Exception, work: Work, who: str, then: str = "") -> StepFailed | None:
+    """Return what an error says if it is that Ray ended processes for want of memory."""
+    if (shortage := shortage_of(error)) is None:
+        return None
+    return StepFailed(
+        f"training {shortage.told(notes_in(_scratch(work)), who)}{then}",
+        kind="OutOfMemoryError",
+        hint=f"lower training.batch_size, or {HINT}. A run with --resume goes on from the last "
+        "checkpoint",
+    )
+
+
 def _noted(work: Work, rank: int) -> str:
-    with suppress(OSError):
-        if noted := _note(work, rank).read_text().strip():
-            return noted
-    return f"worker {rank} before its first batch"
+    return note_in(_scratch(work), _name(rank)) or f"worker {rank} before its first batch"
 
 
 def _is_echo(failure: Exception) -> bool:

@@ -19,6 +19,7 @@ from raypipe.engine.context import append_event
 from raypipe.engine.ports import CallOutcome, Runtime, StepCall
 from raypipe.errors import ClusterError, StepFailed, UsageError
 from raypipe.runtime.limits import OVER, out_of_time
+from raypipe.runtime.notes import notes_in
 from raypipe.runtime.passing import Blobs, Held, Passing, Wrap
 from raypipe.runtime.processes import (
     adopt_orphans,
@@ -28,6 +29,7 @@ from raypipe.runtime.processes import (
     start_time,
     started_since,
 )
+from raypipe.runtime.shortage import HINT, shortage_of
 from raypipe.runtime.stop import interruptible
 
 QUIET = {
@@ -457,6 +459,16 @@ def _failure(call: StepCall, error: Exception) -> Exception:
         return ClusterError(
             f"a worker for step {call.step!r} cannot start: {text}",
             hint="look at the cluster's nodes: disk, network, Python's version",
+        )
+    if shortage := shortage_of(error):
+        who = {attempt["pid"]: "its worker"} if attempt else {}
+        return StepFailed(
+            f"step {call.step!r} {shortage.told(notes_in(call.scratch) or who, 'its worker')}",
+            step=call.step,
+            kind=type(error).__name__,
+            cause="lost",
+            hint=f"let it hold less at once (such as training.batch_size), or {HINT}. A run with "
+            "--resume goes on from what was kept",
         )
     lost = (known.NodeDiedError, known.LocalRayletDiedError, known.OwnerDiedError)
     node = isinstance(error, lost) or ("node" in text and "died" in text)

@@ -52,7 +52,8 @@ def test_six_trials_then_nine_run_six_and_three(project: Project) -> None:
     assert not list((project.folder / ".raypipe" / "work").glob("*/ray_tune"))
 
 
-def test_trials_that_do_badly_end_early(project: Project) -> None:
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_trials_that_do_badly_end_early(project: Project, workers: int) -> None:
     tuning = """tuning:
   trials: 3
   concurrent: 1
@@ -62,7 +63,9 @@ def test_trials_that_do_badly_end_early(project: Project) -> None:
 """
     settings = tiny.SETTINGS.replace("name: tiny", "name: halved").replace("epochs: 2", "epochs: 4")
     project.write("halved.yaml", settings.replace("analysis:", tuning + "analysis:"))
-    said = project.raypipe("run", "halved.yaml", "--runtime", "ray", "--json", timeout=240)
+    of = f"training.workers={{count: {workers}, cpus: {1 / workers}}}"
+    ray = ("--runtime", "ray", "--json", "--set", of)
+    said = project.raypipe("run", "halved.yaml", *ray, timeout=240)
     assert said.code == 0, said.err
     shown = project.raypipe("runs", "show", said.result["run"], "--json").result["run"]
     assert [one["stopped"] for one in shown["trials"]] == [None, 1, 1]

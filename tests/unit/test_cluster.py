@@ -119,7 +119,7 @@ def test_the_cloud_s_node_types_have_room_for_training_on_two_gpus() -> None:
 
     from raypipe.stages.tuning.on_ray import each
 
-    sets = ["training.workers.count=2", "training.workers.gpu=true", "tuning.halving=null"]
+    sets = ["training.workers.count=2", "training.workers.gpu=true"]
     assert " ".join(f"--set {one}" for one in sets) in (CLUSTER / "README.md").read_text()
     workers = load(ROOT / "configs" / "flights.yaml", sets).training.workers
     config = prepared(CLUSTER / "aws.yaml")

@@ -19,11 +19,13 @@ from raypipe.errors import RaypipeError, StepFailed, UsageError
 from raypipe.model.failures import own_frames
 from raypipe.model.fit import Job
 from raypipe.model.on_ray import no_group, scaling
+from raypipe.model.outliving.on_ray import OutlivingConfig
 from raypipe.model.own_loop.reported import Reported, trained_of
 from raypipe.model.own_loop.reports.on_ray import REPORTS, Reports, plain, read_reports
 from raypipe.model.rows.on_ray import GivenShares, cut, quietly
 from raypipe.model.share import tensor_columns
 from raypipe.runtime.imports import importing_from
+from raypipe.runtime.shortage import HINT, shortage_of
 from raypipe.values.code import resolve
 from raypipe.values.dataset import TensorFile
 from raypipe.values.hashing import one_chunk
@@ -89,6 +91,7 @@ def _run(job: Job, shares: dict[str, list[Dataset]], storage: Path, context: Ste
     settings, given = job.settings, GivenShares(shares)
     trainer = TorchTrainer(
         partial(_worker, job, context.paths),  # as its config Ray's controller would load it
+        torch_config=OutlivingConfig(),
         scaling_config=scaling(settings.workers),
         run_config=ray.train.RunConfig(
             name="train",
@@ -102,7 +105,13 @@ def _run(job: Job, shares: dict[str, list[Dataset]], storage: Path, context: Ste
     try:
         return trainer.fit()
     except ray.train.WorkerGroupError as error:
-        failure = min(error.worker_failures.items())[1]
+        rank, failure = min(error.worker_failures.items())
+        if shortage := shortage_of(failure):
+            raise StepFailed(
+                f"the loop {settings.loop} {shortage.told({}, f'worker {rank}')}",
+                kind="OutOfMemoryError",
+                hint=f"let its workers hold less, or {HINT}",
+            ) from error
         failure = getattr(failure, "_base_exc", failure)
         if isinstance(failure, RaypipeError):
             raise failure from error

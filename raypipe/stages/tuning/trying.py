@@ -5,11 +5,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from raypipe.config.training import TrainingConfig
 from raypipe.config.tuning import Written, with_chosen
 from raypipe.engine.context import StepContext
+from raypipe.engine.digest import digest_bytes
 from raypipe.errors import ClusterError, RaypipeError, StoreError
 from raypipe.stages.tuning.halving import falls_short
 from raypipe.values.dataset import TensorFile
@@ -124,17 +126,22 @@ def try_with_workers(asked: Asked, work: Work) -> Trial:
     from raypipe.model.on_ray import Work as Training
     from raypipe.model.on_ray import train_on_ray
 
-    scratch = work.context.scratch / "trials" / str(asked.number)
+    # What a killed sweep left of a trial of this number may be of other settings.
+    of = digest_bytes(json.dumps(asked.chosen, sort_keys=True).encode())[:16]
+    scratch = work.context.scratch / "trials" / f"{asked.number}-{of}"
+    short = partial(falls_short, bars=asked.bars, search=work.search)
 
     def train() -> tuple[dict[str, float], ...]:
         settings = work.settings(asked.chosen)
         rows, folder = work.rows_for(asked.chosen), scratch / "checkpoints"
         job = Job(signature=rows.signature, settings=settings, folder=folder)
         tell = Teller(context=work.context, place=asked.place)
-        training = Training(job=job, tell=tell, paths=work.context.paths)
+        training = Training(job=job, tell=tell, paths=work.context.paths, enough=short)
         train_on_ray(training, rows.train, rows.validation, scratch)
-        state = job.finished()
+        state = job.checkpoints.latest()
         assert state is not None
+        if short(state.history):
+            raise Stopped(state.history)
         return state.history
 
     try:

@@ -48,7 +48,7 @@ def test_flights_in_lakefs_are_the_same_cycle_on_other_data():
         ("weight: seats", ()),
         ("class_weights: balanced", ()),
         ("feed: stream", ("tuning.space={}",)),
-        ("workers: {count: 2}", ("tuning.halving=null",)),
+        ("workers: {count: 2}", ()),
         ("preprocessing.groups.1.log: {choices: [true, false]}", ()),
         ("learn_from: earlier", ()),
         ("edge_cases: {snow: {failed: {at_most: 20}}}", ()),

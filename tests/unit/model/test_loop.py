@@ -17,13 +17,15 @@ pytestmark = pytest.mark.slow
 def run(signature, make_share):
     """Train the built-in model; returns the module and its history."""
 
-    def run(module=None, share=None, *, on_epoch=lambda end: None, resume=None, **settings):
+    def run(module=None, share=None, *, on_epoch=lambda end: None, resume=None, **given):
+        enough = given.pop("enough", lambda history: False)
+        settings = given
         settings = TrainingConfig(**{"epochs": 4, "batch_size": 64, "patience": None, **settings})
         module = module or build_module(MlpConfig(), signature, seed=settings.seed)
         feed = TensorFeed(share=share or make_share(500), batch_size=settings.batch_size)
         validation = make_share(200, seed=1)
         return module, train_loop(
-            module, feed, validation, settings, on_epoch=on_epoch, resume=resume
+            module, feed, validation, settings, on_epoch=on_epoch, resume=resume, enough=enough
         )
 
     return run
@@ -81,6 +83,16 @@ def test_nothing_is_trained_beyond_the_end(run):
     run(resume=states[-1], on_epoch=seen.append)
 
     assert seen == []
+
+
+def test_ends_where_it_is_enough_and_does_not_go_on_from_there(run):
+    states = []
+    keep = lambda end: states.append(copied(end.state))  # noqa: E731
+    _, history = run(enough=lambda rows: len(rows) == 2, on_epoch=keep)
+    assert len(history) == 2
+
+    _, again = run(enough=lambda rows: len(rows) == 2, resume=states[-1])
+    assert again == history
 
 
 def test_leaves_the_process_its_own_randomness(run):

@@ -1,0 +1,1 @@
+"""What Ray Train does not outlive by itself: a worker that the memory monitor ended."""
