@@ -64,7 +64,8 @@ def test_trials_that_do_badly_end_early(project: Project, workers: int) -> None:
     settings = tiny.SETTINGS.replace("name: tiny", "name: halved").replace("epochs: 2", "epochs: 4")
     project.write("halved.yaml", settings.replace("analysis:", tuning + "analysis:"))
     of = f"training.workers={{count: {workers}, cpus: {1 / workers}}}"
-    ray = ("--runtime", "ray", "--json", "--set", of)
+    batch = f"training.batch_size={64 // workers}"  # of each worker: as many steps as of one
+    ray = ("--runtime", "ray", "--json", "--set", of, "--set", batch)
     said = project.raypipe("run", "halved.yaml", *ray, timeout=240)
     assert said.code == 0, said.err
     shown = project.raypipe("runs", "show", said.result["run"], "--json").result["run"]
@@ -148,7 +149,6 @@ def test_a_killed_sweep_goes_on_with_the_trials_that_are_missing(
     assert not set(there) & set(trials_run(said))
 
 
-@pytest.mark.long
 @pytest.mark.long
 def test_a_trial_of_two_workers_finds_room(project: Project) -> None:
     """Nested in a sweep of two at once it hangs by Ray's defaults: no CPU is left for workers."""
