@@ -307,7 +307,7 @@ def test_a_model_that_cannot_be_built_is_refused_before_workers_start(training):
 
 
 def test_more_workers_than_the_cluster_can_hold_are_an_error_and_no_wait(training, monkeypatch):
-    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "1")
+    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "3")
     workers = SETTINGS.workers.model_copy(update={"count": 3, "cpus": 1})
 
     with pytest.raises(ClusterError, match="they need 3 × 1 CPU, the cluster has 2 CPU"):
