@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from raypipe.cli.render import base_name, duration, lines, moment, several, size, table, who
+from raypipe.cli.render import base_name, duration, lines, moment, size, table, who
 from raypipe.cli.render_plans import reason
+from raypipe.values.words import amount
 
 Json = Any
 
@@ -107,8 +108,8 @@ def _at_work(data: Json) -> str:
         far = f"{done:g}/{total:g} {one['what']}".rstrip() if total else "-"
         rows.append((one["step"], far, duration(took), left, one["reason"]))
     hidden = len(data["at_work"]) - len(rows)
-    told = [f"{several(hidden, 'step')} more at work"] if hidden else []
-    told += [f"{several(data['to_come'], 'step')} to come"] if data["to_come"] else []
+    told = [f"{amount(hidden, 'step')} more at work"] if hidden else []
+    told += [f"{amount(data['to_come'], 'step')} to come"] if data["to_come"] else []
     more = ", ".join(told)
     shown = table(("at work", "progress", "for", "left", "reason"), rows) if rows else ""
     return "\n".join(part for part in (shown, more) if part)
@@ -118,7 +119,7 @@ def code(data: Json) -> str:
     """Return the files of a run's code, or where they were written."""
     files = data["files"]
     if data["out"]:
-        return f"{several(len(files), 'file')} of run {data['run']} written to {data['out']}"
+        return f"{amount(len(files), 'file')} of run {data['run']} written to {data['out']}"
     return table(("file", "size"), [(name, size(count)) for name, count in files.items()])
 
 

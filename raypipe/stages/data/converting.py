@@ -40,6 +40,7 @@ from raypipe.stages.data.types import (
 )
 from raypipe.stages.data.writing import Writing
 from raypipe.values.imported import Converted, Input, Rejected
+from raypipe.values.words import amount
 
 TEXT = ("csv", "jsonl")
 _WHOLE_TO = 2.0**53
@@ -279,7 +280,7 @@ def _text(value: pa.Array) -> str:
 
 def _bad_row(source: Input, rejects: Rejects) -> UsageError:
     first = rejects.first[0]
-    more = f", and {rejects.count - 1:,} more such rows" if rejects.count > 1 else ""
+    more = f", and {amount(rejects.count - 1, 'more such row')}" if rejects.count > 1 else ""
     return UsageError(
         f"{source.location}:{first.line}: {first.reason}{more}",
         hint="Mend them, or leave them out: --rejects FILE lists them. "

@@ -12,12 +12,13 @@ from raypipe.stages.validation.changes import of_changes, of_skew
 from raypipe.stages.validation.columns import of_columns
 from raypipe.stages.validation.judging import judged
 from raypipe.stages.validation.labels import of_dominance, of_label, of_leakage, of_listed
-from raypipe.stages.validation.words import amount, percent
+from raypipe.stages.validation.words import percent
 from raypipe.values.drift import Gap, distances, gap_by_column
 from raypipe.values.profile import KeyProfile, Profile, SplitProfiles
 from raypipe.values.schema import Schema
 from raypipe.values.split import SplitRule
 from raypipe.values.validation import Found, Validation
+from raypipe.values.words import amount
 
 
 def check(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.config.validation import ValidationConfig
-from raypipe.stages.validation.words import SHOWN, amount, percent, some, visible
+from raypipe.stages.validation.words import SHOWN, percent, some, visible
 from raypipe.values.chance import differ, share_at_least, share_at_most
 from raypipe.values.columns import ColumnProfile
 from raypipe.values.hashing import as_numbers, canonical_text, value_hash
@@ -19,6 +19,7 @@ from raypipe.values.measure import plain_array
 from raypipe.values.profile import Profile, SplitProfiles
 from raypipe.values.schema import Schema, is_numeric
 from raypipe.values.validation import Found
+from raypipe.values.words import amount
 
 CLASSES = 50
 """Distinct values up to which a label is taken for classes."""
