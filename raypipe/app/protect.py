@@ -8,7 +8,6 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.gate_place import gate_of, gate_token
-from raypipe.app.look import workshop_of
 from raypipe.app.publishing import begin_anew
 from raypipe.app.verdicts import (
     content_of,
@@ -19,7 +18,7 @@ from raypipe.app.verdicts import (
     verdicts_on,
     what_lets_in,
 )
-from raypipe.config.load import load
+from raypipe.app.with_settings import settings_in, workshop_with
 from raypipe.engine.records import Json
 from raypipe.errors import NotFound, StoreError, UsageError
 from raypipe.store.lakefs_actions import FILE, VARIABLE, action_text
@@ -83,8 +82,7 @@ def protect(
 
 def _workshop(home: Path | None, config: Path | None, by: str | None) -> Workshop:
     """Open the home, with the lakeFS that settings name, if any are given."""
-    store = load(config).store if config is not None else None
-    return workshop_of(home, by=by, near=config, store=store)
+    return workshop_with(config, settings_in(config), home, by=by)
 
 
 def require_its_server(row: ProtectionRow, versions: VersionStore) -> None:
