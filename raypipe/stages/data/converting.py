@@ -10,21 +10,14 @@ import pyarrow.parquet as pq
 
 from raypipe.config.importing import ImportConfig
 from raypipe.errors import UsageError
+from raypipe.stages.data.careful_csv import careful_csv
+from raypipe.stages.data.careful_json import careful_jsonl
 from raypipe.stages.data.images import image_rows
+from raypipe.stages.data.quick import loses_digits_in, quick_csv, quick_jsonl
 from raypipe.stages.data.reading import faults, open_at
 from raypipe.stages.data.rejects import Rejects
-from raypipe.stages.data.rows import (
-    Lines,
-    arrow_rows,
-    careful_csv,
-    careful_jsonl,
-    loses_digits_in,
-    parquet_rows,
-    quick_csv,
-    quick_jsonl,
-    short,
-    twice,
-)
+from raypipe.stages.data.rows import Lines, short, twice
+from raypipe.stages.data.typed import arrow_rows, parquet_rows
 from raypipe.stages.data.types import (
     MOMENTS,
     OF_TEXT,
