@@ -17,7 +17,7 @@ def added(data: Json) -> str:
     """Return what a set has now."""
     return (
         f"{amount(data['added'], 'row')} added: the edge cases {data['name']} of "
-        f"{data['pipeline']} are {amount(data['rows'], 'row')}. Each run from now on evaluates "
+        f"{data['pipeline']} have {amount(data['rows'], 'row')}. Each run from now on evaluates "
         f"them: edge.{data['name']}.METRIC."
     )
 
