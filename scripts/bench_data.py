@@ -62,7 +62,7 @@ def cold(shards: Sequence[Path], new: Path) -> None:
     pairs = [(cpu(lambda: bare(shards)), cpu(lambda: work(shards))) for _ in range(TIMES)]
     read, spent = (statistics.median(side) for side in zip(*pairs, strict=True))
     known = work(shards)
-    grown = statistics.median(cpu(lambda: again(*known, new)) for _ in range(TIMES))
+    grown = statistics.median(cpu(lambda: again(*known, new)) for _ in range(5 * TIMES))
     row("1,000,000 rows x 20 columns: a bare read, one thread", read, None)
     row("  profile, validate, fit", spent, READS * read)
     row("  the same as 1 % of new rows came as a shard", grown, NEW * spent)

@@ -24,7 +24,7 @@ from raypipe.config.validation import ValidationConfig
 from raypipe.engine.records import Json
 from raypipe.errors import RaypipeError, UsageError
 from raypipe.stages.validation.inference import infer_schema
-from raypipe.stages.validation.labels import of_leakage
+from raypipe.stages.validation.leakage import of_leakage
 from raypipe.store.faults import disk_faults
 from raypipe.store.versions import did_you_mean
 

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -20,6 +21,9 @@ from raypipe.values.sketches import Buckets, Distinct
 
 _TOP = 100
 
+_SUMMED = ("count", "nulls", "zeros", "nans", "infinities", "negative_infinities")
+_summed = attrgetter(*_SUMMED)
+
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
@@ -30,6 +34,15 @@ class Mergeable(Protocol):
     @classmethod
     def merge_all(cls, parts: Sequence[Self], /) -> Self:
         """Return the statistics of all, of which there is one at least."""
+        ...
+
+
+class Rows(Protocol):
+    """A sample of rows."""
+
+    @property
+    def rows(self) -> pa.Table:
+        """The rows."""
         ...
 
 
@@ -102,10 +115,10 @@ class ColumnProfile:
 
     Of bytes that are images: format, mode, width and height, in pixels.
     """
-    sample: pa.Table | None = field(default=None, init=False, repr=False, compare=False)
+    sample: Rows | None = field(default=None, init=False, repr=False, compare=False)
     """The profile's sample, which the profile gives and keeps."""
 
-    def beside(self, sample: pa.Table) -> Self:
+    def beside(self, sample: Rows) -> Self:
         """Return the same with the sample at hand."""
         if self.sample is sample:
             return self
@@ -116,9 +129,9 @@ class ColumnProfile:
     @property
     def drawn(self) -> pa.ChunkedArray | None:
         """The column in the profile's sample; None if it is not there."""
-        if self.sample is None or self.name not in self.sample.column_names:
+        if self.sample is None or self.name not in self.sample.rows.column_names:
             return None
-        return self.sample[self.name]
+        return self.sample.rows[self.name]
 
     @property
     def values(self) -> dict[str, int] | None:
@@ -176,12 +189,7 @@ class ColumnProfile:
         return cls(
             name=first.name,
             type=_merged_type(part.type for part in parts),
-            count=sum(part.count for part in parts),
-            nulls=sum(part.nulls for part in parts),
-            zeros=sum(part.zeros for part in parts),
-            nans=sum(part.nans for part in parts),
-            infinities=sum(part.infinities for part in parts),
-            negative_infinities=sum(part.negative_infinities for part in parts),
+            **dict(zip(_SUMMED, map(sum, zip(*map(_summed, parts), strict=True)), strict=True)),
             min=_extreme(min, [part.min for part in parts]),
             max=_extreme(max, [part.max for part in parts]),
             moments=merged(part.moments for part in parts),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import chain
 from json.encoder import encode_basestring
 from typing import Self
@@ -80,7 +80,8 @@ class ValueCounts:
         aligned = [part.among(most) for part in parts]
         held = [part for part in aligned if part is not None]
         if len(held) == len(parts):  # in their order, and written down already
-            return cls.placed(most.texts, np.sum(held, axis=0), most.places)
+            # numpy's sum of a list of arrays looks at each number of it first.
+            return cls.placed(most.texts, reduce(np.add, held), most.places)
         # Each is in order: so are long stretches of all of them, which is soon sorted.
         ordered = sorted(dict.fromkeys(chain.from_iterable(part.places for part in parts)))
         if len(ordered) > EXACT_VALUES:

@@ -13,7 +13,7 @@ KEYS = 1 << 22
 """Keys that are kept, eight bytes each: those with the smallest hashes."""
 
 _FEW = 8
-"""Times as many keys that others are put in among: fewer are as soon sorted."""
+"""Times as many keys as all others have, from which on one part is most of them."""
 
 _NONE = np.empty(0, np.uint64)
 
@@ -41,45 +41,34 @@ class KeyProfile:
     @classmethod
     def of(cls, columns: tuple[str, ...], hashes: Hashes) -> Self:
         """Write down the keys of rows."""
-        return cls._kept(columns, len(hashes), _NONE, hashes, _NONE, np.empty(0, np.int64))
+        return cls._kept(columns, len(hashes), np.sort(hashes), _NONE, np.empty(0, np.int64))
 
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
         """Hold the keys of all parts."""
-        largest, *rest = sorted(parts, key=lambda part: -len(part.hashes))
-        others = [part.hashes for part in rest]
-        # A few are put in among many; of as many, all are sorted once more.
-        few = _FEW * sum(map(len, others)) <= len(largest.hashes)
+        longest = max(len(part.hashes) for part in parts)
+        hashes = np.concatenate([part.hashes for part in parts])
+        # A stable sort merges what is in order, and is the quicker where one part is nearly all.
+        one_is_most = _FEW * (len(hashes) - longest) <= longest
+        hashes.sort(kind="stable" if one_is_most else None)
         return cls._kept(
             parts[0].columns,
             sum(part.rows for part in parts),
-            largest.hashes if few else _NONE,
-            np.concatenate([_NONE, *others] if few else [largest.hashes, *others]),
+            hashes,
             np.concatenate([part.repeated for part in parts]),
             np.concatenate([part.more for part in parts]),
         )
 
     @classmethod
     def _kept(
-        cls,
-        columns: tuple[str, ...],
-        rows: int,
-        known: Hashes,
-        hashes: Hashes,
-        repeated: Hashes,
-        more: Counts,
+        cls, columns: tuple[str, ...], rows: int, ordered: Hashes, repeated: Hashes, more: Counts
     ) -> Self:
-        """Put keys to those `known`, each once and in order, which stay where they are."""
-        own, again = _each_once(np.sort(hashes))
-        places = np.searchsorted(known, own)
-        met = np.zeros(len(own), np.bool_)
-        held = places < len(known)
-        met[held] = known[places[held]] == own[held]
-        new, where = (own[~met], places[~met]) if met.any() else (own, places)
-        keys = (np.insert(known, where, new) if len(known) else new)[:KEYS]
-        twice = np.concatenate([again, own[met], repeated])
+        """Keep the smallest of keys in order, and how many rows have those that are repeated."""
+        keys, again = _each_once(ordered)
+        keys = keys[:KEYS]
+        twice = np.concatenate([again, repeated])
         found, place = np.unique(twice, return_inverse=True)
-        ones = np.ones(len(twice) - len(more), np.int64)
+        ones = np.ones(len(again), np.int64)
         counts = np.bincount(place, np.concatenate([ones, more]), len(found)).astype(np.int64)
         kept = found <= keys[-1] if len(keys) else np.zeros(0, np.bool_)
         return cls(columns=columns, rows=rows, hashes=keys, repeated=found[kept], more=counts[kept])

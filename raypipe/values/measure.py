@@ -1,6 +1,6 @@
 """From the values of a column to its statistics: each is looked at once, then told part by part."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -123,11 +123,11 @@ class Measured:
             valid = None
             if self.array.null_count:
                 valid = pc.is_valid(self.array).to_numpy(zero_copy_only=False)
-            seen = self._seen(parts, valid)
+            seen, buckets = self._seen(parts, valid), self._buckets(parts, valid)
             for number, kept in enumerate(parts.held(valid)):
                 count = len(self.hashes) if kept is None else len(kept)
                 nulls = parts.size(number) - count
-                told = self._of_rows(kept, count, seen[number])
+                told = self._of_rows(kept, count, seen[number], buckets[number])
                 yield {"nulls": nulls, "inner": inner[number], **told}
         else:
             width = len(self.values) + 1
@@ -143,7 +143,7 @@ class Measured:
         """Tell of values of which each has so many rows."""
         kept = counts.nonzero()[0]
         counted = self.countable.counted(counts) if may_be_counted(len(kept)) else None
-        told = self._told(kept, counts[kept], counted)
+        told = self._told(kept, counts[kept], counted=counted)
         return {"seen": seen, "counted": counted, **told}
 
     def _seen(self, parts: Parts, valid: npt.NDArray[np.bool_] | None) -> list[Distinct]:
@@ -152,9 +152,24 @@ class Measured:
             return Distinct.of_parts(self._registers, parts.of_row, parts.count)
         return Distinct.of_parts(self._registers[valid], parts.of_row[valid], parts.count)
 
-    def _of_rows(self, kept: Places | None, count: int, seen: Distinct) -> dict[str, Any]:
+    def _buckets(
+        self, parts: Parts, valid: npt.NDArray[np.bool_] | None
+    ) -> Sequence[Buckets | None]:
+        """Count the finite numbers of each part's rows; None of what is no number."""
+        numbers = self._numbers
+        if numbers is None:
+            return [None] * parts.count
+        held = np.isfinite(numbers) if valid is None else np.isfinite(numbers) & valid
+        part_of = parts.of_row
+        if not held.all():
+            numbers, part_of = numbers[held], part_of[held]
+        return Buckets.of_parts(numbers, part_of, parts.count)
+
+    def _of_rows(
+        self, kept: Places | None, count: int, seen: Distinct, buckets: Buckets | None
+    ) -> dict[str, Any]:
         """Tell of the values of some rows."""
-        told = {"seen": seen, **(self._told(kept, None) if count else {})}
+        told = {"seen": seen, **(self._told(kept, None, buckets=buckets) if count else {})}
         if seen.at_least > EXACT_VALUES or not is_countable(self.values.type):
             return told
         pairs = pc.value_counts(self.values if kept is None else self.values.take(kept))
@@ -164,7 +179,12 @@ class Measured:
         return {**told, "counted": counted}
 
     def _told(
-        self, kept: Places | None, times: Counts | None, counted: ValueCounts | None = None
+        self,
+        kept: Places | None,
+        times: Counts | None,
+        *,
+        counted: ValueCounts | None = None,
+        buckets: Buckets | None = None,
     ) -> dict[str, Any]:
         told: dict[str, Any] = {}
         if self._lengths is not None:
@@ -175,7 +195,7 @@ class Measured:
             told["looks"] = looks_told(self._looks if kept is None else self._looks[kept], times)
         if self._numbers is not None:
             numbers = self._numbers if kept is None else self._numbers[kept]
-            return told | _of_numbers(numbers, times)
+            return told | _of_numbers(numbers, times, buckets)
         if self.texts is not None and is_text(self.values.type) and (kept is None or len(kept)):
             ends = None if counted is None else counted.ends
             first, last = ends or ends_of(self.values, self.texts, kept)
@@ -274,10 +294,9 @@ def _encoded(array: pa.Array) -> pa.DictionaryArray | None:
         return array
     if not is_countable(array.type) or pa.types.is_null(array.type):
         return None
-    if len(array) > _LOOKED_AT_FIRST and not may_be_counted(_distinct(array[:_LOOKED_AT_FIRST])):
-        return None
-    if len(array) > _LOOKED_AT and not may_be_counted(_distinct(array[:_LOOKED_AT])):
-        return None
+    for looked_at in (_LOOKED_AT_FIRST, _LOOKED_AT):
+        if len(array) > looked_at and not may_be_counted(_differing(array[:looked_at])):
+            return None
     encoded = pc.dictionary_encode(array)
     few = len(array) > _LOOKED_AT or may_be_counted(len(encoded.dictionary))
     return encoded if few else None
@@ -287,7 +306,16 @@ def _distinct(array: pa.Array) -> int:
     return int(pc.count_distinct(array).as_py())
 
 
-def _of_numbers(numbers: Floats, times: Counts | None) -> dict[str, Any]:
+def _differing(array: pa.Array) -> int:
+    """Count values that differ; of floats about so, since a sort takes less time than hashes."""
+    if not pa.types.is_floating(array.type):
+        return _distinct(array)
+    values = array.drop_null() if array.null_count else array
+    ordered = np.sort(values.to_numpy())
+    return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + 1
+
+
+def _of_numbers(numbers: Floats, times: Counts | None, buckets: Buckets | None) -> dict[str, Any]:
     told: dict[str, Any] = {}
     finite = np.isfinite(numbers)
     if not finite.all():
@@ -307,7 +335,7 @@ def _of_numbers(numbers: Floats, times: Counts | None) -> dict[str, Any]:
         "min": float(numbers.min()) + 0.0,
         "max": float(numbers.max()) + 0.0,
         "moments": Moments.of(numbers, times),
-        "buckets": Buckets.of(numbers, times),
+        "buckets": Buckets.of(numbers, times) if buckets is None else buckets,
     }
 
 

@@ -4,10 +4,10 @@ The profile of a whole equals the merged profiles of its parts, in any order, to
 are exact, and every sketch is one of sets.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +50,23 @@ class Sample:
     hashes: Hashes
     """Of the rows, in order."""
     rows: pa.Table
+
+    @classmethod
+    def later(cls, parts: Sequence[Self]) -> Self:
+        """Draw the sample of what the parts were drawn from once it is looked at.
+
+        Until then the parts are kept: for those that are kept anyway.
+        """
+        made = object.__new__(cls)
+        vars(made)["_parts"] = parts
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        """Draw what is drawn later: asked only where a field is not there yet."""
+        if name not in {"hashes", "rows"} or "_parts" not in vars(self):
+            raise AttributeError(name)
+        vars(self).update(vars(self.merge_all(vars(self).pop("_parts"))))
+        return vars(self)[name]
 
     @classmethod
     def of(cls, table: pa.Table, hashes: Hashes) -> Self:
@@ -107,7 +124,7 @@ class Profile:
                 f"a profile is of format {self.format}, and this raypipe writes {FORMAT}",
                 hint="run what made it again: profiles are made anew from the shards",
             )
-        columns = {name: column.beside(self.sample.rows) for name, column in self.columns.items()}
+        columns = {name: column.beside(self.sample) for name, column in self.columns.items()}
         object.__setattr__(self, "columns", columns)
 
     def merge(self, other: Self) -> Self:
@@ -115,7 +132,11 @@ class Profile:
         return self.merge_all([self, other])
 
     @classmethod
-    def merge_all(cls, profiles: Iterable[Self]) -> Self:
+    def merge_all(
+        cls,
+        profiles: Iterable[Self],
+        draw: Callable[[Sequence[Sample]], Sample] = Sample.merge_all,
+    ) -> Self:
         """Return the profile of all rows; a column that a part lacks counts fewer than rows."""
         parts = list(profiles)
         if not parts:
@@ -125,7 +146,7 @@ class Profile:
         return cls(
             rows=sum(part.rows for part in parts),
             columns=by_name(part.columns for part in parts),
-            sample=Sample.merge_all([part.sample for part in parts]),
+            sample=draw([part.sample for part in parts]),
             keys=merged(part.keys for part in parts),
             pairs=merged_counts(part.pairs for part in parts),
         )
@@ -159,7 +180,8 @@ class SplitProfiles:
     @cached_property
     def all(self) -> Profile:
         """The profile of all rows."""
-        profile = Profile.merge_all([self.train, self.validation, self.analysis])
+        parts = [self.train, self.validation, self.analysis]
+        profile = Profile.merge_all(parts, Sample.later)
         return profile if self.keys is None else replace(profile, keys=self.keys)
 
     @classmethod

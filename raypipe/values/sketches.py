@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,20 +31,32 @@ class Buckets:
     @classmethod
     def of(cls, numbers: npt.NDArray[np.float64], times: npt.NDArray[np.int64] | None) -> Self:
         """Count finite numbers, each met so many times; without `times`, once."""
-        if not len(numbers):
-            return cls(keys=np.empty(0, np.int32), counts=np.empty(0, np.int64))
-        signed = np.empty(len(numbers), np.int64)
-        for start in range(0, len(numbers), BLOCK):
-            block = slice(start, start + BLOCK)
-            signed[block] = _size(numbers[block])
-        # Between the smallest above 0 and the largest below lie octaves that nothing is in.
-        smallest = int(signed.min()) or int(signed.min(where=signed > 0, initial=_MOST))
-        for start in range(0, len(numbers), BLOCK):
-            block = slice(start, start + BLOCK)
-            signed[block] = _signed(numbers[block], signed[block] - (smallest - 1))
-        first = int(signed.min())
-        signed -= first
-        counts = np.bincount(signed, weights=times)
+        return cls._of_cells(*_cells(numbers), times, 1)[0]
+
+    @classmethod
+    def of_parts(
+        cls, numbers: npt.NDArray[np.float64], part_of: npt.NDArray[np.int8], count: int
+    ) -> list[Self]:
+        """Count finite numbers part by part; `part_of` says which each is in."""
+        cells, first, smallest, width = _cells(numbers)
+        cells += part_of * np.int64(width)
+        return cls._of_cells(cells, first, smallest, width, None, count)
+
+    @classmethod
+    def _of_cells(
+        cls,
+        cells: npt.NDArray[np.int64],
+        first: int,
+        smallest: int,
+        width: int,
+        times: npt.NDArray[np.int64] | None,
+        count: int,
+    ) -> list[Self]:
+        table = np.bincount(cells, weights=times, minlength=width * count)
+        return [cls._held(counts, first, smallest) for counts in table.reshape(count, width)]
+
+    @classmethod
+    def _held(cls, counts: npt.NDArray[Any], first: int, smallest: int) -> Self:
         held = counts.nonzero()[0]
         keys = held + first
         keys += np.sign(keys) * (smallest - 1)
@@ -101,6 +113,27 @@ class Buckets:
         return cls(
             keys=keys[starts], counts=np.add.reduceat(counts, starts) if len(starts) else counts
         )
+
+
+def _cells(numbers: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], int, int, int]:
+    """Number the buckets of numbers from 0 on, without the octaves about 0 that nothing is in.
+
+    Returns these, which bucket the first of them is, the smallest that holds anything above or
+    below 0, and how many lie between the first and the last.
+    """
+    signed = np.empty(len(numbers), np.int64)
+    if not len(numbers):
+        return signed, 0, 1, 0
+    for start in range(0, len(numbers), BLOCK):
+        block = slice(start, start + BLOCK)
+        signed[block] = _size(numbers[block])
+    smallest = int(signed.min()) or int(signed.min(where=signed > 0, initial=_MOST))
+    for start in range(0, len(numbers), BLOCK):
+        block = slice(start, start + BLOCK)
+        signed[block] = _signed(numbers[block], signed[block] - (smallest - 1))
+    first, last = int(signed.min()), int(signed.max())
+    signed -= first
+    return signed, first, smallest, last - first + 1
 
 
 def _size(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -200,13 +233,14 @@ class Distinct:
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
         """Count what any has seen."""
-        registers = np.zeros(_REGISTERS, np.uint8)
+        full = next((part for part in parts if part.places is None), None)
+        registers = np.zeros(_REGISTERS, np.uint8) if full is None else full.ranks.copy()
         for part in parts:
-            if part.places is None:
-                np.maximum(registers, part.ranks, out=registers)
-            else:
+            if part.places is not None:
                 registers[part.places] = np.maximum(registers[part.places], part.ranks)
-        return cls._written(registers)
+            elif part is not full:
+                np.maximum(registers, part.ranks, out=registers)
+        return cls._written(registers) if full is None else cls(places=None, ranks=registers)
 
 
 def register_and_rank(hashes: Hashes) -> npt.NDArray[np.int32]:

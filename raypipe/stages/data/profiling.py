@@ -16,6 +16,9 @@ from raypipe.values.split import SPLITS, SplitRule, split_of
 ROWS = 1 << 17
 """Rows that are asked of Parquet at a time."""
 
+_BYTES = 1 << 28
+"""Bytes of a row group up to which its rows are read at once."""
+
 _AT_ONCE = 8
 """Profiles of batches that are kept until they are merged."""
 
@@ -53,6 +56,10 @@ def read_tables(location: str) -> Iterator[pa.Table]:
             file = pq.ParquetFile(source, metadata=footer, read_dictionary=_repeating(footer))
             empty = True
             for group in range(file.num_row_groups):
+                if _is_small(footer.row_group(group)):
+                    empty = False
+                    yield file.read_row_group(group, use_threads=False)
+                    continue
                 for batch in file.iter_batches(ROWS, row_groups=[group], use_threads=False):
                     empty = False
                     yield pa.Table.from_batches([batch])
@@ -64,6 +71,11 @@ def read_tables(location: str) -> Iterator[pa.Table]:
             f"{location} cannot be read: {where} is damaged or is not there ({error})",
             hint="import the file again, or read it at an earlier commit",
         ) from error
+
+
+def _is_small(group: pq.RowGroupMetaData) -> bool:
+    """Say whether rows can be read at once: which takes less time than batch by batch."""
+    return bool(group.num_rows <= ROWS and group.total_byte_size <= _BYTES)
 
 
 def _repeating(footer: pq.FileMetaData) -> list[str]:

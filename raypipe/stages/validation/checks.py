@@ -11,7 +11,8 @@ from raypipe.config.validation import ValidationConfig
 from raypipe.stages.validation.changes import of_changes, of_skew
 from raypipe.stages.validation.columns import of_columns
 from raypipe.stages.validation.judging import judged
-from raypipe.stages.validation.labels import of_dominance, of_label, of_leakage, of_listed
+from raypipe.stages.validation.labels import of_dominance, of_label, of_listed
+from raypipe.stages.validation.leakage import of_leakage
 from raypipe.stages.validation.words import amount, percent
 from raypipe.values.drift import Gap, distances, gap_by_column
 from raypipe.values.profile import KeyProfile, Profile, SplitProfiles
@@ -35,7 +36,8 @@ def check(
     `searched` is what a search over all rows found; `split` is how rows are divided.
     """
     found = [*_of_rows(profiles), *of_columns(profiles.all, schema, "rows")]
-    found += [*_of_key(profiles.all), *of_label(profiles.train, schema, settings), *searched]
+    found += [*_of_key(profiles.all), *of_label(profiles.train, schema, settings)]
+    found += [*of_leakage(profiles.train, schema, settings), *searched]
     found += of_listed(profiles, schema)
     gaps: dict[str, Gap | None] = {}
     if fresh is not None:

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raypipe.config.data import HashSplit
+from raypipe.stages.data.profiling import profile_splits
 from raypipe.store.content import digest_path
 from raypipe.store.folder import FolderArtifacts
 from raypipe.values.codec import TreeCodec
@@ -23,6 +25,7 @@ from raypipe.values.profile import (
     ColumnProfile,
     KeyProfile,
     Profile,
+    Sample,
     profile_parts,
     profile_table,
 )
@@ -325,3 +328,17 @@ def test_the_same_rows_have_one_digest_and_are_read_back_whole(tmp_path):
 
     assert codec.encode(profile_table(large(5), ("id",))).digest == written.digest
     same(codec.decode(written.manifest, artifacts), profile)
+
+
+def test_the_sample_of_all_splits_is_drawn_as_it_is_looked_at():
+    table = pa.table({"n": range(3_000)})
+    splits = profile_splits(table, HashSplit(columns=("n",)), ())
+    parts = [splits.train, splits.validation, splits.analysis]
+    drawn = Sample.merge_all([part.sample for part in parts])
+    later = splits.all.sample
+    assert "rows" not in vars(later)
+    assert later.rows.equals(drawn.rows)
+    assert list(later.hashes) == list(drawn.hashes)
+    assert splits.all.columns["n"].drawn.equals(drawn.rows["n"])
+    with pytest.raises(AttributeError, match="gone"):
+        _ = later.gone

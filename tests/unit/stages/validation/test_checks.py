@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from raypipe.config.validation import DriftConfig, ValidationConfig
-from raypipe.stages.validation import labels
+from raypipe.stages.validation import leakage
 from raypipe.stages.validation.checks import check
 from raypipe.values import keys
 from raypipe.values.profile import SplitProfiles
@@ -266,7 +266,7 @@ def test_one_long_text_costs_its_own_length_not_that_of_every_row():
     """numpy would give each row the room of the longest: a document of a megabyte, and all is."""
     rows = pa.table({"text": ["x" * 50_000, *map(str, range(999))]})
     tracemalloc.start()
-    codes = labels._codes(rows["text"].chunk(0))
+    codes = leakage._codes(rows["text"].chunk(0))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert codes is not None

@@ -9,6 +9,7 @@ from raypipe.config.validation import ValidationConfig
 from raypipe.stages.validation.checks import check
 from raypipe.stages.validation.inference import infer_schema
 from raypipe.stages.validation.labels import of_dominance, of_label, of_listed
+from raypipe.stages.validation.leakage import of_leakage
 from raypipe.values.profile import Profile, profile_table
 
 ROWS = 1000
@@ -33,7 +34,8 @@ def profile(**change) -> Profile:
 def found(settings: ValidationConfig = SETTINGS, **change) -> list[tuple[str, str]]:
     seen = profile(**change)
     schema = infer_schema("test", seen, DATA, SETTINGS)
-    return [(one.kind, one.column) for one in of_label(seen, schema, settings)]
+    found = [*of_label(seen, schema, settings), *of_leakage(seen, schema, settings)]
+    return [(one.kind, one.column) for one in found]
 
 
 LATE = profile().sample.rows.sort_by("id")["late"].to_numpy(zero_copy_only=False)
