@@ -162,7 +162,8 @@ def deterministic(wanted: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        if torch.are_deterministic_algorithms_enabled() != before:
+            torch.use_deterministic_algorithms(before)  # imports torch's compiler: two seconds
         torch.backends.cudnn.benchmark = benchmark
 
 

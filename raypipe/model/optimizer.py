@@ -8,6 +8,27 @@ from torch import Tensor, nn
 from raypipe.config.training import TrainingConfig
 
 
+def _bare(function: Any) -> Any:
+    """Return a method of torch's optimizers without what readies it for `torch.compile`.
+
+    That would import the compiler, two seconds of each process that trains; of all that trains, the
+    model alone is ever compiled.
+    """
+    return getattr(function, "__wrapped__", function)
+
+
+class _Sgd(torch.optim.SGD):
+    add_param_group = _bare(torch.optim.SGD.add_param_group)
+    zero_grad = _bare(torch.optim.SGD.zero_grad)
+    step = torch.no_grad()(_bare(torch.optim.SGD.step))
+
+
+class _AdamW(torch.optim.AdamW):
+    add_param_group = _bare(torch.optim.AdamW.add_param_group)
+    zero_grad = _bare(torch.optim.AdamW.zero_grad)
+    step = torch.no_grad()(_bare(torch.optim.AdamW.step))
+
+
 def optimizer_of(
     module: nn.Module, settings: TrainingConfig, *, fused: bool = True
 ) -> torch.optim.Optimizer:
@@ -18,8 +39,8 @@ def optimizer_of(
     groups, rate = _groups(module, settings.weight_decay), settings.learning_rate
     if settings.optimizer == "sgd":
         momentum = settings.momentum
-        return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0)
-    return torch.optim.AdamW(groups, lr=rate, fused=fused)
+        return _Sgd(groups, lr=rate, momentum=momentum, nesterov=momentum > 0)
+    return _AdamW(groups, lr=rate, fused=fused)
 
 
 def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

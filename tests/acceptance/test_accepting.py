@@ -146,6 +146,7 @@ def test_another_anomaly_stops_an_import_all_the_same(strict):
     assert len(both.result["import"]["validation"]["accepted"]) == 2
 
 
+@pytest.mark.long
 def test_another_anomaly_stops_a_run_all_the_same(running):
     unseen(running, new_carrier(running, far=True))
     said = tiny.run(running, *EXPECTED)
@@ -159,7 +160,7 @@ def test_another_anomaly_stops_a_run_all_the_same(running):
 # --- slips ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["import", "run"])
+@pytest.mark.parametrize("command", ["import", pytest.param("run", marks=pytest.mark.long)])
 def test_a_slip_is_told_with_what_there_is(command, request):
     project = request.getfixturevalue({"import": "strict", "run": "running"}[command])
     file = new_carrier(project)

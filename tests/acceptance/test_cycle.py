@@ -58,6 +58,7 @@ def test_the_lineage_of_a_version_names_its_review(registered: Project) -> None:
     assert lineage["review"]["step"] == "review_model"
 
 
+@pytest.mark.long
 def test_a_version_shows_how_often_its_analysis_split_was_looked_at(registered: Project) -> None:
     def looks() -> int:
         said = registered.raypipe("models", "show", "tiny@1.0.0", "--json")
@@ -95,6 +96,7 @@ def test_another_split_fits_the_recipe_anew(trained: Project) -> None:
     assert tiny.run(trained, "--set", "data.split.salt=zzz").actions["fit"] == "execute"
 
 
+@pytest.mark.long
 def test_a_schema_file_that_was_deleted_is_inferred_from_the_rows_of_now(trained: Project) -> None:
     project = trained
     schema = project.folder / ".raypipe" / "schemas" / "tiny.yaml"
@@ -242,7 +244,18 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("edit", EDITS)
+IN_LONG = {
+    "a constant",
+    "a helper in another module",
+    "the model's constant",
+    "a setting of training",
+}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [pytest.param(edit, marks=[pytest.mark.long] if edit in IN_LONG else []) for edit in EDITS],
+)
 def test_an_edit_of_code_that_settings_name_runs_what_uses_it(trained: Project, edit: str) -> None:
     project = trained
     change, expected = EDITS[edit]

@@ -107,7 +107,7 @@ ONCE = {"run.entered", "code.kept", "run.resting", "steps.saved", "run.ended", "
 OFTEN = {"artifact.aside", "artifact.placed", "output.published", "result.recorded"}
 """Points that the first run comes to four times at least."""
 OF_RUNS = [
-    f"{point}:{time}"
+    pytest.param(f"{point}:{time}", marks=[] if time == 1 else [pytest.mark.long])
     for point in FAULT_POINTS
     if point not in ELSEWHERE
     for time in ((1,) if point in ONCE else (1, 2, 4) if point in OFTEN else (1, 2))
@@ -190,7 +190,10 @@ def test_what_dies_there_is_made_up_for_by_the_next_run(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "told"),
-    [("output.published", {"squares[0]"}), ("item.told", {"squares[0]", "squares[1]"})],
+    [
+        ("output.published", {"squares[0]"}),
+        pytest.param("item.told", {"squares[0]", "squares[1]"}, marks=pytest.mark.long),
+    ],
 )
 def test_a_worker_that_dies_there_costs_what_was_not_recorded(
     flow: Project, undisturbed: dict[str, str], point: str, told: set[str]
@@ -233,7 +236,20 @@ def killed(project: Project, point: str, *command: str) -> None:
     assert process.returncode == -signal.SIGKILL, err + out
 
 
-@pytest.mark.parametrize("point", [*OF_DATA, "import.object:2", "import.staged:2"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "import.branched",
+        "import.object:2",
+        "import.committed",
+        "import.merged",
+        *(
+            pytest.param(point, marks=pytest.mark.long)
+            for point in (*OF_DATA, "import.staged:2")
+            if point not in {"import.branched", "import.committed", "import.merged"}
+        ),
+    ],
+)
 def test_an_import_that_dies_there_is_made_up_for_by_the_next(project: Project, point: str) -> None:
     names = [tiny.write_shard(project, f"part{n}", tiny.rows(n * 20)) for n in range(2)]
     command = ("data", "import", *names, "--to", "local://tiny/main")

@@ -254,6 +254,7 @@ def test_a_revert_is_one_command_whatever_comes_of_it(guarded: Guarded) -> None:
     assert [*guarded.shown(commits[1])["shards"]] != []
 
 
+@pytest.mark.long
 def test_a_commit_that_another_client_picks_comes_in_once_it_is_let_in(guarded: Guarded) -> None:
     """lakeFS says which commit is picked, so that what comes of it is known beforehand."""
     repository, main, head = guarded.repository, guarded.repository.branch("main"), guarded.head

@@ -102,7 +102,7 @@ def test_imports_at_once_leave_nothing_that_was_not_looked_at_together(tiny_proj
     assert there["validation"].startswith("validated by run ")
 
 
-@pytest.mark.parametrize("protected", [True, False])
+@pytest.mark.parametrize("protected", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_imports_at_once_that_pass_only_without_one_another_do_not_both_come_in(
     tiny_project, protected
 ):
@@ -119,7 +119,7 @@ def test_imports_at_once_that_pass_only_without_one_another_do_not_both_come_in(
     assert there["validation"].startswith("validated by run ")
 
 
-@pytest.mark.parametrize("protected", [True, False])
+@pytest.mark.parametrize("protected", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_merges_at_once_that_pass_only_without_one_another_do_not_both_come_in(
     tiny_project, protected
 ):

@@ -78,6 +78,7 @@ def test_commits_say_which_runs_wrote_and_validated_them(on_lakefs) -> None:
     }
 
 
+@pytest.mark.long
 def test_no_credentials_are_written_or_printed(on_lakefs, lakefs_server):
     """Not in a ledger, an artifact, a log, an error or on the terminal, whoever is asked."""
     printed = cycle(on_lakefs)

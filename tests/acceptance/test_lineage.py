@@ -154,7 +154,13 @@ def to_review(
     return Ran(config=config, lineage=lineage, months=months)
 
 
-@pytest.fixture(scope="module", params=CONFIGS, ids=lambda file: file.name)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(file, marks=[] if file == FLIGHTS else [pytest.mark.long]) for file in CONFIGS
+    ],
+    ids=lambda file: file.name,
+)
 def ran(request, months, tmp_path_factory) -> Ran:
     """A settings file, run to its review on the marked flights."""
     file: Path = request.param

@@ -81,7 +81,14 @@ def test_a_damage_is_found_under_its_name_wherever_it_can_be_done(damage, matrix
     assert len(own) >= RARE.get(damage.__name__, LEAST)
 
 
-@pytest.mark.parametrize("read", TABLES[:4], ids=lambda read: read.__name__)
+@pytest.mark.parametrize(
+    "read",
+    [
+        pytest.param(read, marks=[pytest.mark.long] if number else [])
+        for number, read in enumerate(TABLES[:4])
+    ],
+    ids=lambda read: read.__name__,
+)
 def test_halves_are_imported_one_after_the_other_and_a_damaged_one_is_not(read, tmp_path):
     """The command's own way: on a branch, held against the schema, merged or not."""
     table = public(read)

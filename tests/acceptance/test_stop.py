@@ -169,8 +169,8 @@ def test_a_step_that_runs_no_python_takes_its_process_with_it(
 
 
 @pytest.mark.ray
-@pytest.mark.slow
-@pytest.mark.parametrize("how", [pytest.param("c", marks=pytest.mark.long), "alone"])
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["c", "alone"])
 def test_a_worker_that_runs_no_python_is_ended_and_the_driver_says_so(
     flow: Project, how: str
 ) -> None:

@@ -145,6 +145,7 @@ def test_a_cycle_is_submitted_reviewed_and_submitted_again(
     assert tiny.run(project).executed == []
 
 
+@pytest.mark.long
 def test_a_job_ends_with_the_exit_code_of_what_stopped_it(
     project: Project, head: Head, home: Path
 ) -> None:

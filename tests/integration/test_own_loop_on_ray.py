@@ -67,7 +67,13 @@ def by_loop(training, tmp_path):  # noqa: F811
     return by_loop
 
 
-@pytest.mark.parametrize("small", [0, 2**20], ids=["rows by tasks", "rows from here"])
+@pytest.mark.parametrize(
+    "small",
+    [
+        pytest.param(0, id="rows by tasks"),
+        pytest.param(2**20, id="rows from here", marks=pytest.mark.long),
+    ],
+)
 def test_the_best_report_of_two_workers_is_the_candidate(by_loop, small, monkeypatch):
     monkeypatch.setattr("raypipe.model.rows.on_ray.SMALL", small)
 

@@ -493,6 +493,22 @@ def test_a_port_that_is_taken_is_told_and_nothing_is_left(
     assert gateway.ask("GET", "/v2/health/ready") == (200, {"live": True, "ready": True})
 
 
+def test_a_gateway_that_does_not_answer_is_not_up(gateway: Home) -> None:
+    (listener,) = [
+        pid
+        for pid in marked(gateway.state.marked)
+        if b"haproxy.cfg" in Path("/proc", str(pid), "cmdline").read_bytes()
+    ]
+    os.kill(listener, signal.SIGSTOP)
+    try:
+        said = gateway.raypipe("serve", "status")
+    finally:
+        os.kill(listener, signal.SIGCONT)
+    assert said.code == 8
+    assert f"does not answer at http://127.0.0.1:{gateway.port}" in said.out
+    assert gateway.raypipe("serve", "status").code == 0
+
+
 def test_a_gateway_whose_supervisor_is_killed_is_started_again_or_stopped(
     gateway: Home, scored: Scored
 ) -> None:
@@ -515,22 +531,6 @@ def test_a_gateway_whose_supervisor_is_killed_is_started_again_or_stopped(
     assert not Path(second.folder).exists()
     assert nobody_listens(gateway.port)
     assert "No gateway is up" in gateway.raypipe("serve", "stop").out
-
-
-def test_a_gateway_that_does_not_answer_is_not_up(gateway: Home) -> None:
-    (listener,) = [
-        pid
-        for pid in marked(gateway.state.marked)
-        if b"haproxy.cfg" in Path("/proc", str(pid), "cmdline").read_bytes()
-    ]
-    os.kill(listener, signal.SIGSTOP)
-    try:
-        said = gateway.raypipe("serve", "status")
-    finally:
-        os.kill(listener, signal.SIGCONT)
-    assert said.code == 8
-    assert f"does not answer at http://127.0.0.1:{gateway.port}" in said.out
-    assert gateway.raypipe("serve", "status").code == 0
 
 
 def test_who_asks_a_gateway_that_is_not_up_is_told_how_to_start_it(

@@ -84,7 +84,12 @@ IN_MEMORY = "lower training.batch_size"
     ("how", "said", "next_step"),
     [
         ("raises", "training raised ValueError at {}: no such road", "mend the model"),
-        ("memory_error", "training ran out of memory at {}: MemoryError", IN_MEMORY),
+        pytest.param(
+            "memory_error",
+            "training ran out of memory at {}: MemoryError",
+            IN_MEMORY,
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             "wrong_shape",
             "training raised RuntimeError at {}: .*shapes cannot be multiplied",
@@ -112,7 +117,8 @@ def test_a_batch_that_breaks_the_model_is_named_and_once_mended_training_goes_on
     assert stopped.value.exit_code == 6
     assert "Traceback" not in str(stopped.value)
     assert "on_ray.py" not in stopped.value.frames or "broken_on_ray.py" in stopped.value.frames
-    goes_on_from(training, settings, "epoch-0001")
+    # That the bits are those of a training that nothing befell, the long ones show.
+    goes_on_from(training, settings, "epoch-0001", compared=how != "raises")
 
 
 @pytest.mark.long
@@ -143,13 +149,15 @@ def test_a_worker_that_is_killed_each_time_is_given_up_with_words(training):
     goes_on_from(training, settings, None)
 
 
-def goes_on_from(training: Training, settings: TrainingConfig, newest: str | None) -> None:
+def goes_on_from(
+    training: Training, settings: TrainingConfig, newest: str | None, compared: bool = True
+) -> None:
     """Train again, the cause mended, and compare with a training that never met it."""
     assert Checkpoints(folder=training.folder / "ray" / "checkpoints", keep=1).newest() == newest
     (training.folder / "cause").unlink()
 
     again = training.run("ray", "ray", settings)
 
-    whole = training.run("whole", "ray", settings) if newest else again
+    whole = training.run("whole", "ray", settings) if newest and compared else again
     assert again.weights == whole.weights
     assert [row["epoch"] for row in again.history] == [1, 2, 3]

@@ -192,6 +192,7 @@ def test_one_worker_gives_the_very_bits_of_the_plain_loop(training):
     assert on_ray.curve == {int(row["epoch"]): row["loss"] for row in on_ray.history}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [2, 3])
 def test_workers_that_share_the_rows_learn_what_one_does(training, count):
     """With all rows in each step, N workers do one worker's arithmetic but for its order."""
@@ -274,6 +275,7 @@ def test_a_worker_that_is_killed_is_replaced_and_goes_on_to_the_same_bits(traini
     assert killed == training.run("whole", "ray", mine(training, "dies"))
 
 
+@pytest.mark.long
 def test_a_model_that_raises_is_not_tried_again_and_its_own_frames_are_shown(training):
     with pytest.raises(StepFailed, match=r"raised ValueError .*there is no sixth time") as stopped:
         training.run("raises", "ray", mine(training, "raises"))
@@ -283,6 +285,7 @@ def test_a_model_that_raises_is_not_tried_again_and_its_own_frames_are_shown(tra
     assert "mine_on_ray.py" in stopped.value.frames
 
 
+@pytest.mark.long
 def test_a_worker_that_finds_one_class_only_says_what_the_plain_loop_says(training):
     files = training.files()
     few = {**files, "train": [training.write("one", 1)]}

@@ -26,6 +26,7 @@ from tests.unit.engine.fingerprint.test_reach import Texts, importable
 
 NO_CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
 searched = settings(max_examples=150, suppress_health_check=NO_CHECKS)
+searched_few = settings(max_examples=30, suppress_health_check=NO_CHECKS)
 searched_long = settings(max_examples=1500, suppress_health_check=NO_CHECKS)
 
 
@@ -115,9 +116,20 @@ class KeptTexts(Texts):
 
 
 @pytest.mark.slow
-@searched
+@searched_few
 @given(st.data())
 def test_what_is_kept_of_fingerprints_is_what_tracing_anew_finds(data: st.DataObject) -> None:
+    check_kept(data)
+
+
+@pytest.mark.long
+@searched
+@given(st.data())
+def test_what_is_kept_through_many_edits_is_what_tracing_anew_finds(data: st.DataObject) -> None:
+    check_kept(data)
+
+
+def check_kept(data: st.DataObject) -> None:
     """Edit after edit, with what is kept from those before."""
     KeptTexts.shelf = None
     before = data.draw(projects())
