@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from raypipe.cli.render import base_name, duration, lines, moment, size, table, who
+from raypipe.cli.render import base_name, cell, duration, lines, moment, size, table, who
 from raypipe.cli.render_plans import reason
 from raypipe.values.words import amount
 
@@ -16,6 +16,7 @@ def runs(data: Json) -> str:
     if not data:
         return "There are no runs yet: `raypipe run TARGET` makes one."
     more = list(dict.fromkeys(name for one in data for name in one.get("shown", ())))
+    heads = {name: _head(data, name) for name in more}
     tags = ["tags"] if any(one.get("tags") for one in data) else []
     rows = [
         (
@@ -25,12 +26,25 @@ def runs(data: Json) -> str:
             moment(one["created"]),
             _took(one),
             who(one),
-            *(one.get("shown", {}).get(name) for name in more),
+            *(_cell(one, name, heads[name]) for name in more),
             *(", ".join(one.get(name, ())) for name in tags),
         )
         for one in data
     ]
-    return table(("run", "pipeline", "status", "started", "took", "by", *more, *tags), rows)
+    columns = ("run", "pipeline", "status", "started", "took", "by", *heads.values(), *tags)
+    return table(columns, rows)
+
+
+def _head(data: Json, name: str) -> str:
+    """Return the whole name of what a column shows, where that is the same for all runs."""
+    known = {one["shown_as"][name] for one in data if name in one.get("shown_as", {})}
+    return str(known.pop()) if len(known) == 1 else name
+
+
+def _cell(one: Json, name: str, head: str) -> Any:
+    value = one.get("shown", {}).get(name)
+    whole = one.get("shown_as", {}).get(name, head)
+    return value if whole == head else f"{cell(value)} ({whole})"
 
 
 def remarks(data: Json) -> str:
