@@ -1,19 +1,20 @@
-"""Asks a gateway for the rows of a file, over one connection, a batch of rows at a time."""
+"""Asks a gateway for rows or images, over one connection, a batch of rows at a time."""
 
 import http.client
 import time
 from base64 import b64encode
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import orjson
 
+from raypipe.app.asked_rows import beside_answers, read_asked
 from raypipe.app.gateway import find_ready
 from raypipe.app.look import look
-from raypipe.app.models import SHOWN, read_rows, read_texts, require_writable, writer_of
+from raypipe.app.models import SHOWN, read_texts, require_writable, writer_of
 from raypipe.engine.records import Json
 from raypipe.errors import ClusterError, NotFound, RaypipeError, UsageError
 from raypipe.store.faults import disk_faults
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ROWS = 500
 """Rows of a request."""
+BYTES = 3 << 20
+"""Bytes of a request's rows as JSON, unless one row alone has more; a gateway takes 4 MiB."""
 TIMEOUT = 120.0
 ATTEMPTS = 10
 """Times that a gateway is asked which says that it cannot answer just now."""
@@ -39,15 +42,17 @@ def predict(
     unit: str | None,
     home: Path | None,
 ) -> Json:
-    """Ask for each row of a file; the label's column, if it is there, is not shown to the model.
+    """Ask for each row of a file, or each image of a folder.
+
+    The label's column, if it is there, is not shown to the model.
 
     `unit` names a column: rows of one value are answered by one version, whatever the route's
     shares. Returns where the answers lie, or the first of them.
     """
     write = None if out is None else writer_of(out)
-    table = read_rows(file)
+    table = read_asked(file)
     if out is not None:
-        require_writable(table, out)
+        require_writable(beside_answers(table, file), out)
     model, _, version = name.partition("@")
     if name.endswith("@") or not model:
         raise UsageError(f"{name!r} is no MODEL or MODEL@VERSION", hint="such as flights@1.0.0")
@@ -74,7 +79,7 @@ def predict(
     }
     if write is not None:
         with disk_faults(f"{str(out)!r} cannot be written"):
-            write(answered)
+            write(beside_answers(answered, file))
         return {**said, "out": str(out)}
     added = [column for column in answered.column_names if column not in table.column_names]
     said["answers"] = answered.select(added).slice(0, SHOWN).to_pylist()
@@ -99,15 +104,11 @@ def _ask(
     sent = as_json(shown, {one["name"] for one in about["inputs"]})
     places: list[int] = []
     found: dict[str, list[Any]] = {name: [] for name in (*ADDED, *outputs)}
-    for batch in batches(table, unit):
+    whole = (piece for batch in batches(table, unit) for piece in pieces(batch, sent))
+    for batch, rows in whole:
         answer = connection.post(
             f"{place}/predict",
-            {
-                "rows": [
-                    {name: values[row] for name, values in sent.items()} for row in batch.rows
-                ],
-                **({"unit": batch.unit} if batch.unit else {}),
-            },
+            {"rows": rows, **({"unit": batch.unit} if batch.unit else {})},
             f"rows {batch.rows[0]} to {batch.rows[-1]}" if len(batch.rows) > 1 else "its row",
         )
         places.extend(batch.rows)
@@ -145,6 +146,24 @@ def batches(table: "pa.Table", unit: str | None) -> Iterator[Batch]:
         for start in range(0, len(rows), ROWS):
             named = None if value is None else str(value)
             yield Batch(rows=rows[start : start + ROWS], unit=named)
+
+
+def pieces(
+    batch: Batch, sent: Mapping[str, Sequence[Any]]
+) -> Iterator[tuple[Batch, list[orjson.Fragment]]]:
+    """Divide a batch into requests that a gateway reads, each with its rows as JSON."""
+    rows: list[int] = []
+    texts: list[bytes] = []
+    size = 0
+    for row in batch.rows:
+        text = orjson.dumps({name: values[row] for name, values in sent.items()})
+        if rows and size + len(text) > BYTES:
+            yield replace(batch, rows=rows), [orjson.Fragment(one) for one in texts]
+            rows, texts, size = [], [], 0
+        rows.append(row)
+        texts.append(text)
+        size += len(text)
+    yield replace(batch, rows=rows), [orjson.Fragment(one) for one in texts]
 
 
 def as_json(table: "pa.Table", features: Collection[str] = ()) -> dict[str, list[Any]]:

@@ -28,9 +28,11 @@ from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import LedgerPlace, ledger_of
 from raypipe.store.owners import LAPSE
 from raypipe.store.paths import HomePaths
+from raypipe.store.places import code_folders
 from raypipe.store.postgres_url import PostgresUrl
+from raypipe.store.projects import project_name
 from raypipe.store.scratch import FolderScratch
-from raypipe.store.sources import FileSources, code_folders, project_name
+from raypipe.store.sources import FileSources
 from raypipe.store.uses import Noting
 from raypipe.store.versions import RepositoryName, VersionStore, open_store
 from raypipe.values.codec import TreeCodec

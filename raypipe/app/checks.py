@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from raypipe.app.checking import roles_of, sample_and_check
-from raypipe.app.look import workshop_of
 from raypipe.app.prepare import Prepared
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
+from raypipe.app.with_settings import settings_in, workshop_with
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.deepchecks import DeepchecksConfig
 from raypipe.config.load import load
@@ -91,13 +91,13 @@ def run(
     Without settings nothing is known of label and splits: all rows are sampled, and only what
     looks at one set of rows is checked.
     """
-    cycle = load(config) if config is not None else None
+    cycle = settings_in(config)
     chosen = _suites(suites, cycle)
     settings = cycle.validation.deepchecks if cycle else DeepchecksConfig()
     found = environment.find_environment(settings.environment)
     if isinstance(found, str):
         raise NotFound(f"{found[:1].upper()}{found[1:]}".rstrip("."), hint=environment.HINT)
-    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
+    workshop = workshop_with(config, cycle, home, by=by)
     uri = parse_uri(dataset)
     rows = dataset_at(dataset, workshop.versions(uri))
     data = cycle.data if cycle else None

@@ -22,7 +22,7 @@ from raypipe.fault_points import fault_point
 from raypipe.store.paths import HomePaths
 from raypipe.store.scratch import noted as noted_scratch
 from raypipe.store.segments.places import SEALED
-from raypipe.store.sources import drop_gone, gone_from
+from raypipe.store.source_index import drop_gone, gone_from
 from raypipe.store.uses import Uses
 from raypipe.store.versions import repositories
 

@@ -13,7 +13,7 @@ from raypipe.app.accepting import accepting, as_recorded
 from raypipe.app.assemble import Workshop
 from raypipe.app.audit import merging, validate_branch
 from raypipe.app.imports import remove_left, under_way
-from raypipe.app.look import look, workshop_of
+from raypipe.app.look import look
 from raypipe.app.prepare import Prepared
 from raypipe.app.protect import standing
 from raypipe.app.publishing import RUN, is_protected
@@ -21,10 +21,10 @@ from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import schema_beside
 from raypipe.app.schema_object import changed_schemas, schema_texts
+from raypipe.app.with_settings import open_data, settings_in, workshop_with
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.faults import find_faults
 from raypipe.config.importing import ImportConfig
-from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
@@ -71,12 +71,12 @@ def import_files(
     from raypipe.stages.data import importing, inputs
 
     uri = parse_uri(to)
-    cycle = load(config) if config is not None else None
+    cycle = settings_in(config)
     if cycle is not None:
         cycle = accepting(cycle, accept, by=by, why=why)
     how = _how(cycle, given or {})
     inputs.find_inputs(files, how, read=False)
-    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
+    workshop = workshop_with(config, cycle, home, by=by)
     if cycle is None and is_protected(workshop, uri):
         raise UsageError(
             f"{uri} is protected: only validated data comes to it",
@@ -214,7 +214,7 @@ def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | N
     """Say how `other`, a ref or a reference, differs: in files, schema, rows and columns."""
     from raypipe.app.profiles import compared
 
-    cycle = load(config) if config is not None else None
+    cycle = settings_in(config)
     uri, versions = open_data(dataset, home, config, cycle)
     at = parse_uri(other) if "://" in other else replace(uri, ref=other)
     if at.repository != uri.repository:
@@ -223,7 +223,7 @@ def diff(dataset: str, other: str, *, config: Path | None = None, home: Path | N
             hint="Compare two refs of one: their files are told apart by path.",
         )
     files = versions.diff(uri.ref, at.ref)
-    workshop = workshop_of(home, near=config, store=cycle.store if cycle else None)
+    workshop = workshop_with(config, cycle, home)
     key = cycle.data.key if cycle else ()
     before, after = (_dataset_or_none(one, versions) for one in (uri, at))
     schemas = changed_schemas(versions, uri.ref, at.ref)
@@ -262,9 +262,9 @@ def profile(dataset: str, *, config: Path | None = None, home: Path | None = Non
     """Return statistics of each column of a dataset; each shard is read once, whoever asks."""
     from raypipe.app.profiles import facts_of, profile_of
 
-    cycle = load(config) if config is not None else None
+    cycle = settings_in(config)
     _, versions = open_data(dataset, home, config, cycle)
-    workshop = workshop_of(home, near=config, store=cycle.store if cycle else None)
+    workshop = workshop_with(config, cycle, home)
     key = cycle.data.key if cycle else ()
     found = profile_of(workshop, dataset_at(dataset, versions), key)
     return {name: facts_of(column) for name, column in found.columns.items()}
@@ -278,7 +278,7 @@ def init(dataset: str, *, config: Path | None = None, home: Path | None = None) 
             f"a new repository has the branch {MAIN!r}, not {uri.ref!r}",
             hint=f"raypipe data init {uri.scheme}://{uri.repo}/{MAIN}; then `raypipe data branch`",
         )
-    workshop = workshop_of(home, near=config, store=load(config).store if config else None)
+    workshop = workshop_with(config, settings_in(config), home)
     made = False
     try:
         versions = workshop.versions(uri)
@@ -299,12 +299,3 @@ def tag(dataset: str, name: str, *, home: Path | None = None) -> Json:
     """Name a reference's commit for ever."""
     uri, versions = open_data(dataset, home)
     return {"tag": name, "commit": versions.tag(name, uri.ref)}
-
-
-def open_data(
-    dataset: str, home: Path | None, file: Path | None = None, config: CycleConfig | None = None
-) -> tuple[DatasetUri, VersionStore]:
-    """Take a reference apart, and open its repository to look, as the settings in `file` say."""
-    uri = parse_uri(dataset)
-    store = config.store if config else None
-    return uri, workshop_of(home, write=False, near=file, store=store).versions(uri)

@@ -8,14 +8,13 @@ from typing import Any
 from raypipe.app.assemble import Workshop
 from raypipe.app.checking import checking_for
 from raypipe.app.cycle_setup import last_accepted
-from raypipe.app.look import workshop_of
 from raypipe.app.prepare import Prepared
 from raypipe.app.request import RunRequest
 from raypipe.app.run import run_prepared
 from raypipe.app.schema_file import known_schema, schema_path
 from raypipe.app.validating import connect_validation
+from raypipe.app.with_settings import settings_in, workshop_with
 from raypipe.config.cycle import CycleConfig
-from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.graph import build
 from raypipe.engine.records import Json
@@ -44,8 +43,8 @@ def report(
     `config` accepted last. Without `config` nothing is known of label and splits.
     """
     uri = parse_uri(dataset)
-    cycle = load(config) if config is not None else None
-    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
+    cycle = settings_in(config)
+    workshop = workshop_with(config, cycle, home, by=by)
     versions = workshop.versions(uri)
     now = dataset_at(dataset, versions)
     before = None

@@ -5,13 +5,12 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.audit import validate_branch, validating
-from raypipe.app.data import open_data
 from raypipe.app.imports import remove_left
-from raypipe.app.look import workshop_of
 from raypipe.app.publishing import is_protected, on_branch_of, publish
 from raypipe.app.schema_file import read_schema, schema_path
 from raypipe.app.schema_object import read_text, schema_texts
 from raypipe.app.verdicts import data_at, verdicts_on
+from raypipe.app.with_settings import open_data, settings_in, workshop_with
 from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.records import Json
@@ -26,10 +25,9 @@ def show_schema(dataset: str, *, config: Path | None = None, home: Path | None =
 
     With `config` that of its pipeline alone, and how the file that is used now differs.
     """
-    cycle = None if config is None else load(config)
+    cycle = settings_in(config)
     uri, versions = open_data(dataset, home, config, cycle)
-    store = cycle.store if cycle else None
-    workshop = workshop_of(home, write=False, near=config, store=store)
+    workshop = workshop_with(config, cycle, home, write=False)
     texts = schema_texts(versions, uri.ref)
     if cycle is not None:
         texts = {name: text for name, text in texts.items() if name == cycle.name}
@@ -96,7 +94,7 @@ def commit_schema(
     """Hold a branch to the schema file as it is now; if it passes, the file goes with it."""
     cycle = load(config)
     uri, versions = open_data(dataset, home, config, cycle)
-    workshop = workshop_of(home, by=by, near=config, store=cycle.store)
+    workshop = workshop_with(config, cycle, home, by=by)
     file = schema_path(cycle, config.absolute(), workshop)
     if read_schema(file) is None:
         raise UsageError(

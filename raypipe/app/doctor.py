@@ -18,6 +18,7 @@ from raypipe.store.ledger import SqlLedger
 from raypipe.store.ledger_place import ledger_of
 from raypipe.store.segments import being_read
 from raypipe.store.segments import reading as segments
+from raypipe.values.words import amount
 
 NEEDED = ("ray", "torch", "pyarrow", "pydantic", "safetensors", "altair", "vl-convert-python")
 
@@ -38,7 +39,7 @@ def doctor(home: Path | None) -> list[Check]:
         *(_package(name) for name in NEEDED),
         _clean_environment(),
         _examined("home", lambda: str(look(home).paths.home)),
-        _examined("ledger", lambda: f"{len(look(home).ledger.list_runs(limit=1000))} runs"),
+        _examined("ledger", lambda: amount(len(look(home).ledger.list_runs(limit=1000)), "run")),
         _space("temporary folder", Path(os.environ.get("TMPDIR", "/tmp"))),
         _space("shared memory", Path("/dev/shm")),
     ]

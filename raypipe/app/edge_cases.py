@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.look import look, workshop_of
+from raypipe.app.with_settings import workshop_with
 from raypipe.config.cycle import CycleConfig
 from raypipe.config.load import load
 from raypipe.config.tuning import recipes
@@ -48,7 +49,7 @@ def add_edge_cases(
     _check_name(name)
     cycle = load(config)
     look(home)  # a home that is not there is not made
-    workshop = workshop_of(home, by=by, near=config, store=cycle.store)
+    workshop = workshop_with(config, cycle, home, by=by)
     rows = read_rows(workshop, cycle, file, needed(cycle))
     kept = _file(workshop, cycle.name, name)
     with Uses(workshop.paths.uses).cleaning():  # of two who add at once, both have their rows in

@@ -4,79 +4,23 @@ What an expression says of settings, of a metric, of tags or of the pipeline is 
 ledger's indices; the rest is read run by run, until enough are found.
 """
 
+import heapq
 import json
 import math
 from bisect import insort
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import chain, islice
 from typing import Any
 
 from raypipe.app.alive import as_it_is
 from raypipe.app.assemble import Workshop
+from raypipe.app.facts import FIELDS, REVIEWED, Facts
 from raypipe.app.where import Where
 from raypipe.engine.records import RunRecord
 from raypipe.errors import UsageError
-from raypipe.store.given import ANYTHING, is_kept, said
+from raypipe.store.given import ANYTHING, is_kept
 from raypipe.store.ledger_finding import PAGE
-from raypipe.store.rows import Remark
-
-FIELDS: dict[str, Callable[[RunRecord], Any]] = {
-    "id": lambda run: run.id,
-    "project": lambda run: run.project,
-    "pipeline": lambda run: run.pipeline,
-    "status": lambda run: str(run.status),
-    "created": lambda run: run.created,
-    "seconds": lambda run: None if run.ended is None else run.ended - run.created,
-    "user": lambda run: run.actor.user,
-    "host": lambda run: run.actor.host,
-    "by": lambda run: run.actor.name or run.actor.user,
-    "code": lambda run: run.code,
-    "commits": lambda run: list(run.commits.values()),
-    "datasets": lambda run: list(run.commits),
-    "resumes": lambda run: run.resumes,
-}
-"""What every run has, by the name that it is asked for."""
-
-
-class Facts:
-    """What is known of one run, found by name."""
-
-    def __init__(
-        self, run: RunRecord, ends: Mapping[tuple[str, str], float], remarks: Iterable[Remark]
-    ) -> None:
-        self.run = run
-        self.remarks = list(remarks)
-        self.metrics: dict[str, float] = {}
-        for (step, name), value in ends.items():
-            self.metrics[name] = self.metrics[f"{step}.{name}"] = value
-
-    def find(self, name: str) -> Any:
-        """Return a field, a metric, a setting or a parameter; KeyError if the run has it not."""
-        if field := FIELDS.get(name):
-            return field(self.run)
-        if name in {"tags", "notes"}:
-            return [one.said for one in self.remarks if f"{one.kind}s" == name]
-        if name in self.metrics:
-            return self.metrics[name]
-        given = (self.run.parameters or {}).get("parameters") or {}
-        try:
-            return _at(self.run.settings, name)
-        except KeyError:
-            return said(_at(given, name))
-
-
-def _at(data: Any, name: str) -> Any:
-    if isinstance(data, Mapping) and name in data:
-        return data[name]
-    for part in name.split("."):
-        if isinstance(data, list) and part.isdecimal() and int(part) < len(data):
-            data = data[int(part)]
-        elif isinstance(data, Mapping) and part in data:
-            data = data[part]
-        else:
-            raise KeyError(name)
-    return data
 
 
 def find_runs(
@@ -94,9 +38,13 @@ def find_runs(
     newest = asked.among(workshop, few or workshop.ledger.every_run(asked.pipeline, given))
     if not name or (name == "created" and down):
         found = list(islice(newest, limit))
-    elif few is None and (curve := _curve(workshop, name)) is not None:
-        found = _best(workshop, asked, name, curve, down=down, limit=limit)
-        if len(found) < limit:
+    elif few is None and (curves := _meant(workshop, name)):
+        found = []
+        for curve in curves:
+            found += _best(workshop, asked, name, curve, down=down, limit=limit - len(found))
+            if len(found) == limit:
+                break
+        else:
             have = {one.run.id for one in found}
             found += islice((one for one in newest if one.run.id not in have), limit - len(found))
     else:
@@ -114,32 +62,36 @@ def _best(
     goes on until none that is to come can be among the first.
     """
     found: list[Facts] = []
+    level = 0 if curve == REVIEWED + name else 1
     runs = _once(workshop.ledger.runs_by_end(curve, down=down))
     for one in asked.among(workshop, runs):
-        best = _rank(one, curve, down, of_any=True)
+        best = (level, *_best_end(one, curve, down))
         if len(found) == limit and best > _rank(found[-1], name, down):
             break
-        if _rank(one, name, down)[0] == 0:
+        if _rank(one, name, down)[0] == level:
             insort(found, one, key=lambda each: _rank(each, name, down))
             del found[limit:]
     return found
 
 
-def _rank(one: Facts, name: str, down: bool, *, of_any: bool = False) -> tuple[int, Any, float]:
-    """Return what puts a run before others; `of_any` step that has the name, the first that may."""
+def _best_end(one: Facts, curve: str, down: bool) -> tuple[float, float]:
+    """Return what puts a run before others by the best of its curves of a name."""
+    ends = [v for key, v in one.metrics.items() if key.partition(".")[2] == curve and v == v]
+    return (-max(ends) if down else min(ends)) if ends else math.inf, -math.inf
+
+
+def _rank(one: Facts, name: str, down: bool) -> tuple[int, Any, float]:
+    """Return what puts a run before others: figures of reviews, other numbers, texts, nothing."""
     try:
         value = one.find(name)
     except KeyError:
         value = None
-    if of_any:
-        ends = [v for key, v in one.metrics.items() if key.partition(".")[2] == name and v == v]
-        value = max(ends, default=None) if down else min(ends, default=None)
-        return 0, value if value is None else -value if down else value, -math.inf
     if isinstance(value, bool | int | float) and value == value:
-        return 0, -value if down else value, -one.run.created
+        level = 0 if one.is_reviewed(name) else 1
+        return level, -value if down else value, -one.run.created
     if isinstance(value, str):
-        return 1, [-ord(letter) for letter in value] if down else list(map(ord, value)), 0.0
-    return 2, 0, -one.run.created
+        return 2, [-ord(letter) for letter in value] if down else list(map(ord, value)), 0.0
+    return 3, 0, -one.run.created
 
 
 def _once(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
@@ -156,10 +108,21 @@ def _curve(workshop: Workshop, name: str) -> str | None:
     return known[0] if len(known) == 1 else None
 
 
+def _meant(workshop: Workshop, name: str) -> list[str]:
+    """Return the curves that a name means, the review's first; none where it may mean others."""
+    if name in FIELDS:
+        return []
+    reviewed = [REVIEWED + name] if workshop.ledger.is_curve(REVIEWED + name) else []
+    curve = _curve(workshop, name)
+    return reviewed if curve is None else [*reviewed, curve]
+
+
 def _curves(workshop: Workshop, name: str) -> list[str]:
     """Return the curves that a name may mean: they may have dots of their own."""
     if name in FIELDS:
         return []
+    if name.startswith(REVIEWED) and workshop.ledger.is_curve(name):
+        return [name]  # whether a step `analysis` has such a curve could be told by all curves only
     step, _, rest = name.partition(".")
     meant = [(name, ""), (rest, step)] if rest else [(name, "")]
     return [curve for curve, of in meant if workshop.ledger.is_curve(curve, of)]
@@ -177,10 +140,11 @@ def _few(
     if isinstance(tag, str):
         return workshop.ledger.runs_said("tag", tag)
     for name, (low, high) in asked.where.bounds().items():
-        if (curve := _curve(workshop, name)) is not None:
-            few = workshop.ledger.runs_ended_within(curve, low, high, given)
-            if few is not None:
-                return few
+        curves = _meant(workshop, name)
+        within = [workshop.ledger.runs_ended_within(one, low, high, given) for one in curves]
+        few = [one for one in within if one is not None]
+        if few and len(few) == len(within):
+            return _once(heapq.merge(*few, key=lambda run: (run.created, run.id), reverse=True))
     return None if given is None else workshop.ledger.runs_given(given)
 
 
@@ -188,7 +152,7 @@ def _given(workshop: Workshop, asked: "_Asked") -> set[str] | None:
     """Return the digests of what all runs were given that are asked for; None: of anything."""
     found: set[str] | None = None
     for name, is_so in asked.where.compared() if asked.where else ():
-        if not _is_setting(name) or _curves(workshop, name):
+        if not _is_setting(name) or _curves(workshop, name) or _meant(workshop, name):
             continue
         values = workshop.ledger.given_values(name)
         if values is None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from raypipe.app.alive import as_it_is
 from raypipe.app.assemble import Workshop
-from raypipe.app.find_runs import FIELDS, Facts, find_runs
+from raypipe.app.facts import FIELDS, Facts
+from raypipe.app.find_runs import find_runs
 from raypipe.app.journal import at_work, journal_file
 from raypipe.app.logs import undeclared
 from raypipe.app.look import look
@@ -47,7 +48,8 @@ def runs(
     if where is None and sort is None:
         found = _runs(workshop, last, status, pipeline, after)
         remarks = workshop.ledger.remarks([run.id for run in found])
-        shown: dict[str, dict[str, Json]] = {run.id: {} for run in found}
+        shown: dict[str, dict[str, Json]] = {}
+        whole: dict[str, dict[str, str]] = {}
     else:
         asked = read_where(where) if where is not None else None
         facts = find_runs(
@@ -57,12 +59,14 @@ def runs(
         found = [one.run for one in facts]
         remarks = {one.run.id: one.remarks for one in facts}
         shown = {one.run.id: _shown(one, names) for one in facts}
+        whole = {one.run.id: {n: one.whole_name(n) for n in shown[one.run.id]} for one in facts}
     return [
         {
             **asdict(run),
             "reviews": _reviews(workshop, run, found),
             **told(remarks.get(run.id, ())),
-            "shown": shown[run.id],
+            "shown": shown.get(run.id, {}),
+            "shown_as": whole.get(run.id, {}),
         }
         for run in found
     ]

@@ -46,7 +46,7 @@ def run_pipeline(
     from raypipe.app.resume import write_given
     from raypipe.app.run import run_prepared
     from raypipe.engine.step import main_module, module_of
-    from raypipe.store.sources import module_name, project_root
+    from raypipe.store.projects import module_name, project_root
 
     request = RunRequest(**options)
     file = _file_of(made)

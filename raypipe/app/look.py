@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from raypipe.app.assemble import Workshop, open_workshop
 from raypipe.app.home import find_home
 from raypipe.errors import NotFound
-from raypipe.store.sources import project_root
+from raypipe.store.projects import project_root
 
 if TYPE_CHECKING:
     from raypipe.config.store import StoreConfig

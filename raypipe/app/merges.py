@@ -5,12 +5,10 @@ from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.audit import validate_branch, validating
-from raypipe.app.data import open_data
 from raypipe.app.imports import remove_left
-from raypipe.app.look import workshop_of
 from raypipe.app.publishing import is_protected, on_branch_of, publish, require_let_in
+from raypipe.app.with_settings import open_data, settings_in, workshop_with
 from raypipe.config.cycle import CycleConfig
-from raypipe.config.load import load
 from raypipe.engine.drive import Listener
 from raypipe.engine.records import Json
 from raypipe.errors import ValidationStopped
@@ -31,9 +29,9 @@ def merge(
 
     With `config` what the branch would be is validated first; a protected one takes nothing else.
     """
-    cycle = load(config) if config is not None else None
+    cycle = settings_in(config)
     uri, versions = open_data(dataset, home, config, cycle)
-    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
+    workshop = workshop_with(config, cycle, home, by=by)
     before = versions.branches().get(uri.ref)
     message = f"Merge {source} into {uri.ref}"
     said: dict[str, Json] = {"branch": uri.ref}
@@ -88,9 +86,9 @@ def revert(
 
     With `config` what the branch would be is validated first. A branch that is not let in stays.
     """
-    cycle = load(config) if config is not None else None
+    cycle = settings_in(config)
     uri, versions = open_data(dataset, home, config, cycle)
-    workshop = workshop_of(home, by=by, near=config, store=cycle.store if cycle else None)
+    workshop = workshop_with(config, cycle, home, by=by)
     if cycle is None and not is_protected(workshop, uri):
         with suppress(ValidationStopped):  # by a gate that another home has
             return {"branch": uri.ref, "commit": versions.revert(uri.ref, commit, workshop.actor)}

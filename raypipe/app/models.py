@@ -114,14 +114,16 @@ def require_model(ledger: "SqlLedger", model: str) -> None:
 
 
 def score(name: str, file: Path, out: Path | None, home: Path | None) -> Json:
-    """Answer for each row of a file with one version.
+    """Answer for each row of a file, or each image of a folder, with one version.
 
     Returns where the answers lie, or the first of them.
     """
+    from raypipe.app.asked_rows import beside_answers, read_asked
+
     write = None if out is None else writer_of(out)
-    table = read_rows(file)
+    table = read_asked(file)
     if out is not None:
-        require_writable(table, out)
+        require_writable(beside_answers(table, file), out)
     workshop = look(home)
     row = find_version(workshop.ledger, name)
     loaded = load(workshop, row)
@@ -130,7 +132,7 @@ def score(name: str, file: Path, out: Path | None, home: Path | None) -> Json:
     said: dict[str, Any] = {"model": row.model, "version": row.version, "rows": answered.num_rows}
     if write is not None:
         with disk_faults(f"{str(out)!r} cannot be written"):
-            write(answered)
+            write(beside_answers(answered, file))
         return {**said, "out": str(out)}
     added = [c for c in answered.column_names if c not in table.column_names]
     said["answers"] = answered.select(added).slice(0, SHOWN).to_pylist()

@@ -1,15 +1,14 @@
 """A branch that only validated data comes to, and the person who lets other data in."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from raypipe.app.assemble import Workshop
 from raypipe.app.gate_place import gate_of, gate_token
-from raypipe.app.look import workshop_of
-from raypipe.app.publishing import begin_anew
+from raypipe.app.protect_lakefs import bring_to_others, install, of_repository, withdraw
 from raypipe.app.verdicts import (
     content_of,
     data_at,
@@ -19,23 +18,18 @@ from raypipe.app.verdicts import (
     verdicts_on,
     what_lets_in,
 )
-from raypipe.config.load import load
+from raypipe.app.with_settings import settings_in, workshop_with
 from raypipe.engine.records import Json
-from raypipe.errors import NotFound, StoreError, UsageError
-from raypipe.store.lakefs_actions import FILE, VARIABLE, action_text
+from raypipe.errors import NotFound, UsageError
+from raypipe.store.lakefs_actions import FILE, action_text
 from raypipe.store.rows import ProtectionRow
-from raypipe.store.temporary import temporary_folder
 from raypipe.store.versions import VersionStore, did_you_mean
 from raypipe.store.versions_lakefs import LakeFSVersions
 from raypipe.values.dataset import Dataset
 from raypipe.values.uri import DatasetUri, parse_uri
 
-ASKED, NO_MORE = "Let lakeFS ask raypipe's gate", "Let lakeFS ask raypipe's gate no more"
-"""Messages of commits."""
 PATIENCE = 20.0
 """Seconds that another process's look at a protection is waited for."""
-IN_FORCE = 20.0
-"""Seconds that lakeFS is given to hold to a rule: it looks at its rules every few of them."""
 
 
 def protect(
@@ -78,13 +72,12 @@ def protect(
         token = gate_token(workshop.paths)
         text = action_text(gate, _branches(workshop, uri), token if secret_in_repository else None)
         row = replace(row, gate=gate, server=versions.endpoint)
-        return {**said, **_install(workshop, row, uri, versions, text)}
+        return {**said, **install(workshop, row, uri, versions, text)}
 
 
 def _workshop(home: Path | None, config: Path | None, by: str | None) -> Workshop:
     """Open the home, with the lakeFS that settings name, if any are given."""
-    store = load(config).store if config is not None else None
-    return workshop_of(home, by=by, near=config, store=store)
+    return workshop_with(config, settings_in(config), home, by=by)
 
 
 def require_its_server(row: ProtectionRow, versions: VersionStore) -> None:
@@ -134,102 +127,6 @@ def _branches(workshop: Workshop, uri: DatasetUri) -> set[str]:
     return {uri.ref} | {one.ref for one in every if one.repository_name == uri.repository_name}
 
 
-# --- in lakeFS ----------------------------------------------------------------------------------
-
-
-def _install(
-    workshop: Workshop, row: ProtectionRow, uri: DatasetUri, versions: LakeFSVersions, text: str
-) -> Json:
-    """Bring the action to protected branches by merges, which lakeFS asks the gate about already.
-
-    One file tells of all of a repository, so that those which were protected before have it anew.
-    """
-    gate = workshop.ledger.gate
-    before = _of_repository(workshop, uri)
-    if not before and any(one.path == FILE for one in versions.list(uri.ref, FILE)):
-        raise UsageError(
-            f"{uri.repo} is protected from another home already: {FILE} is there",
-            hint="unprotect it there, or here: raypipe data unprotect; then protect it again",
-        )
-    rows = {one.dataset: replace(one, gate=row.gate) for one in before} | {row.dataset: row}
-    commit = None
-    try:
-        for branch in sorted({parse_uri(name).ref for name in rows}):
-            commit = _bring(workshop, versions, branch, text, rows.values()) or commit
-    except BaseException:
-        gate.unprotect(row.dataset)
-        for one in before:
-            gate.protect(one)
-        raise
-    versions.guarded().protect(uri.ref)
-    left = [] if commit is None else _bring_to_others(versions, commit, rows)
-    _wait_until_in_force(versions, uri)
-    said: dict[str, Json] = {"gate": row.gate}
-    if VARIABLE in text:
-        said["token"] = f"lakeFS has it as {VARIABLE}"
-    else:
-        said["token"] = f"stands in {FILE}, for all who may read the repository"
-    if left:
-        said["not asked about"] = left
-    return said
-
-
-def _bring(
-    workshop: Workshop,
-    versions: LakeFSVersions,
-    into: str,
-    text: str,
-    rows: Iterable[ProtectionRow],
-) -> str | None:
-    """Merge a branch with the action into one; return its commit unless it was there already.
-
-    The gate is told what the file is to be before it is asked.
-    """
-    name = f"protect-{into}"
-    head = begin_anew(versions, name, into)
-    try:
-        with temporary_folder("raypipe-action-") as folder:
-            file = folder / "raypipe.yaml"
-            file.write_text(text)
-            stored = versions.put(name, FILE, file)
-        commit = versions.commit(name, ASKED, workshop.actor)
-        for row in rows:
-            workshop.ledger.gate.protect(replace(row, action=stored.object_id))
-        versions.merge(name, into, workshop.actor, ASKED)
-    finally:
-        versions.delete_branch(name)
-    return None if commit == head else commit
-
-
-def _of_repository(workshop: Workshop, uri: DatasetUri) -> list[ProtectionRow]:
-    return [
-        row
-        for row in workshop.ledger.gate.protections()
-        if parse_uri(row.dataset).repository_name == uri.repository_name
-    ]
-
-
-def _bring_to_others(versions: LakeFSVersions, commit: str, protected: Iterable[str]) -> list[str]:
-    """Bring the action to the branches that there are; return those that it cannot be brought to.
-
-    lakeFS reads it from what is merged, not from what that comes to.
-    """
-    guard, done = versions.guarded(), {parse_uri(name).ref for name in protected}
-    others = [one for one in versions.branches() if one not in done]
-    return [one for one in others if not guard.bring(commit, one)]
-
-
-def _wait_until_in_force(versions: LakeFSVersions, uri: DatasetUri) -> None:
-    guard, until = versions.guarded(), time.monotonic() + IN_FORCE
-    while not guard.is_protected(uri.ref):
-        if time.monotonic() > until:
-            raise StoreError(
-                f"lakeFS does not hold to the protection rule of {uri.ref}",
-                hint=f"look at the rules of {uri.repo} there, and protect it again",
-            )
-        time.sleep(0.3)
-
-
 # --- the way back -------------------------------------------------------------------------------
 
 
@@ -253,16 +150,16 @@ def unprotect(
     with _alone(workshop, uri):
         workshop.ledger.gate.unprotect(str(uri))
         said: dict[str, Json] = {"unprotected": str(uri)}
-        others = _of_repository(workshop, uri)
+        others = of_repository(workshop, uri)
         if any(parse_uri(one.dataset).ref == uri.ref for one in others):
             return {**said, "note": f"{others[0].dataset} is protected still"}
         versions.guarded().unprotect(uri.ref)
-        removed = _withdraw(workshop, versions, uri)
+        removed = withdraw(workshop, versions, uri)
         if others:
             again = " and ".join(one.dataset for one in others)
             said["note"] = f"lakeFS asks about it until you protect {again} again"
         elif removed is not None:
-            left = _bring_to_others(versions, removed, [str(uri)])
+            left = bring_to_others(versions, removed, [str(uri)])
             said |= {"asked about still": left} if left else {}
     return said
 
@@ -270,24 +167,6 @@ def unprotect(
 def _not_protected(workshop: Workshop, uri: DatasetUri) -> NotFound:
     known = [row.dataset for row in workshop.ledger.gate.protections()]
     return NotFound(f"{uri} is not protected" + did_you_mean(str(uri), known))
-
-
-def _withdraw(workshop: Workshop, versions: LakeFSVersions, uri: DatasetUri) -> str | None:
-    """Take the action from a branch; return the commit without it, None if it was not there.
-
-    lakeFS asks nobody about what comes without it.
-    """
-    if not any(one.path == FILE for one in versions.list(uri.ref, FILE)):
-        return None
-    branch = f"unprotect-{uri.ref}"
-    begin_anew(versions, branch, uri.ref)
-    try:
-        versions.remove(branch, FILE)
-        commit = versions.commit(branch, NO_MORE, workshop.actor)
-        versions.merge(branch, uri.ref, workshop.actor, NO_MORE)
-    finally:
-        versions.delete_branch(branch)
-    return commit
 
 
 # --- people -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from raypipe.app.verdicts import (
     what_lets_in,
 )
 from raypipe.errors import StoreError, ValidationStopped
+from raypipe.fault_points import fault_point
 from raypipe.store.versions import VersionStore
 from raypipe.values.uri import DatasetUri, parse_uri
 
@@ -79,9 +80,11 @@ def on_branch_of(
     with under_way(workshop, uri) as begin:
         begin(name)
         versions.create_branch(name, uri.ref)
+        fault_point("import.branched")
         stays = False
         try:
             yield name
+            fault_point("import.merged")
         except ValidationStopped:
             stays = keep
             raise

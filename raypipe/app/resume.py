@@ -18,8 +18,8 @@ from raypipe.engine.graph import Graph
 from raypipe.engine.plan import Planned
 from raypipe.engine.records import Json, RunRecord, RunStatus
 from raypipe.errors import NotFound, RaypipeError, StoreError, UsageError
+from raypipe.store.places import PACKAGE
 from raypipe.store.snapshot import differing_files
-from raypipe.store.sources import PACKAGE
 
 
 @dataclass(frozen=True, kw_only=True)

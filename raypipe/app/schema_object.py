@@ -7,6 +7,7 @@ from raypipe.store.locations import open_location
 from raypipe.store.temporary import temporary_folder
 from raypipe.store.versions import VersionStore
 from raypipe.values.schema import Schema
+from raypipe.values.words import amount
 
 FOLDER = "_raypipe/schemas/"
 """Of a repository: one file for each pipeline that holds its data to a schema."""
@@ -56,7 +57,7 @@ def keep_inferred(
 ) -> None:
     """Let an inferred schema go with the first rows; later ones are held to a person's file."""
     if pipeline not in schema_texts(versions, branch):
-        said = f"The schema of {pipeline}, inferred from {schema.rows:,} rows"
+        said = f"The schema of {pipeline}, inferred from {amount(schema.rows or 0, 'row')}"
         keep_text(versions, branch, pipeline, schema_to_yaml(schema), actor, said)
 
 

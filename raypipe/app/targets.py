@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from raypipe.engine.pipeline import Pipeline
 from raypipe.errors import NotFound, PipelineError, UsageError
 from raypipe.runtime.imports import SourceLoader, run_what_sources_say
-from raypipe.store.sources import module_name, project_root
+from raypipe.store.projects import module_name, project_root
 
 
 @dataclass(frozen=True, kw_only=True)

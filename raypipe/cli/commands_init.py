@@ -7,6 +7,7 @@ import typer
 
 from raypipe.cli import options
 from raypipe.cli.face import Json, show
+from raypipe.values.words import amount
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +81,7 @@ def _told(done: Json) -> str:
     article = "an" if done["model"][0] in "aeiou" else "a"
     lines = [
         f"{done['file']}: {done['task']} of {done['label']!r} by {article} {done['model']}, "
-        f"for {done['rows']:,} rows"
+        f"for {amount(done['rows'], 'row')}"
     ]
     lines += [f"  look into {doubt}" for doubt in done["doubts"]]
     lines += ["read it, then:", *(f"  {command}" for command in done["next"])]

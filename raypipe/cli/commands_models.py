@@ -45,7 +45,12 @@ def show_model(
 
 def score(
     model: ModelName,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows: Parquet, CSV or JSON lines.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Rows: Parquet, CSV or JSON lines; or a folder of images."
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File for all rows and predictions: .parquet or .csv."),
@@ -53,7 +58,7 @@ def score(
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Answer for the rows of a file, without a server."""
+    """Answer for the rows of a file or the images of a folder, without a server."""
     from raypipe.app import models
     from raypipe.cli import render
 

@@ -164,7 +164,12 @@ def predict(
         str,
         typer.Argument(metavar="MODEL[@VERSION]", help="Without a version: through its route."),
     ],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows: Parquet, CSV or JSON lines.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Rows: Parquet, CSV or JSON lines; or a folder of images."
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File for all rows and answers: .parquet or .csv."),
@@ -180,7 +185,7 @@ def predict(
     home: options.Home = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Ask the gateway for the rows of a file."""
+    """Ask the gateway for the rows of a file or the images of a folder."""
     from raypipe.app.ask import predict as ask
     from raypipe.cli.render_serving import answers
 

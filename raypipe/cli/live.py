@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raypipe.cli.face import dump, note, plain, write
-from raypipe.cli.render import base_name, duration, several
+from raypipe.cli.render import base_name, duration
 from raypipe.engine.events import (
     CodeDiffers,
     Event,
@@ -22,6 +22,7 @@ from raypipe.engine.events import (
     StepWaits,
     Warned,
 )
+from raypipe.values.words import amount
 
 QUIET = 10.0
 """Seconds between two plain lines about one step's progress."""
@@ -222,8 +223,8 @@ def named(stage: Stage) -> str:
 
 def _troubles(stage: Stage) -> str:
     """Return how often a stage was tried again, and how often it warned."""
-    told = [several(stage.retries, "retry").replace("retrys", "retries")] if stage.retries else []
-    told += [several(stage.warnings, "warning")] if stage.warnings else []
+    told = [amount(stage.retries, "retry", "retries")] if stage.retries else []
+    told += [amount(stage.warnings, "warning")] if stage.warnings else []
     return f"  [{', '.join(told)}]" if told else ""
 
 
@@ -283,7 +284,7 @@ def tree(progress: Progress, now: float, height: int) -> list[str]:
 def _head(progress: Progress, stages: Sequence[Stage], now: float) -> str:
     over = sum(is_over(stage) for stage in stages)
     since = "" if progress.began is None else f"  {clock(now - progress.began)}"
-    return f"{progress.pipeline}  {progress.run}{since}  {over} of {several(len(stages), 'step')}"
+    return f"{progress.pipeline}  {progress.run}{since}  {over} of {amount(len(stages), 'step')}"
 
 
 def visible(stages: Sequence[Stage], most: int) -> list[Stage | str]:
@@ -331,7 +332,7 @@ def _gap(gap: Sequence[Stage]) -> list[str]:
     done = sum(map(is_over, gap))
     parts = [f"{done} done"] if done else []
     parts += [f"{len(gap) - done} to come"] if len(gap) > done else []
-    return [f"… {several(len(gap), 'step')}: {', '.join(parts)}"]
+    return [f"… {amount(len(gap), 'step')}: {', '.join(parts)}"]
 
 
 def _row(stage: Stage, now: float) -> str:

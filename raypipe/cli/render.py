@@ -69,11 +69,6 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def several(count: int, thing: str) -> str:
-    """Return a number of things, the plural made."""
-    return f"{count:,} {thing}" + ("" if count == 1 else "s")
-
-
 def base_name(step: str) -> str:
     """Return the name that the items and further calls of a step share: f of f#2 and f[3]."""
     return step.partition("[")[0].partition("#")[0]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raypipe.cli.render import duration, moment, several, table
+from raypipe.cli.render import duration, moment, table
+from raypipe.values.words import amount
 
 Json = Any
 
@@ -66,6 +67,6 @@ def _steps(steps: Json, heads: Sequence[str]) -> str:
         for one in other
     ]
     same = len(steps) - len(other)
-    more = f"{several(same, 'step')} alike" if same else ""
+    more = f"{amount(same, 'step')} alike" if same else ""
     shown = table(("step", *heads, "output"), rows) if rows else ""
     return "\n".join(part for part in (shown, more) if part)

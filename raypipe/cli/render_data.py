@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from raypipe.cli.render import cell, lines, moment, size, table, who
+from raypipe.values.words import amount
 
 Json = Any
 
@@ -108,7 +109,9 @@ def changes(data: Json) -> str:
         f"~ column {name}: {kind['before']} → {kind['after']}"
         for name, kind in columns["types"].items()
     ]
-    count = f"{rows['before']:,} → {rows['after']:,} rows ({rows['after'] - rows['before']:+,})"
+    count = (
+        f"{rows['before']:,} → {amount(rows['after'], 'row')} ({rows['after'] - rows['before']:+,})"
+    )
     named += [f"~ schema of {of}, {one}" for of, said in data["schemas"].items() for one in said]
     parts = ["\n".join(files), count, "\n".join(named), _statistics(data["statistics"])]
     return "\n\n".join(part for part in parts if part)

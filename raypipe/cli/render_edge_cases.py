@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from raypipe.cli.render import moment, several, table
+from raypipe.cli.render import moment, table
 from raypipe.pages.text import visible
+from raypipe.values.words import amount
 
 Json = Any
 SHOWN = 50
@@ -15,8 +16,8 @@ LONGEST = 40
 def added(data: Json) -> str:
     """Return what a set has now."""
     return (
-        f"{several(data['added'], 'row')} added: the edge cases {data['name']} of "
-        f"{data['pipeline']} are {several(data['rows'], 'row')}. Each run from now on evaluates "
+        f"{amount(data['added'], 'row')} added: the edge cases {data['name']} of "
+        f"{data['pipeline']} have {amount(data['rows'], 'row')}. Each run from now on evaluates "
         f"them: edge.{data['name']}.METRIC."
     )
 
@@ -33,13 +34,13 @@ def sets(data: Json) -> str:
 
 def one_set(data: Json) -> str:
     """Return the rows of a set."""
-    head = f"{data['name']} of {data['pipeline']}: {several(data['rows'], 'row')}"
+    head = f"{data['name']} of {data['pipeline']}: {amount(data['rows'], 'row')}"
     rows = [
         (number, *(_short(case.get(name)) for name in data["columns"]))
         for number, case in enumerate(data["cases"][:SHOWN], 1)
     ]
     left = data["rows"] - len(rows)
-    more = f"\n… and {several(left, 'row')} more; --json has all" if left else ""
+    more = f"\n… and {amount(left, 'row')} more; --json has all" if left else ""
     return f"{head}\n\n{table(('row', *data['columns']), rows)}{more}"
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from raypipe.cli.render import several, table
+from raypipe.cli.render import table
+from raypipe.values.words import amount
 
 Json = Any
 SHOWN = 8
@@ -12,7 +13,7 @@ SHOWN = 8
 
 def added(data: Json) -> str:
     """Return what became of a file's labels."""
-    said = [f"{several(data['kept'], 'label')} kept, of {data['labels']:,} in the file."]
+    said = [f"{amount(data['kept'], 'label')} kept, of {data['labels']:,} in the file."]
     if data["told_before"]:
         said.append(f"{data['told_before']:,} were told before just so.")
     if data["unmatched"]:
@@ -33,7 +34,8 @@ def joined(data: Json) -> str:
 
 def _joined(data: Json) -> Iterator[str]:
     for one in data["published"]:
-        yield f"{one['rows']:,} accepted rows are commit {one['commit'][:12]} of {one['into']}."
+        said = "accepted row is", "accepted rows are"
+        yield f"{amount(one['rows'], *said)} commit {one['commit'][:12]} of {one['into']}."
     if data["published"]:
         yield ""
     if counts := data["labels"]:
@@ -105,12 +107,16 @@ def _drift(one: Json) -> str:
         d = one["predictions"]
         said = "drifted" if d["drifted"] else ""
         rows.append(("(predictions)", f"{d['distance']:.3f}", f"{d['threshold']:g}", said))
-    head = f"Drift of {one['rows']:,} rows that {one['version']} was asked, from its training:"
+    head = (
+        f"Drift of {amount(one['rows'], 'row')} that {one['version']} was asked, from its training:"
+    )
     parts = [head]
     if rows:
         parts.append(table(("column", "distance", "threshold", ""), rows))
     if one["unseen"]:
-        told = ", ".join(f"{name} in {count:,} rows" for name, count in one["unseen"].items())
+        told = ", ".join(
+            f"{name} in {amount(count, 'row')}" for name, count in one["unseen"].items()
+        )
         parts.append(f"Categories that training did not see: {told}.")
     if one["said"]:
         parts.append(f"Not compared: {one['said']}.")
@@ -119,7 +125,7 @@ def _drift(one: Json) -> str:
 
 def _captured(captured: Json, reviews: list[Json]) -> Iterator[str]:
     days = f", {captured['days']}" if captured["days"] else ""
-    yield f"{captured['rows']:,} rows can become data of {captured['into']}{days}."
+    yield f"{amount(captured['rows'], 'row')} can become data of {captured['into']}{days}."
     for name, share in captured["label"].items():
         yield f"  {name}: {share}"
     for reason, count in captured["left_out"].items():

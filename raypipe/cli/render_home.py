@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from raypipe.cli.render import lines, several, size, table
+from raypipe.cli.render import lines, size, table
+from raypipe.values.words import amount
 
 Json = Any
 
 
 def cleaning(data: Json) -> str:
     """Return what would be, or was, removed."""
-    what = f"{several(data['count'], 'thing')}, {size(data['bytes'])}"
+    what = f"{amount(data['count'], 'thing')}, {size(data['bytes'])}"
     shown = "".join(f"  {one}\n" for one in (*data.get("shown", []), *_rows(data)))
     if data["dry_run"]:
         return f"{shown}{what} could be removed. `raypipe clean --yes` removes them."
@@ -47,13 +48,13 @@ def _rows(data: Json) -> list[str]:
         "reviews": "open review withdrawn",
         "withdrawn": "withdrawn review",
     }
-    told = [several(rows[one], what) for one, what in named.items() if rows.get(one)]
+    told = [amount(rows[one], what) for one, what in named.items() if rows.get(one)]
     if data.get("modules"):
-        told.append(f"{several(data['modules'], 'module')} of the index whose files are gone")
+        told.append(f"{amount(data['modules'], 'module')} of the index whose files are gone")
     if (log := data.get("requests", {})).get("segments"):
         told.append(
-            f"{several(log['segments'], 'segment')} of the request log: "
-            f"{several(log['requests'], 'request')}, {several(log['labels'], 'label')}"
+            f"{amount(log['segments'], 'segment')} of the request log: "
+            f"{amount(log['requests'], 'request')}, {amount(log['labels'], 'label')}"
         )
     if "kept" in log:
         told.append(f"nothing of the request log: {log['kept']}")

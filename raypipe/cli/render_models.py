@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from raypipe.cli.render import lines, several, table, who
+from raypipe.cli.render import lines, table, who
+from raypipe.values.words import amount
 
 Json = Any
 
@@ -15,8 +16,8 @@ def lineage(data: Json) -> str:
         "model": f"{data['model']}@{data['version']}",
         "run": data["run"],
         "commits": data["commits"],
-        "shards": several(len(made["shards"]), "shard"),
-        "code": f"{len(made['code']):,} functions and classes",
+        "shards": amount(len(made["shards"]), "shard"),
+        "code": amount(len(made["code"]), "function or class", "functions and classes"),
         "review": f"{asked['id']} approved by {who(asked)}" if asked else "-",
         **{name: value for name, value in made.items() if name not in {"shards", "code"}},
     }

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from raypipe.cli.render import moment, several, table
+from raypipe.cli.render import moment, table
+from raypipe.values.words import amount
 
 Json = Any
 
@@ -20,7 +21,7 @@ def effects(data: Json) -> str:
 
 def delivered(data: Json) -> str:
     """Return what became of effects that were tried."""
-    said = f"{several(data['delivered'], 'effect')} carried out."
+    said = f"{amount(data['delivered'], 'effect')} carried out."
     return f"{said}\n\n{effects(data['left'])}" if data["left"] else said
 
 
@@ -31,8 +32,8 @@ def effect(data: Json) -> str:
 
 def undelivered(data: Json) -> str:
     """Return what a run says of effects that it could not carry out."""
-    said = [f"{several(data['waiting'], 'effect')} not carried out yet"] if data["waiting"] else []
+    said = [f"{amount(data['waiting'], 'effect')} not carried out yet"] if data["waiting"] else []
     if data["given_up"]:
-        said.append(f"{several(data['given_up'], 'effect')} given up")
+        said.append(f"{amount(data['given_up'], 'effect')} given up")
     why = "".join(f"\n  {one}" for one in data["errors"])
     return f"raypipe: {', '.join(said)}:{why}\n→ `raypipe outbox list` shows them."

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raypipe.cli.render import base_name, duration, lines, several, table
+from raypipe.cli.render import base_name, duration, lines, table
 from raypipe.cli.render_reviews import asked
+from raypipe.values.words import amount
 
 Json = Any
 
@@ -92,7 +93,7 @@ def summary(data: Json) -> str:
     skipped = f", {ended.count('skipped')} skipped" if "skipped" in ended else ""
     parts = [
         f"run {data['run']} of {data['pipeline']}: {_STATUS.get(data['status'], data['status'])}",
-        f"  {several(len(executed), 'step')} executed, {ended.count('hit')} kept{skipped}",
+        f"  {amount(len(executed), 'step')} executed, {ended.count('hit')} kept{skipped}",
     ]
     if data["outputs"]:
         parts += ["outputs", *(f"  {line}" for line in lines(data["outputs"]).splitlines())]

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from raypipe.cli.render import moment, several, table
+from raypipe.cli.render import moment, table
+from raypipe.values.words import amount
 
 Json = Any
 
@@ -14,15 +15,15 @@ def audit(data: Json) -> str:
     kinds = [
         (one["kind"], one["model"], one["version"], f"{one['records']:,}") for one in data["kinds"]
     ]
-    where = f"{several(data['segments'], 'segment')}, {data['open']} of them open"
+    where = f"{amount(data['segments'], 'segment')}, {data['open']} of them open"
     said = [table(("kind", "model", "version", "records"), kinds), ""]
-    said.append(f"{several(data['records'], 'record')} in {where}.")
+    said.append(f"{amount(data['records'], 'record')} in {where}.")
     if data["torn"]:
         said.append(f"{data['torn']:,} bytes at ends were never acknowledged.")
     gone = data["removed"]
     if gone["segments"]:
         said.append(
-            f"{several(gone['requests'], 'request')} and {several(gone['labels'], 'label')} until "
+            f"{amount(gone['requests'], 'request')} and {amount(gone['labels'], 'label')} until "
             f"{moment(gone['last'])} were removed by rule (store.keep.requests)."
         )
     said += [f"FAULT {fault}" for fault in data["faults"]]

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from raypipe.cli.render import base_name, duration, lines, moment, several, size, table, who
+from raypipe.cli.render import base_name, cell, duration, lines, moment, size, table, who
 from raypipe.cli.render_plans import reason
+from raypipe.values.words import amount
 
 Json = Any
 
@@ -15,6 +16,7 @@ def runs(data: Json) -> str:
     if not data:
         return "There are no runs yet: `raypipe run TARGET` makes one."
     more = list(dict.fromkeys(name for one in data for name in one.get("shown", ())))
+    heads = {name: _head(data, name) for name in more}
     tags = ["tags"] if any(one.get("tags") for one in data) else []
     rows = [
         (
@@ -24,12 +26,25 @@ def runs(data: Json) -> str:
             moment(one["created"]),
             _took(one),
             who(one),
-            *(one.get("shown", {}).get(name) for name in more),
+            *(_cell(one, name, heads[name]) for name in more),
             *(", ".join(one.get(name, ())) for name in tags),
         )
         for one in data
     ]
-    return table(("run", "pipeline", "status", "started", "took", "by", *more, *tags), rows)
+    columns = ("run", "pipeline", "status", "started", "took", "by", *heads.values(), *tags)
+    return table(columns, rows)
+
+
+def _head(data: Json, name: str) -> str:
+    """Return the whole name of what a column shows, where that is the same for all runs."""
+    known = {one["shown_as"][name] for one in data if name in one.get("shown_as", {})}
+    return str(known.pop()) if len(known) == 1 else name
+
+
+def _cell(one: Json, name: str, head: str) -> Any:
+    value = one.get("shown", {}).get(name)
+    whole = one.get("shown_as", {}).get(name, head)
+    return value if whole == head else f"{cell(value)} ({whole})"
 
 
 def remarks(data: Json) -> str:
@@ -107,8 +122,8 @@ def _at_work(data: Json) -> str:
         far = f"{done:g}/{total:g} {one['what']}".rstrip() if total else "-"
         rows.append((one["step"], far, duration(took), left, one["reason"]))
     hidden = len(data["at_work"]) - len(rows)
-    told = [f"{several(hidden, 'step')} more at work"] if hidden else []
-    told += [f"{several(data['to_come'], 'step')} to come"] if data["to_come"] else []
+    told = [f"{amount(hidden, 'step')} more at work"] if hidden else []
+    told += [f"{amount(data['to_come'], 'step')} to come"] if data["to_come"] else []
     more = ", ".join(told)
     shown = table(("at work", "progress", "for", "left", "reason"), rows) if rows else ""
     return "\n".join(part for part in (shown, more) if part)
@@ -118,7 +133,7 @@ def code(data: Json) -> str:
     """Return the files of a run's code, or where they were written."""
     files = data["files"]
     if data["out"]:
-        return f"{several(len(files), 'file')} of run {data['run']} written to {data['out']}"
+        return f"{amount(len(files), 'file')} of run {data['run']} written to {data['out']}"
     return table(("file", "size"), [(name, size(count)) for name, count in files.items()])
 
 

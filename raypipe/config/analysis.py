@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from raypipe.config.base import BaseConfig, Columns
+from raypipe.config.base import BaseConfig, ColumnNames, Columns
 
 
 class Threshold(BaseConfig):
@@ -18,7 +18,7 @@ class Threshold(BaseConfig):
 class MeasuringConfig(BaseConfig):
     """How a candidate is measured; another way looks at the analysis split again."""
 
-    slices: tuple[str, ...] = ()
+    slices: ColumnNames = ()
     """Columns by whose values the metrics are shown apart."""
 
     groups: Columns | None = None

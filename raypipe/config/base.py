@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 
@@ -60,7 +60,22 @@ def _one_or_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Columns = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise ValueError(f"it names column {name!r} twice; name each column once")
+    return names
+
+
+ColumnNames = Annotated[tuple[str, ...], AfterValidator(_each_once)]
+"""A list of columns' names, each once; it may be empty."""
+
+Columns = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_one_or_many),
+    Field(min_length=1),
+    AfterValidator(_each_once),
+]
 """One column's name, or a list of names."""
 
 Share = Annotated[float, Field(ge=0, le=1)]

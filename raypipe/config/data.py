@@ -1,10 +1,11 @@
 """What the data stage is told: which dataset, which columns mean what, and how rows are split."""
 
+from collections import Counter
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from raypipe.config.base import BaseConfig, Columns
+from raypipe.config.base import BaseConfig, ColumnNames, Columns
 
 
 class Shares(BaseConfig):
@@ -105,13 +106,13 @@ class DataConfig(BaseConfig):
     label: str
     """Column that the model learns to predict."""
 
-    key: Annotated[tuple[str, ...], Field()] = ()
+    key: ColumnNames = ()
     """Columns whose values name a row; duplicates are an anomaly. Empty: rows have no key."""
 
     time: str | None = None
     """Column that says when a row happened; None if there is none."""
 
-    groups: Annotated[tuple[str, ...], Field()] = ()
+    groups: ColumnNames = ()
     """Columns whose values name what a row belongs to, such as a patient or a machine.
 
     One in two splits is an anomaly, since its rows tell of one another.
@@ -130,7 +131,10 @@ class DataConfig(BaseConfig):
 
     @model_validator(mode="after")
     def _a_pair_is_two_columns(self) -> Self:
+        met = Counter(map(frozenset, self.pairs))
         for one, other in self.pairs:
             if one == other:
                 raise ValueError(f"pairs has {one} with itself; name two columns")
+        if twice := [sorted(pair) for pair, times in met.items() if times > 1]:
+            raise ValueError(f"pairs has {' with '.join(twice[0])} twice; name each pair once")
         return self

@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator
 
-from raypipe.config.base import BaseConfig
+from raypipe.config.base import BaseConfig, ColumnNames
 
 
 class ImportConfig(BaseConfig):
@@ -11,7 +11,7 @@ class ImportConfig(BaseConfig):
     partition: str | None = None
     """Column whose values divide the rows into shards of their own; None: they are not divided."""
 
-    key: tuple[str, ...] = ()
+    key: ColumnNames = ()
     """Columns whose values name a row: a row without one cannot be imported."""
 
     types: dict[str, str] = {}

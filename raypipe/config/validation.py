@@ -113,7 +113,10 @@ class ValidationConfig(BaseConfig):
     """
 
     columns: dict[str, Severity] = {}
-    """Severity of every anomaly of a column, whatever its kind."""
+    """Severity of every anomaly of a column, whatever its kind.
+
+    One that neither the rows nor the schema have is an error, here and in drift and skew.
+    """
 
     accept: tuple[ExpectedConfig, ...] = ()
     """Changes that are expected: they are shown, and neither stop nor warn."""

@@ -677,7 +677,7 @@ class Drive:
         assert planned.fingerprint is not None
         bounds = (_step_of(planned.node).options.expires, lasts)
         lasts = min((bound for bound in bounds if bound is not None), default=None)
-        aside = self.planner.given_aside(planned.node)
+        aside = self.planner.given_aside(planned.node) | self._fellows_aside(planned)
         now = self.ports.now()
         return self.ports.ledger.record(
             Result(
@@ -694,6 +694,16 @@ class Drive:
             planned.fingerprint,
             forced=planned.reason.kind in {"forced", "uncached"},
         )
+
+    def _fellows_aside(self, planned: Planned) -> dict[str, str]:
+        """Return the digests of the other items of its batch that an item may have learned from.
+
+        Of those that ended while it was made, too.
+        """
+        kept = _step_of(planned.node).options.kept
+        fellows = self._kept_fellows((planned,))
+        digests = [self.planner.planned[fellow.name].digest for fellow in fellows]
+        return {f"{kept}[{n}]": digest for n, digest in enumerate(digests) if digest}
 
     def _take_up(self, planned: Planned, recorded: Result, seconds: float) -> None:
         """Go on from a result that is recorded."""

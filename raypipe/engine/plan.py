@@ -591,12 +591,27 @@ class Planner:
         """Return the digests of the artifacts that a step is given and that do not count."""
         counted = self._counted(node)
         return {
-            at: self.known.digest_of(part, place_in(node, name))[0]
+            place: digest
             for name, value in node.arguments.items()
             if name not in counted and not isinstance(value, Literal_)
             for at, part in leaves(name, value)
             if not isinstance(part, Literal_) and node_of(part) in self.known.manifests
+            for place, digest in self._made(at, part, place_in(node, name))
         }
+
+    def _made(self, at: str, part: Ref, where: str) -> Iterator[tuple[str, str]]:
+        """Yield what a reference stands for; of a fact that lists results, each of these.
+
+        No step made the list, so that nothing could be told of where it comes from.
+        """
+        digest, manifest = self.known.digest_of(part, where)
+        items = None
+        if self.graph.nodes[node_of(part)].kind == "lookup":
+            items = self.ports.codec.items(manifest)
+        if items is None:
+            yield at, digest
+        else:
+            yield from ((f"{at}[{place}]", item) for place, (item, _) in enumerate(items))
 
     def _explain(self, node: Node, fingerprint: Fingerprint) -> Explanation:
         assert node.step is not None

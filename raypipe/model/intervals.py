@@ -1,6 +1,7 @@
 """Intervals by resampling groups of rows, and paired differences on the same resamples.
 
-Percentile bootstrap over clusters: Efron and Tibshirani (1993), chapters 8 and 13.
+Percentile bootstrap over clusters: Efron and Tibshirani (1993), chapters 8 and 13. A metric that
+resampling moves away from its value has the basic interval: Davison and Hinkley (1997), 5.2.
 """
 
 import numpy as np
@@ -10,6 +11,9 @@ from raypipe.model.weighted import Floats, Prepared
 from raypipe.values.evaluation import Estimate
 
 SEED = 0
+MOVED = frozenset({"calibration_error"})
+"""Metrics, from 0 to 1, that are larger in resamples than in the rows: means of distances, to which
+noise adds whichever way it goes."""
 
 Sampled = dict[str, Floats]
 """Metric to its value in each resample."""
@@ -38,7 +42,9 @@ def point(prepared: Prepared, groups: int) -> dict[str, float]:
 def estimates(values: dict[str, float], sampled: Sampled, confidence: float) -> dict[str, Estimate]:
     """Put values and resamples together to figures with intervals."""
     return {
-        name: Estimate(value=value, **_interval(sampled[name], confidence))
+        name: _basic(value, sampled[name], confidence, least=0.0, most=1.0)
+        if name in MOVED
+        else Estimate(value=value, **_interval(sampled[name], confidence))
         for name, value in values.items()
     }
 
@@ -51,14 +57,29 @@ def differences(
     confidence: float,
 ) -> dict[str, Estimate]:
     """Return ours less theirs for each metric, resample by resample."""
-    return {
-        name: Estimate(
-            value=ours[name] - theirs[name],
-            **_interval(sampled[name] - their_samples[name], confidence),
-        )
-        for name in ours
-        if name in theirs
-    }
+    found = {}
+    for name in ours:
+        if name in theirs:
+            value, samples = ours[name] - theirs[name], sampled[name] - their_samples[name]
+            found[name] = (
+                _basic(value, samples, confidence, least=-1.0, most=1.0)
+                if name in MOVED
+                else Estimate(value=value, **_interval(samples, confidence))
+            )
+    return found
+
+
+def _basic(
+    value: float, samples: NDArray[np.float64], confidence: float, *, least: float, most: float
+) -> Estimate:
+    """Return a figure with its basic interval, of what can be from `least` to `most`.
+
+    As far as resamples lie from the value, so far the value may lie from the truth, the same way.
+    The value is let in where the interval leaves it out, which only makes it cover more.
+    """
+    found = _interval(samples, confidence)
+    low, high = (min(max(2 * value - found[end], least), most) for end in ("high", "low"))
+    return Estimate(value=value, low=min(low, value), high=max(high, value))
 
 
 def _interval(values: NDArray[np.float64], confidence: float) -> dict[str, float]:

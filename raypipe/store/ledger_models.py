@@ -7,7 +7,8 @@ from raypipe.engine.records import Actor
 from raypipe.errors import StoreError, UsageError
 from raypipe.store import rows
 from raypipe.store.ledger_part import LedgerPart, repeated, unknown
-from raypipe.store.rows import AliasChange, CaptureRow, ModelVersionRow, RouteRow, dump, next_free
+from raypipe.store.rows import AliasChange, CaptureRow, ModelVersionRow, RouteRow, dump
+from raypipe.store.version_numbers import next_free
 
 
 class ModelRecords(LedgerPart):

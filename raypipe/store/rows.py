@@ -1,7 +1,6 @@
 """Rows of the ledger: those that the engine does not know, and how all are written and read."""
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal
@@ -352,11 +351,3 @@ def read_refusal(row: Row) -> RefusalRow:
         reason=row["reason"],
         time=row["time"],
     )
-
-
-def next_free(version: str, taken: Collection[str]) -> str:
-    """Return a version, or the next patch of it that is not taken; ValueError if it is none."""
-    major, minor, patch = (int(part) for part in version.split("."))
-    while f"{major}.{minor}.{patch}" in taken:
-        patch += 1
-    return f"{major}.{minor}.{patch}"

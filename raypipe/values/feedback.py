@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from raypipe.values.evaluation import Estimate
 from raypipe.values.kinds import aside
+from raypipe.values.words import amount
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -168,7 +169,7 @@ class Drift:
         said: dict[str, Any] = {name: str(one) for name, one in furthest}
         if self.predictions is not None:
             said["predictions"] = str(self.predictions)
-        said |= {f"{name}, unseen": f"{rows:,} rows" for name, rows in self.unseen.items()}
+        said |= {f"{name}, unseen": amount(rows, "row") for name, rows in self.unseen.items()}
         return {**said, **({"not compared": self.said} if self.said else {})}
 
 

@@ -114,20 +114,21 @@ def one_chunk(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 def as_numbers(array: pa.Array) -> npt.NDArray[Any] | None:
     """Return numbers, booleans, moments as int64, uint64 or float64, nulls as 0; None for others.
 
-    Dates and timestamps are microseconds since the epoch, times of day and durations microseconds.
+    Dates and timestamps are microseconds since the epoch, times of day and durations microseconds;
+    what has more of them than 64 bits hold (292,000 years) has as many as these do.
     """
     kind, types = array.type, pa.types
     if types.is_boolean(kind):
         array = pc.cast(array, pa.int64())
     elif types.is_date(kind):
-        array = pc.cast(pc.cast(array, pa.timestamp("s")), pa.int64())
-        return _zero_filled(array) * 1_000_000
+        seconds = pc.cast(array, pa.timestamp("s"))
+        array = pc.cast(_in_microseconds(seconds, pa.timestamp("us")), pa.int64())
     elif types.is_timestamp(kind):
-        array = pc.cast(pc.cast(array, pa.timestamp("us", tz=kind.tz), safe=False), pa.int64())
+        array = pc.cast(_in_microseconds(array, pa.timestamp("us", tz=kind.tz)), pa.int64())
     elif types.is_time(kind):
         array = pc.cast(pc.cast(array, pa.time64("us"), safe=False), pa.int64())
     elif types.is_duration(kind):
-        array = pc.cast(pc.cast(array, pa.duration("us"), safe=False), pa.int64())
+        array = pc.cast(_in_microseconds(array, pa.duration("us")), pa.int64())
     elif types.is_floating(kind):
         array = pc.cast(array, pa.float64())
     elif types.is_integer(kind):
@@ -137,6 +138,26 @@ def as_numbers(array: pa.Array) -> npt.NDArray[Any] | None:
     return _zero_filled(array)
 
 
+_A_SECOND = {"s": 1_000_000, "ms": 1_000}
+"""Microseconds of the units that are coarser."""
+_LAST = 2**63 - 1
+
+
+def _in_microseconds(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Cast moments or durations; Arrow by itself lets those of a coarse unit wrap round."""
+    factor = _A_SECOND.get(array.type.unit)
+    if factor is None:
+        return pc.cast(array, wanted, safe=False)
+    try:
+        return pc.cast(array, wanted)
+    except pa.ArrowInvalid:
+        most = _LAST // factor
+        counts = pc.cast(array, pa.int64())
+        held = pc.min_element_wise(counts, most, skip_nulls=False)
+        held = pc.max_element_wise(held, -most, skip_nulls=False)
+        return pc.cast(pc.multiply(held, factor), wanted)
+
+
 def canonical_text(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
     """Return each value as text that does not depend on how it is stored; None for null.
 
@@ -144,9 +165,9 @@ def canonical_text(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
     """
     array = one_chunk(values)
     if pa.types.is_timestamp(array.type):
-        array = pc.cast(array, pa.timestamp("us", tz=array.type.tz and "UTC"), safe=False)
+        array = _in_microseconds(array, pa.timestamp("us", tz=array.type.tz and "UTC"))
     elif pa.types.is_duration(array.type):
-        array = pc.cast(array, pa.duration("us"), safe=False)
+        array = _in_microseconds(array, pa.duration("us"))
     elif pa.types.is_time(array.type):
         array = pc.cast(array, pa.time64("us"), safe=False)
     elif pa.types.is_integer(array.type) or pa.types.is_date32(array.type):
@@ -154,7 +175,25 @@ def canonical_text(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
     if is_text(array.type):
         texts: list[str | None] = array.to_pylist()
         return texts
-    return [None if value is None else _text(value) for value in array.to_pylist()]
+    try:
+        return [None if value is None else _text(value) for value in array.to_pylist()]
+    except OverflowError:  # a moment beyond the years of Python's calendar, 1 to 9999
+        return [_text_of_one(array[place : place + 1]) for place in range(len(array))]
+
+
+_LONGEST = 1_000_000
+"""Items that are written of a list with a moment in it that Python cannot tell."""
+
+
+def _text_of_one(array: pa.Array) -> str | None:
+    try:
+        (value,) = array.to_pylist()
+    except OverflowError:
+        written: str = array.to_string(
+            window=_LONGEST, container_window=_LONGEST, skip_new_lines=True
+        )
+        return written[1:-1].strip()
+    return None if value is None else _text(value)
 
 
 _ALL_DIGITS = Context(prec=76)

@@ -78,6 +78,17 @@ def test_a_later_run_evaluates_a_set_and_makes_nothing_anew_before_it(
     assert none.result["runs"] == []
 
 
+def test_runs_are_found_by_the_figures_of_their_review(project: Project, first: Said) -> None:
+    review = project.raypipe("review", "list", "--json").result["reviews"][0]["id"]
+    told = project.raypipe("review", "show", review, "--json").result["review"]["shown"]["metrics"]
+    found = project.raypipe("runs", "list", "--where", "auc > 0 and brier > 0", "--json").result
+    (one,) = (run for run in found["runs"] if run["id"] == first.result["run"])
+    assert one["shown_as"] == {"auc": "analysis.auc", "brier": "analysis.brier"}
+    for name, value in one["shown"].items():
+        assert told[name].startswith(f"{value:.4f} (")
+    assert "analysis.auc" in project.raypipe("runs", "list", "--sort", "-auc").out
+
+
 def test_the_report_has_the_set_its_notes_and_nothing_that_runs(
     project: Project, first: Said
 ) -> None:

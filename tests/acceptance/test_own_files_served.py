@@ -117,6 +117,24 @@ def asked(ask: Ask, model: str, rows: list[dict]) -> list[dict]:
     return answer["predictions"]
 
 
+def inferred(ask: Ask, model: str, rows: list[dict]) -> list[dict]:
+    """Ask for rows by the Open Inference Protocol, a tensor a feature; lists come as JSON text."""
+    inputs = [
+        {
+            "name": name,
+            "datatype": "BYTES",
+            "shape": [len(rows)],
+            "data": [row[name] for row in rows],
+        }
+        for name in rows[0]
+    ]
+    status, answer = ask("POST", f"/v2/models/{model}/infer", {"inputs": inputs})
+    assert status == 200, answer
+    names = [one["name"] for one in answer["outputs"]]
+    columns = (one["data"] for one in answer["outputs"])
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 @contextmanager
 def running(project: Project) -> Iterator[Ask]:
     """Have `raypipe serve` up, on a Ray of its own."""
@@ -161,13 +179,19 @@ def check_texts(project: Project, ask: Ask) -> None:
     assert [[row[name] for name in outputs] for row in online] == scores.tolist()
     assert online == [{name: row[name] for name in online[0]} for row in scored]
     assert online[1]["topics_predicted"] == list(WORDS)
+    by_protocol = inferred(ask, "notes", rows)
+    for row in by_protocol:
+        row["topics_predicted"] = json.loads(row["topics_predicted"])
+    assert by_protocol == online
 
 
 def check_images(project: Project, ask: Ask) -> None:
     """Ask for images in base64, and hold the answers against those of their bytes offline."""
     files = sorted((project.folder / "pictures").rglob("*.png"))[::6]
     contents = [file.read_bytes() for file in files]
-    online = asked(ask, "pictures", [{"image": base64.b64encode(c).decode()} for c in contents])
+    rows = [{"image": base64.b64encode(content).decode()} for content in contents]
+    online = asked(ask, "pictures", rows)
+    assert inferred(ask, "pictures", rows) == online
     scored, scores = offline(project, "pictures", pa.table({"image": contents}))
     outputs = [f"label_probability_{side}" for side in SIDES]
     assert [[row[name] for name in outputs] for row in online] == scores.tolist()
@@ -185,6 +209,28 @@ def test_images_are_answered_as_they_are_offline(images: Project) -> None:
         check_images(images, gateway.ask)
 
 
+def test_a_folder_of_images_is_scored_as_their_bytes_are(images: Project) -> None:
+    folder = images.folder / "pictures"
+    files = sorted(folder.rglob("*.png"))
+    scored, _ = offline(images, "pictures", pa.table({"image": [f.read_bytes() for f in files]}))
+    said = images.raypipe("score", "pictures", "pictures", "--out", "folder.parquet")
+    assert said.code == 0, said.err
+    answered = pq.read_table(images.folder / "folder.parquet")
+    assert answered.select(["path", "label"]).to_pylist() == [
+        {"path": str(file.relative_to(folder)), "label": file.parent.name} for file in files
+    ]
+    for row in scored:
+        del row["image"]
+    assert answered.drop_columns(["path", "label"]).to_pylist() == scored
+    assert images.raypipe("score", "pictures", "pictures", "--out", "folder.csv").code == 0
+
+    wrong = images.folder / "wrong" / "broken.png"
+    wrong.parent.mkdir()
+    wrong.write_text("no image")
+    said = images.raypipe("score", "pictures", "wrong")
+    assert (said.code, "broken.png is no image, though it is named as one" in said.err) == (2, True)
+
+
 @pytest.mark.ray
 @pytest.mark.long
 def test_one_running_gateway_answers_texts_and_images_as_they_are_offline(
@@ -193,6 +239,13 @@ def test_one_running_gateway_answers_texts_and_images_as_they_are_offline(
     with running(texts) as ask:
         check_texts(texts, ask)
         check_images(images, ask)
+        for command in ("score", "predict"):
+            said = images.raypipe(command, "pictures", "pictures", "--out", f"{command}.parquet")
+            assert said.code == 0, said.err
+    by_score, by_gateway = (
+        pq.read_table(images.folder / f"{command}.parquet") for command in ("score", "predict")
+    )
+    assert by_gateway.select(by_score.column_names) == by_score
 
 
 def test_the_truth_of_several_labels_is_a_list_and_comes_by_rest_or_by_a_file(

@@ -11,9 +11,13 @@ import pytest
 
 from raypipe.app.look import look
 from raypipe.model.bundle import load_bundle
+from raypipe.stages.data import dataset_at
+from raypipe.store.versions import open_store
 from raypipe.values.tuning import Trial, Tuned
+from raypipe.values.uri import parse_uri
 from tests.acceptance import tiny
 from tests.conftest import Project, Said, kill_group
+from tests.lineage import Lineage
 
 TUNING = """
 tuning:
@@ -225,7 +229,24 @@ def test_another_sweep_learns_from_earlier_ones_and_repeats_nothing(swept: Proje
     assert len(trials_run(said)) == 3
     logs = swept.raypipe("runs", "logs", said.result["run"]).out
     assert "learns from 3 trials of earlier sweeps; 0 more" in logs
+    require_known_origins(swept, said.result["run"])
     assert trials_run(tiny.run(swept, *asked)) == []  # though there are more earlier ones now
+
+
+def require_known_origins(project: Project, run: str) -> None:
+    """The ledger says of each trial which trials it learned from, and leads back to their rows."""
+    workshop = look(project.folder / ".raypipe")
+    versions = open_store(parse_uri("local://tiny/main"), workshop.paths.home)
+    dataset = dataset_at("local://tiny/main", versions)
+    lineage = Lineage(workshop=workshop, dataset=dataset, run=run)
+    assert lineage.unsealed() == []
+    for number in range(3):
+        given = lineage.given(lineage.results[f"trial[{number}]"])
+        learned = {name: d for name, d in given.items() if name.startswith(("earlier", "known"))}
+        assert {f"earlier[{n}]" for n in range(3)} <= {*learned}
+        assert sum(name.startswith("known") for name in learned) == number
+        for digest in learned.values():
+            assert {origin.step for origin in lineage.origins[digest]} == {"trial"}
 
 
 def test_never_uses_what_the_last_sweep_found(swept: Project) -> None:

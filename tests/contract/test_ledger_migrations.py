@@ -1,12 +1,13 @@
 """A ledger of any earlier schema opens, becomes one of today with its rows, and none is torn."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,20 @@ migrate._take = take
 """
 
 
+KILLED_WITHIN = """
+import os, signal
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+left = int(os.environ["AFTER"])
+@event.listens_for(Engine, "after_cursor_execute")
+def told(*_):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 @pytest.mark.slow
 def test_processes_that_open_an_older_ledger_at_once_all_find_it_migrated_once(place, fresh):
     place.fill(1)
@@ -266,6 +281,28 @@ def test_a_migration_that_was_killed_goes_on(place, fresh, at):
     assert ledger.get_run("20251001").status is RunStatus.SUCCEEDED
     ledger.close()
     assert place.shape() == fresh
+
+
+@pytest.mark.long
+def test_a_migration_that_is_killed_after_any_of_its_statements_goes_on(new_place, fresh):
+    """Killed after the first statement, then after some more: half a table is never left."""
+    for after in count(1, 3):
+        place = new_place()
+        place.fill(1)
+        status = subprocess.run(
+            [sys.executable, "-c", KILLED_WITHIN + OPENER, str(place.where)],
+            env={**os.environ, "AFTER": str(after)},
+            check=False,
+            stdout=subprocess.DEVNULL,
+        ).returncode
+        ledger = place.open()
+        assert [run.id[-1] for run in ledger.list_runs()] == ["3", "2", "1"]
+        assert [row.version for row in ledger.versions("delay")] == ["1.1.0", "1.0.0"]
+        ledger.close()
+        assert place.shape() == fresh, after
+        if status != -signal.SIGKILL:
+            break
+    assert (status, after > 10) == (0, True)
 
 
 def test_a_ledger_of_a_later_schema_is_refused_with_what_to_do(place):

@@ -109,6 +109,7 @@ CALLS: dict[str, Call] = {
     "a review": lambda ledger, runs: ledger.find_review("mine", "flow", "accept", "none"),
     "another name": lambda ledger, runs: ledger.rename_project("other", "mine", Path("/none")),
     "runs by a metric": found(None, "-auc"),
+    "runs by a figure of their reviews": found(None, "analysis.auc"),
     "runs with a setting that none has": found("training.epochs == 99", None, 0),
     "runs of a metric with a setting that none has": found(
         "auc > 0.7 and training.epochs == 99", "-auc", 0

@@ -36,7 +36,8 @@ def evaluate(
 ) -> Evaluation:
     """Score the analysis rows with candidate and champion, and say how good they are.
 
-    Whether that is good enough is `judge`'s to say, so that another threshold costs no look.
+    Each figure is a metric of the run: `analysis.METRIC`. Whether that is good enough is `judge`'s
+    to say, so that another threshold costs no look.
     """
     from raypipe.stages.analysis.evaluating import evaluate_scores
     from raypipe.stages.analysis.scoring import Work, score_here
@@ -63,7 +64,11 @@ def evaluate(
         table = score_here(shards, work)
     here.progress(1, 2, "intervals")
     version = champion.version if champion else ""
-    return evaluate_scores(table, transform.signature.label.task, version, settings)
+    found = evaluate_scores(table, transform.signature.label.task, version, settings)
+    for name, one in found.metrics.items():
+        if isfinite(one.value):
+            here.log_metric(f"analysis.{name}", one.value, 0)
+    return found
 
 
 @step(num_cpus=0)

@@ -10,21 +10,14 @@ import pyarrow.parquet as pq
 
 from raypipe.config.importing import ImportConfig
 from raypipe.errors import UsageError
+from raypipe.stages.data.careful_csv import careful_csv
+from raypipe.stages.data.careful_json import careful_jsonl
 from raypipe.stages.data.images import image_rows
+from raypipe.stages.data.quick import loses_digits_in, quick_csv, quick_jsonl
 from raypipe.stages.data.reading import faults, open_at
 from raypipe.stages.data.rejects import Rejects
-from raypipe.stages.data.rows import (
-    Lines,
-    arrow_rows,
-    careful_csv,
-    careful_jsonl,
-    loses_digits_in,
-    parquet_rows,
-    quick_csv,
-    quick_jsonl,
-    short,
-    twice,
-)
+from raypipe.stages.data.rows import Lines, short, twice
+from raypipe.stages.data.typed import arrow_rows, parquet_rows
 from raypipe.stages.data.types import (
     MOMENTS,
     OF_TEXT,
@@ -40,6 +33,7 @@ from raypipe.stages.data.types import (
 )
 from raypipe.stages.data.writing import Writing
 from raypipe.values.imported import Converted, Input, Rejected
+from raypipe.values.words import amount
 
 TEXT = ("csv", "jsonl")
 _WHOLE_TO = 2.0**53
@@ -279,7 +273,7 @@ def _text(value: pa.Array) -> str:
 
 def _bad_row(source: Input, rejects: Rejects) -> UsageError:
     first = rejects.first[0]
-    more = f", and {rejects.count - 1:,} more such rows" if rejects.count > 1 else ""
+    more = f", and {amount(rejects.count - 1, 'more such row')}" if rejects.count > 1 else ""
     return UsageError(
         f"{source.location}:{first.line}: {first.reason}{more}",
         hint="Mend them, or leave them out: --rejects FILE lists them. "

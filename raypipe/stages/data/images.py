@@ -10,8 +10,10 @@ import pyarrow as pa
 from raypipe.config.importing import ImportConfig
 from raypipe.errors import UsageError
 from raypipe.stages.data.inputs import kind_of
+from raypipe.stages.data.quick import quick_csv
 from raypipe.stages.data.reading import faults, open_at
-from raypipe.stages.data.rows import Lines, Reject, arrow_rows, parquet_rows, quick_csv, short
+from raypipe.stages.data.rows import Lines, Reject, short
+from raypipe.stages.data.typed import arrow_rows, parquet_rows
 from raypipe.values.imported import Input, Rejected
 
 _BATCH = 64

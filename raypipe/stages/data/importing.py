@@ -24,6 +24,7 @@ from raypipe.store.temporary import temporary_folder
 from raypipe.store.versions import StoredObject, VersionStore, did_you_mean
 from raypipe.values.imported import Converted, Input, Rejected, ShardFile
 from raypipe.values.uri import DatasetUri
+from raypipe.values.words import amount
 
 _SHARD = re.compile(r"(?:[^/]+=[^/]+/)?part-([A-Za-z0-9._-]+)(?:~\d+-of-\d+)?\.parquet")
 """The path of a shard below its dataset's, with the name of the file that it was made of."""
@@ -172,7 +173,7 @@ def publish(
             hint="Mend the files and import them again, or hold them to a schema with --config; "
             f"the branch {imported.branch} stays.",
         )
-    message = f"Import {len(imported.shards)} shards, {imported.rows} rows"
+    message = f"Import {amount(len(imported.shards), 'shard')}, {amount(imported.rows, 'row')}"
     if merge is None:
         commit = versions.merge(imported.branch, uri.ref, actor, message)
     else:

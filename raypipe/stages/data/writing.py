@@ -9,8 +9,9 @@ from raypipe.config.importing import ImportConfig
 from raypipe.errors import UsageError
 from raypipe.stages.data.reading import open_at, open_bytes
 from raypipe.stages.data.rejects import Rejects
-from raypipe.stages.data.rows import arrow_rows, twice
+from raypipe.stages.data.rows import twice
 from raypipe.stages.data.shard_files import ShardFiles, as_path
+from raypipe.stages.data.typed import arrow_rows
 from raypipe.stages.data.types import DEEPEST, cast, is_deep, plain
 from raypipe.store.versions import did_you_mean
 from raypipe.values.imported import Converted, Input

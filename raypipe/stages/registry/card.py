@@ -3,6 +3,7 @@
 from typing import Any
 
 from raypipe.values.version import FOUND, ModelVersion
+from raypipe.values.words import amount
 
 
 def card(version: ModelVersion) -> str:
@@ -18,6 +19,7 @@ def card(version: ModelVersion) -> str:
         f"- {line}" for line in (*log.reasons, *log.data, *log.code, *log.settings, *log.metrics)
     )
     rows = ", ".join(f"{split} {count:,}" for split, count in lineage.rows.items())
+    shards = amount(len(lineage.shards), "shard")
     label = lineage.signature.label
     found = "\n".join(f"| {key} | {value} |" for key, value in found_by_sweep(version).items())
     swept = f"""
@@ -37,7 +39,7 @@ To be written by those who know: who asks this model, what for, and what it must
 
 ## Data
 
-{lineage.dataset} at commit {lineage.commit[:12]}, {len(lineage.shards)} shards. Rows: {rows}.
+{lineage.dataset} at commit {lineage.commit[:12]}, {shards}. Rows: {rows}.
 
 ## Metrics on the sealed analysis split
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from raypipe.values.version import FOUND, Changelog, Level, Lineage
+from raypipe.values.words import amount
 
 SHOWN = 12
 """Most lines that one part of a changelog lists."""
@@ -109,7 +110,7 @@ def changelog(
 ) -> Changelog:
     """Put in sentences what changed in data, code, settings and metrics."""
     if before is None:
-        data = (f"{sum(now.rows.values()):,} rows in {len(now.shards)} shards",)
+        data = (f"{amount(sum(now.rows.values()), 'row')} in {amount(len(now.shards), 'shard')}",)
         return Changelog(
             level=level,
             reasons=reasons,
@@ -137,7 +138,7 @@ def _data_sentences(before: Lineage, now: Lineage) -> Iterator[str]:
     difference = sum(now.rows.values()) - sum(before.rows.values())
     if difference:
         verb = "added" if difference > 0 else "removed"
-        yield f"{abs(difference):,} rows {verb} ({sum(now.rows.values()):,} in all)"
+        yield f"{amount(abs(difference), 'row')} {verb} ({sum(now.rows.values()):,} in all)"
     for path in sorted({*before.shards, *now.shards}):
         old, new = before.shards.get(path), now.shards.get(path)
         if old != new:

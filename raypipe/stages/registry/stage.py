@@ -10,7 +10,7 @@ from raypipe.engine.graph import Decision
 from raypipe.engine.step import step
 from raypipe.stages.registry.card import card
 from raypipe.stages.registry.derive import changelog, derive
-from raypipe.store.rows import next_free
+from raypipe.store.version_numbers import next_free
 from raypipe.values.dataset import Dataset
 from raypipe.values.evaluation import Evaluation
 from raypipe.values.training import Checkpoint

@@ -17,6 +17,7 @@ from raypipe.pages.look import look_of
 from raypipe.values.dataset import TensorFile
 from raypipe.values.signature import Signature
 from raypipe.values.tuning import Search, Trial, Tuned, ranked
+from raypipe.values.words import amount
 
 Transformed: TypeAlias = tuple[list[TensorFile], list[TensorFile], Signature]
 """Rows as a recipe makes them: the train split, the validation split, and what they are."""
@@ -114,7 +115,8 @@ def choose(
     best = next(iter(ranked(trials, search)), None)
     if best is None:
         raise StepFailed(
-            f"none of {len(trials)} trials came to anything; the first said: {trials[0].failed}",
+            f"none of {amount(len(trials), 'trial')} came to anything; the first said: "
+            f"{trials[0].failed}",
             hint="mend what it says, or `--force trial` to try them again",
         )
     made = with_chosen(Written(training=training, preprocessing=recipe), best.chosen)

@@ -11,6 +11,7 @@ from raypipe.stages.tuning.halving import bars
 from raypipe.stages.tuning.suggesting import identity, misfit, suggest
 from raypipe.stages.tuning.trying import Asked, Work
 from raypipe.values.tuning import Trial, ranked
+from raypipe.values.words import amount
 
 
 @dataclass
@@ -37,8 +38,8 @@ class Sweep:
             self.earlier = tuple(o for o, why in zip(others, misfits, strict=True) if not why)
             left = Counter(filter(None, misfits))
             print(  # noqa: T201 - a line of the step's log
-                f"learns from {len(self.earlier)} trials of earlier sweeps; {left.total()} more "
-                "cannot be used"
+                f"learns from {amount(len(self.earlier), 'trial')} of earlier sweeps; "
+                f"{left.total()} more cannot be used"
                 + "".join(f"{', ' if n else ': '}{why} ({left[why]})" for n, why in enumerate(left))
             )
 
@@ -100,7 +101,7 @@ class Sweep:
         if self._held:
             first = min(self._held, key=lambda trial: trial.number)
             raise StepFailed(
-                f"none of {len(self.known)} trials came to anything; the first said: "
+                f"none of {amount(len(self.known), 'trial')} came to anything; the first said: "
                 f"{first.failed}",
                 kind="SweepFailed",
                 hint="`raypipe runs logs RUN` shows what they printed; nothing of it is kept, so "

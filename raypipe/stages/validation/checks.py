@@ -13,12 +13,13 @@ from raypipe.stages.validation.columns import of_columns
 from raypipe.stages.validation.judging import judged
 from raypipe.stages.validation.labels import of_dominance, of_label, of_listed
 from raypipe.stages.validation.leakage import of_leakage
-from raypipe.stages.validation.words import amount, percent
+from raypipe.stages.validation.words import percent
 from raypipe.values.drift import Gap, distances, gap_by_column
 from raypipe.values.profile import KeyProfile, Profile, SplitProfiles
 from raypipe.values.schema import Schema
 from raypipe.values.split import SplitRule
 from raypipe.values.validation import Found, Validation
+from raypipe.values.words import amount
 
 
 def check(

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from raypipe.stages.validation.words import (
     SHOWN,
-    amount,
     in_schema,
     number,
     percent,
@@ -16,6 +15,7 @@ from raypipe.values.columns import ColumnProfile
 from raypipe.values.profile import Profile
 from raypipe.values.schema import Column, Schema, kind_of
 from raypipe.values.validation import Found
+from raypipe.values.words import amount
 
 FAR = 5
 """Widths of a range that one value lies outside to be news: one of a skewed column lies two."""

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from raypipe.config.validation import ValidationConfig
-from raypipe.stages.validation.words import SHOWN, amount, percent, some, visible
+from raypipe.stages.validation.words import SHOWN, percent, some, visible
 from raypipe.values.chance import differ, share_at_most
 from raypipe.values.columns import ColumnProfile
 from raypipe.values.hashing import canonical_text
 from raypipe.values.profile import Profile, SplitProfiles
 from raypipe.values.schema import Schema, is_numeric
 from raypipe.values.validation import Found
+from raypipe.values.words import amount
 
 CLASSES = 50
 """Distinct values up to which a label is taken for classes."""

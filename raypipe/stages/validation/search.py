@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from raypipe.config.validation import DuplicatesConfig
 from raypipe.stages.validation.labels import has_classes
-from raypipe.stages.validation.words import amount, percent, visible
+from raypipe.stages.validation.words import percent, visible
 from raypipe.values.chance import differ, share_at_least
 from raypipe.values.hashing import Hashes, value_hash
 from raypipe.values.minhash import near_pairs
@@ -23,6 +23,7 @@ from raypipe.values.profile import Profile
 from raypipe.values.split import SPLITS, rule_columns
 from raypipe.values.traces import Meaning, Traces, told_columns
 from raypipe.values.validation import Found
+from raypipe.values.words import amount
 
 ROOM = 5
 """Times as many equal rows as independent columns would give that correlated ones may have: in the

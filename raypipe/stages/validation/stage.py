@@ -89,8 +89,10 @@ def validate(
     """
     from raypipe.stages.validation.checks import check
     from raypipe.stages.validation.deepchecks.findings import joined
+    from raypipe.stages.validation.naming import require_columns
 
     require_agreement(schema, data)
+    require_columns(profiles.all, schema, data, settings)
     found = check(
         profiles,
         schema,

@@ -1,4 +1,4 @@
-"""Figures in sentences: shares, numbers and amounts, as a person would write them."""
+"""Figures in sentences: shares, numbers and examples, as a person would write them."""
 
 import math
 from collections.abc import Sequence
@@ -22,11 +22,6 @@ def percent(share: float) -> str:
 def number(value: float) -> str:
     """Write a number in six digits."""
     return f"{value:.6g}"
-
-
-def amount(count: int, noun: str) -> str:
-    """Write how many: 1 row, 2,000 rows."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def some(examples: Sequence[str], total: int) -> str:

@@ -5,12 +5,13 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
+import orjson
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raypipe.app.ask import ROWS, Connection, as_json, batches
+from raypipe.app.ask import BYTES, ROWS, Batch, Connection, as_json, batches, pieces
 from raypipe.errors import ClusterError, UsageError
 from raypipe.stages.serving.processes import free_ports
 
@@ -52,6 +53,17 @@ def test_each_row_is_asked_once_with_the_rows_of_its_unit(units, times):
         assert {table["unit"][row].as_py() for row in batch.rows} == {batch.unit}
         assert len(batch.rows) <= ROWS
         assert list(batch.rows) == sorted(batch.rows)
+
+
+@given(sizes=st.lists(st.sampled_from([1, BYTES // 3, BYTES // 2, 2 * BYTES]), min_size=1))
+def test_rows_that_are_large_are_asked_in_more_requests(sizes):
+    texts = ["x" * size for size in sizes]
+    found = list(pieces(Batch(rows=range(len(sizes)), unit="a"), {"text": texts}))
+    assert [row for batch, _ in found for row in batch.rows] == list(range(len(sizes)))
+    for batch, rows in found:
+        assert orjson.loads(orjson.dumps(rows)) == [{"text": texts[row]} for row in batch.rows]
+        assert batch.unit == "a"
+        assert len(rows) == 1 or len(orjson.dumps(rows)) <= BYTES + len(rows) + 1
 
 
 def test_without_a_unit_rows_are_asked_as_they_stand():

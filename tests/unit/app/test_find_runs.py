@@ -115,3 +115,69 @@ def dotted(tmp_path: Path) -> Any:
 def test_a_name_with_dots_is_its_own_curve(dotted, where, sort, found):
     asked = None if where is None else read_where(where)
     assert [one.run.id for one in find_runs(dotted, 20, asked, sort)] == found
+
+
+REVIEWS = {
+    "a": {"train": {"auc": 0.9}, "evaluate": {"analysis.auc": 0.6, "analysis.brier": 0.1}},
+    "b": {"train": {"auc": 0.8}, "evaluate": {"analysis.auc": 0.8, "analysis.brier": 0.2}},
+    "c": {"train": {"auc": 0.95}},
+    "d": {"train": {"loss": 0.5}},
+    "e": {"train": {"auc": 0.7}, "evaluate": {"analysis.auc": 0.7}},
+}
+
+
+@pytest.fixture
+def reviewed(tmp_path: Path) -> Iterator[Any]:
+    """Runs of which some came to their review, where their figures differ from their curves'."""
+    ann = Actor(user="ann", host="laptop")
+    with closing(SqlLedger.open(tmp_path / "ledger.db")) as ledger:
+        for number, (name, steps) in enumerate(REVIEWS.items()):
+            told = {"project": "mine", "pipeline": name, "status": RunStatus.SUCCEEDED}
+            ledger.start_run(RunRecord(id=name, created=float(number), actor=ann, **told))
+            for step, ends in steps.items():
+                points = [Metric(name=c, value=v, step=0, time=1.0) for c, v in ends.items()]
+                ledger.record_metrics(name, step, points)
+        yield SimpleNamespace(ledger=ledger)
+
+
+@pytest.mark.parametrize(
+    ("where", "order"),
+    [
+        ("auc > 0.65", "ecb"),
+        ("auc > 0.85", "c"),
+        ("train.auc > 0.85", "ca"),
+        ("analysis.auc > 0.65", "eb"),
+        ("evaluate.analysis.auc > 0.65", "eb"),
+        ("brier < 0.15", "a"),
+        ("auc > 0.65 or loss > 0", "edcb"),
+        ("not auc > 0.65", "da"),
+    ],
+)
+def test_a_metric_is_the_figure_of_the_review_where_there_is_one(reviewed, where, order):
+    assert found(reviewed, where) == order
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [
+        ("-auc", "beacd"),
+        ("auc", "aebcd"),
+        ("-train.auc", "cabed"),
+        ("-analysis.auc", "beadc"),
+        ("brier", "abedc"),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
+def test_figures_of_reviews_come_before_the_ends_of_curves(reviewed, sort, order, limit):
+    assert found(reviewed, sort=sort, limit=limit) == order[:limit]
+    by_reading = found(reviewed, "id in ['a', 'b', 'c', 'd', 'e']", sort, limit)
+    assert by_reading == order[:limit]
+    assert found(reviewed, "auc > 0 or loss > 0", sort, limit) == order[:limit]
+
+
+def test_what_a_name_means_is_told_of_each_run(reviewed):
+    by_name = {one.run.id: one for one in find_runs(reviewed, 9, None, None)}
+    assert by_name["a"].whole_name("auc") == "analysis.auc"
+    assert by_name["c"].whole_name("auc") == "train.auc"
+    assert by_name["a"].whole_name("train.auc") == "train.auc"
+    assert by_name["a"].whole_name("status") == "status"

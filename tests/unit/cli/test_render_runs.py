@@ -37,6 +37,20 @@ def test_runs_say_of_one_that_waits_whether_it_is_to_be_run_again(one, shown):
     assert f"  {shown}" in render_runs.runs([one])
 
 
+def test_a_column_says_which_figure_of_a_name_it_shows():
+    one, other = waiting(), waiting()
+    one |= {"shown": {"auc": 0.9}, "shown_as": {"auc": "analysis.auc"}}
+    none = waiting() | {"shown": {}, "shown_as": {}}
+    head, first, second = render_runs.runs([one, none]).splitlines()
+    assert head.split()[-1] == "analysis.auc"
+    assert (first.split()[-1], second.split()[-1]) == ("0.9", "-")
+    other |= {"shown": {"auc": 0.95}, "shown_as": {"auc": "train.auc"}}
+    head, first, second = render_runs.runs([one, other]).splitlines()
+    assert head.split()[-1] == "auc"
+    assert first.endswith("  0.9 (analysis.auc)")
+    assert second.endswith("  0.95 (train.auc)")
+
+
 def test_many_items_of_a_run_that_are_alike_share_a_row():
     steps = [{**step(f"double[{n}]", "execute", "new"), "seconds": 0.5} for n in range(10_000)]
     steps += [{**step("total", "execute", "new"), "seconds": 2.0}]

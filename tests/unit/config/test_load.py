@@ -74,6 +74,12 @@ def test_set_reaches_into_a_choice_that_the_file_leaves_at_its_default(small):
             "line 11: training.learning_rate is 'inf'; it must be a finite number",
         ),
         (
+            "columns: [distance, temp]",
+            "columns: [distance, temp, distance]",
+            "line 8: preprocessing.groups.0.columns: it names column 'distance' twice; "
+            "name each column once",
+        ),
+        (
             "  label: late\n",
             "",
             "line 2: data.label is missing: column that the model learns to predict",
@@ -106,6 +112,27 @@ def test_set_reaches_into_a_choice_that_the_file_leaves_at_its_default(small):
 )
 def test_a_fault_names_line_key_value_and_bound(small, old, new, says):
     assert refused(small, old, new) == f"s.yaml, {says}"
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        "data.key=[id, id]",
+        "data.groups=[day, day]",
+        "data.split.columns=[month, month]",
+        "imports.key=[id, id]",
+        "analysis.slices=[carrier, carrier]",
+        "analysis.groups=[day, day]",
+    ],
+)
+def test_a_column_that_a_list_names_twice_is_refused(small, twice):
+    said = refused(small, sets=(twice,))
+    assert "twice; name each column once" in said
+
+
+def test_a_pair_that_is_named_twice_is_refused_in_either_order(small):
+    said = refused(small, sets=("data.pairs=[[hour, late], [late, hour]]",))
+    assert said.endswith("pairs has hour with late twice; name each pair once")
 
 
 def test_settings_at_odds_are_refused_with_the_way_out(small):

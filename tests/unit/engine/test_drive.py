@@ -1217,6 +1217,16 @@ def test_what_is_kept_does_not_count(world, told):
     assert len(heard) == 2
 
 
+def test_what_an_item_was_told_of_its_fellows_is_recorded_for_lineage(world, told):
+    draw, _ = told
+    world.run(draw, items=[2, 4])
+    driven = world.run(draw, items=[4, 1, 2])
+    results = {one.node.name: one.result for one in driven.planned}
+    roots = [results[f"draw[{n}]"].root for n in (0, 2)]
+    aside = world.ledger.result_of(results["draw[1]"].key).explanation.aside
+    assert aside == {"known[0]": roots[0], "known[1]": roots[1]}
+
+
 def test_what_is_forced_is_not_told_of_itself(world, told):
     draw, heard = told
     world.run(draw, items=[1, 2])
@@ -1314,6 +1324,21 @@ def test_a_lookup_is_asked_with_digests_and_gives_what_is_kept(world):
     assert [item.node.name for item in driven.planned] == ["train", "compare"]
     assert world.events[0].steps == ("train", "compare")
     assert "champion" not in ended(world)
+
+
+def test_results_that_a_lookup_lists_are_recorded_one_by_one_for_lineage(world):
+    """No step made the list of them: by its digest nobody could tell where it comes from."""
+    kept = world.codec.encode(("a", "b"))
+    world.artifacts.put_bytes(kept.manifest, kept.digest)
+    world.lookups["earlier"] = lambda digests: kept.digest
+
+    @step(uncounted=("earlier",))
+    def learn(earlier):
+        return earlier
+
+    (made,) = (one.result for one in world.run(lambda: learn(lookup("earlier"))).planned)
+    aside = world.ledger.result_of(made.key).explanation.aside
+    assert aside == {f"earlier[{n}]": world.codec.encode(v).digest for n, v in enumerate("ab")}
 
 
 def test_a_lookup_that_finds_nothing_gives_none(world):

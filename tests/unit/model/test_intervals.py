@@ -78,3 +78,50 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says():
         found = intervals.estimates(values, sampled, 0.9)["accuracy"]
         misses += not found.low <= 0.7 <= found.high
     assert 10 <= misses <= 36
+
+
+def calibrated(seed: int, rows: int = 300):
+    """Probabilities that are what they say, but for what they say of the middle."""
+    random = np.random.default_rng(seed)
+    scores = random.beta(2, 2, rows)
+    label = (random.random(rows) < scores + 0.05 * np.sin(2 * np.pi * scores)).astype(float)
+    return label, scores, np.arange(rows)
+
+
+def test_the_interval_of_the_calibration_error_holds_its_value_and_the_truth():
+    """Resamples are further off than the rows are: a percentile interval held the truth never."""
+    truth, above, held, rows = 0.033, 0, 0, 300
+    draws = intervals.draw(rows, 100)
+    for seed in range(30):
+        values, sampled = estimate(*calibrated(seed), rows, draws)
+        value = values["calibration_error"]
+        above += np.quantile(sampled["calibration_error"], 0.025) > value
+        found = intervals.estimates(values, sampled, 0.95)["calibration_error"]
+        assert 0 <= found.low <= value <= found.high <= 1
+        held += found.low <= truth <= found.high
+    assert above
+    assert held >= 20
+
+
+def test_the_difference_of_calibration_errors_is_in_its_interval_and_other_metrics_stay():
+    rows = 300
+    draws = intervals.draw(rows, 100)
+    for seed in range(5):
+        label, scores, group = calibrated(seed, rows)
+        ours, our_samples = estimate(label, scores, group, rows, draws)
+        theirs, their_samples = estimate(label, 0.5 + scores / 2, group, rows, draws)
+        found = intervals.differences(ours, theirs, our_samples, their_samples, 0.95)
+        each = our_samples["calibration_error"] - their_samples["calibration_error"]
+        low, high = np.quantile(each, [0.025, 0.975])
+        one = found["calibration_error"]
+        assert one.low == pytest.approx(min(2 * one.value - high, one.value))
+        assert one.high == pytest.approx(max(2 * one.value - low, one.value))
+        brier = np.quantile(our_samples["brier"] - their_samples["brier"], [0.025, 0.975])
+        assert [found["brier"].low, found["brier"].high] == pytest.approx(brier)
+
+
+def test_the_calibration_error_of_no_rows_has_no_interval():
+    nothing = {"calibration_error": float("nan")}
+    found = intervals.estimates(nothing, {"calibration_error": np.full(9, np.nan)}, 0.95)
+    one = found["calibration_error"]
+    assert np.isnan([one.value, one.low, one.high]).all()

@@ -17,7 +17,9 @@ from raypipe.engine.fingerprint import parse as parsing
 from raypipe.engine.records import Fingerprint
 from raypipe.errors import PipelineError
 from raypipe.store import sources
-from raypipe.store.sources import FileSources, code_folders, module_name, project_root
+from raypipe.store.places import code_folders
+from raypipe.store.projects import module_name, project_root
+from raypipe.store.sources import FileSources
 
 STEP = "from raypipe import step\n\n\n@step\ndef load():\n    return {}\n"
 
@@ -483,7 +485,7 @@ def test_a_distribution_that_is_updated_has_its_new_version_at_once(root, tmp_pa
     found = FileSources(root, tmp_path / "index")
     found.distribution("yaml")
     found.save()
-    monkeypatch.setattr(sources, "_version", lambda name: "99")
+    monkeypatch.setattr(sources, "version_of", lambda name: "99")
     again = FileSources(root, tmp_path / "index")
     assert again.distribution("yaml") == ("pyyaml", "99")
 

@@ -113,6 +113,38 @@ def test_which_of_two_equal_values_is_drawn_does_not_matter():
         assert digest(profile_table(there)) == digest(profile_table(back))
 
 
+@pytest.mark.parametrize(
+    ("kind", "huge"),
+    [
+        (pa.duration("s"), 2**62),
+        (pa.duration("ms"), 2**62),
+        (pa.timestamp("s"), 2**62),
+        (pa.timestamp("ms", "Europe/Berlin"), 2**62),
+        (pa.timestamp("us"), 2**63 - 1),
+        (pa.timestamp("us", "UTC"), 253_402_300_800_000_000),
+        (pa.date32(), 2**31 - 1),
+        (pa.date64(), 86_400_000 * 10**11),
+    ],
+    ids=str,
+)
+def test_moments_and_durations_never_wrap_round(kind, huge):
+    """They are as large as microseconds can be told, and not the 0 that 2^62 seconds wrap to."""
+    width = pa.int32() if pa.types.is_date32(kind) else pa.int64()
+    array = pa.array([huge, 0, None, -huge], width).cast(kind)
+    column = profile_table(pa.table({"c": array})).columns["c"]
+    assert column.distinct == 3
+    assert len(column.values or {}) == 3
+    assert column.min is not None
+    assert column.max is not None
+    assert column.min < -(10**11) < 10**11 < column.max <= 2**63 / 1e6
+
+
+def test_moments_beyond_the_calendar_are_told_within_lists_too():
+    rows = pa.array([[2**62, 1], [1], None, [2**62, 2]], pa.list_(pa.timestamp("us")))
+    column = profile_table(pa.table({"c": rows})).columns["c"]
+    assert (column.distinct, column.inner["[]"].distinct) == (3, 3)
+
+
 def test_what_is_inside_is_described():
     rows = [{"a": 1, "l": [1.0, None]}, None, {"a": None, "l": []}]
     column = profile_table(pa.table({"c": pa.array(rows)})).columns["c"]

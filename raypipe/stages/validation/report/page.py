@@ -12,9 +12,10 @@ from raypipe.stages.validation.report.pairs import pair_views
 from raypipe.stages.validation.report.report import Report
 from raypipe.stages.validation.report.searches import searches
 from raypipe.stages.validation.report.splits import splits_view
-from raypipe.stages.validation.words import amount, percent
+from raypipe.stages.validation.words import percent
 from raypipe.values.profile import Profile
 from raypipe.values.validation import Anomaly
+from raypipe.values.words import amount
 
 TEMPLATES = Path(__file__).with_name("templates")
 MOST_COLUMNS = 1_000

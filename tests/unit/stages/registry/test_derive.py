@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from raypipe.stages.registry.derive import changelog, derive
-from raypipe.store.rows import next_free
+from raypipe.store.version_numbers import next_free
 from raypipe.values.signature import Feature, Label, Signature, TensorSpec
 from raypipe.values.version import FOUND, Lineage
 
@@ -105,6 +105,11 @@ def test_the_first_version_is_one():
 
 def test_a_number_that_is_taken_moves_to_the_next_patch():
     assert next_free("1.0.1", frozenset({"1.0.1", "1.0.2"})) == "1.0.3"
+
+
+def test_the_first_changelog_writes_one_shard_as_one():
+    log = changelog(None, BEFORE, "major", (), ())
+    assert log.data == ("100 rows in 1 shard",)
 
 
 def test_the_changelog_counts_rows_and_names_shards_code_and_settings():

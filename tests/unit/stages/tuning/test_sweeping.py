@@ -63,7 +63,7 @@ def test_why_earlier_trials_cannot_be_used_is_told_with_what_differs(begin, caps
     sweep = begin([0], space=FEW, earlier=tried)
     assert sweep.earlier == (tried[0],)
     assert capsys.readouterr().out == (
-        "learns from 1 trials of earlier sweeps; 3 more cannot be used: "
+        "learns from 1 trial of earlier sweeps; 3 more cannot be used: "
         f"{DEPTH} outside the space (2), failed (1)\n"
     )
 

@@ -60,6 +60,37 @@ def test_settings_and_schema_must_agree_on_roles(profiles, schema, data, change,
         validate(profiles(), schema, data.model_copy(update=change), SETTINGS)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"columns": {"tmep": "ignore"}}, "validation.columns names column 'tmep', which the data"),
+        ({"drift": {"columns": {"tmep": 0.3}}}, "validation.drift.columns names column 'tmep'"),
+        ({"drift": {"measures": {"tmep": "ks"}}}, "validation.drift.measures names column 'tmep'"),
+        ({"skew": {"columns": {"tmep": 0.3}}}, "validation.skew.columns names column 'tmep'"),
+    ],
+)
+def test_a_setting_for_a_column_that_nothing_knows_is_a_slip(
+    profiles, schema, data, settings, said
+):
+    with pytest.raises(UsageError, match=said) as slip:
+        validate(profiles(), schema, data, ValidationConfig(**settings))
+    assert str(slip.value).endswith("did you mean 'temp'?")
+
+
+def test_groups_that_nothing_knows_are_a_slip_for_none_would_be_searched(profiles, schema, data):
+    with pytest.raises(UsageError, match=r"data.groups names column 'carier', .*'carrier'\?"):
+        validate(profiles(), schema, data.model_copy(update={"groups": ("carier",)}), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "name", ["temp", "gust", "carrier, late", "temp.width"], ids=["missing", "new", "pair", "part"]
+)
+def test_a_setting_for_a_column_of_schema_or_rows_is_none(profiles, schema, data, name):
+    """Whoever allows a column to be missing, or to be new, names one that only one of them has."""
+    rows = profiles({"temp": None, "gust": [1.0] * 100})
+    validate(rows, schema, data, ValidationConfig(columns={name: "ignore"}))
+
+
 def test_an_inferred_schema_counts_the_same_read_back_from_its_file(profiles, data, tmp_path):
     """Else the second run, which reads the file, would fit and transform everything again."""
     schema = infer("test", profiles(), data, SETTINGS, "binary")

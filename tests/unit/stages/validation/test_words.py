@@ -2,7 +2,7 @@
 
 import pytest
 
-from raypipe.stages.validation.words import amount, percent, some
+from raypipe.stages.validation.words import percent, some
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,6 @@ from raypipe.stages.validation.words import amount, percent, some
 )
 def test_a_share_is_written_as_a_person_would(share, text):
     assert percent(share) == text
-
-
-def test_amounts_have_their_plural():
-    assert [amount(1, "row"), amount(2000, "row")] == ["1 row", "2,000 rows"]
 
 
 def test_examples_are_few_short_and_visible():
