@@ -1,6 +1,7 @@
 """Stages, settings, folders and shipped files agree, and the layers hold."""
 
 import ast
+import importlib
 import os
 import subprocess
 import sys
@@ -52,6 +53,14 @@ def test_a_stage_has_a_module_of_settings_of_its_name(stage):
     model = CycleConfig.model_fields[stage].annotation
     assert model is not None
     assert model.__module__ == f"raypipe.config.{stage}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_module_of_a_stage_has_the_name_of_what_the_stage_gives(stage):
+    """Else the first import of the module takes the place of a step of that name."""
+    package = importlib.import_module(f"raypipe.stages.{stage}")
+    modules = {one.stem for one in (PACKAGE / "stages" / stage).iterdir()}
+    assert not modules & {*package.__all__}
 
 
 @pytest.mark.parametrize(

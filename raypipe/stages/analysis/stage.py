@@ -158,7 +158,7 @@ def report(
     `look` is the digest of what it is drawn with; `sweep` is HTML that says what a sweep found.
     """
     from raypipe.pages.page import write
-    from raypipe.stages.analysis.report import render
+    from raypipe.stages.analysis.page import render
 
     page = render(evaluation, validation, history, name, sweep)
     return write(page, current().scratch / f"{name}-report.html")

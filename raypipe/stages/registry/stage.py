@@ -9,7 +9,7 @@ from raypipe.engine.context import current
 from raypipe.engine.graph import Decision
 from raypipe.engine.step import step
 from raypipe.stages.registry.card import card
-from raypipe.stages.registry.derive import changelog, derive
+from raypipe.stages.registry.deriving import changelog, derive
 from raypipe.store.version_numbers import next_free
 from raypipe.values.dataset import Dataset
 from raypipe.values.evaluation import Evaluation

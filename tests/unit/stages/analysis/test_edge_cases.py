@@ -6,7 +6,7 @@ import pytest
 from raypipe.config.analysis import AnalysisConfig, Threshold
 from raypipe.errors import UsageError
 from raypipe.stages.analysis.edge_cases import failing, figures
-from raypipe.stages.analysis.report import render
+from raypipe.stages.analysis.page import render
 from raypipe.stages.analysis.verdict import judge
 from raypipe.values.edge_cases import EdgeCaseEvaluation, EdgeFindings, FailingRow
 from raypipe.values.evaluation import Estimate

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from raypipe.stages.registry.derive import changelog, derive
+from raypipe.stages.registry.deriving import changelog, derive
 from raypipe.store.version_numbers import next_free
 from raypipe.values.signature import Feature, Label, Signature, TensorSpec
 from raypipe.values.version import FOUND, Lineage

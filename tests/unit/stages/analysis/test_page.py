@@ -9,7 +9,7 @@ import pytest
 
 from raypipe.config.analysis import AnalysisConfig
 from raypipe.stages.analysis.evaluating import evaluate_scores
-from raypipe.stages.analysis.report import render
+from raypipe.stages.analysis.page import render
 from raypipe.stages.analysis.verdict import judge
 from raypipe.values.validation import Anomaly, Validation
 
