@@ -1,7 +1,8 @@
 """A sweep of 16 short trials, two at once: raypipe's beside bare Ray Tune's, in one run.
 
 The same space, sampler, rows and training function; both on a Ray of two CPUs that is up already.
-Seconds of CPU are those of all its processes, from the start of the sweep to its end.
+Seconds of CPU are those of all its processes, from the start of the sweep to its end. Beside them
+raypipe's sweep of one trial, and of all of them one at a time: what two at once gain over these.
 """
 
 import json
@@ -11,12 +12,28 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench_common import row
 
 TRIALS, AT_ONCE, ROWS, EPOCHS, ROUNDS = 16, 2, 20_000, 3, 2
+SWEEPS = {
+    "raypipe": (TRIALS, AT_ONCE),
+    "bare": (TRIALS, AT_ONCE),
+    "in turn": (TRIALS, 1),
+    "alone": (1, 1),
+}
+"""Trials, and how many at once."""
+NAMES = {
+    "raypipe": f"{TRIALS} trials, {AT_ONCE} at once: raypipe",
+    "bare": f"{TRIALS} trials, {AT_ONCE} at once: bare Ray Tune with OptunaSearch",
+    "in turn": f"{TRIALS} trials, one at a time: raypipe",
+    "alone": "a sweep of one trial, wall",
+}
+SHARE = 0.85
+"""Of twice what trials a second are where there is one, as many at least where two run at once."""
 MARK = "RAYPIPE_BENCH"
 SPACE = {
     "training.learning_rate": {"low": 0.0003, "high": 0.03, "log": True},
@@ -26,7 +43,7 @@ SPACE = {
 
 def main() -> None:
     """Run both by turns, each in a process of its own, and print."""
-    figures: dict[str, list[dict[str, float]]] = {"raypipe": [], "bare": []}
+    figures: dict[str, list[dict[str, float]]] = {who: [] for who in SWEEPS}
     for _ in range(ROUNDS):
         for who, found in figures.items():
             with tempfile.TemporaryDirectory(prefix="rpb-", dir="/tmp") as folder:
@@ -40,10 +57,19 @@ def main() -> None:
                 found.append(json.loads(done.stdout.strip().splitlines()[-1]))
     best = {who: min(found, key=lambda one: one["cpu"]) for who, found in figures.items()}
     for who, one in best.items():
-        name = "raypipe" if who == "raypipe" else "bare Ray Tune with OptunaSearch"
-        row(f"{TRIALS} trials, {AT_ONCE} at once: {name} (CPU)", one["cpu"], None)
-        row("  the same, wall", one["wall"], None)
+        if SWEEPS[who][0] == TRIALS:
+            row(f"{NAMES[who]} (CPU)", one["cpu"], None)
+        row("  the same, wall" if SWEEPS[who][0] == TRIALS else NAMES[who], one["wall"], None)
     row("  raypipe / bare (CPU)", best["raypipe"]["cpu"] / best["bare"]["cpu"], 1.25, "")
+    wall = best["raypipe"]["wall"]
+    twice = AT_ONCE / best["alone"]["wall"]
+    row("  2 x one trial's throughput / raypipe's", twice / (TRIALS / wall), 1 / SHARE, "")
+    row(
+        "  raypipe / half of one at a time (wall)",
+        wall / best["in turn"]["wall"] * AT_ONCE,
+        None,
+        "",
+    )
 
 
 def measured(who: str, folder: Path) -> dict[str, float]:
@@ -64,7 +90,8 @@ def measured(who: str, folder: Path) -> dict[str, float]:
     watch = Watch()
     started = time.perf_counter()
     try:
-        {"raypipe": by_raypipe, "bare": by_tune}[who](folder, **parts)
+        make = by_tune if who == "bare" else partial(by_raypipe, *SWEEPS[who])
+        make(folder, **parts)
         wall = time.perf_counter() - started
         return {"cpu": watch.end(), "wall": wall}
     finally:
@@ -138,7 +165,9 @@ GROUP = {"kind": "numeric", "columns": ["x"]}
 """A recipe that nothing here is made with: the rows are tensors already."""
 
 
-def by_raypipe(folder: Path, files: dict, signature: Any, settings: Any) -> None:
+def by_raypipe(
+    trials: int, at_once: int, folder: Path, files: dict, signature: Any, settings: Any
+) -> None:
     """Make the sweep as the step does, its events and its context included."""
     from pydantic import TypeAdapter
 
@@ -164,7 +193,7 @@ def by_raypipe(folder: Path, files: dict, signature: Any, settings: Any) -> None
     )
     with within(context):
         made = trial(
-            list(range(TRIALS)),
+            list(range(trials)),
             Search(space=space, sampler="tpe", seed=0, metric="loss", epochs=None),
             settings,
             PreprocessingConfig.model_validate({"groups": [GROUP]}),
@@ -172,9 +201,9 @@ def by_raypipe(folder: Path, files: dict, signature: Any, settings: Any) -> None
             HashSplit(columns=("number",)),
             "bench",
             [([files["train"]], [files["validation"]], signature)],
-            AT_ONCE,
+            at_once,
         )
-    assert len([one for one in made if not one.failed]) == TRIALS
+    assert len([one for one in made if not one.failed]) == trials
 
 
 def by_tune(folder: Path, files: dict, signature: Any, settings: Any) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import ray
 import ray.util
-import torch
 from ray import tune
 from ray.tune.search import Searcher
 
@@ -180,6 +179,8 @@ def _make(asked: Asked, work: Work) -> Trial:
 
 
 def _shares(rows: Rows, *, gpu: bool) -> Shares:
+    import torch  # in the processes of trials alone: the one that asks has no use for it
+
     files = tuple(file.file for file in (*rows.train, *rows.validation))
     if files not in _read:
         _read.clear()
