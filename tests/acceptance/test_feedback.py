@@ -356,6 +356,7 @@ def test_kill_9_while_the_capture_is_published_makes_one_commit(
     assert len(captured) == 1
 
 
+@pytest.mark.long
 def test_rows_that_two_accepted_captures_hold_become_data_once(served: Project) -> None:
     """The second was offered while the first one was approved: it came a moment too late for it."""
     project = served

@@ -198,6 +198,7 @@ ONE = tensors(**{name: [value] for name, value in ROW.items()})
 # --- answers ------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_versions_with_other_code_under_the_same_names_answer_in_one_process(
     up: Up, project: Project
 ) -> None:

@@ -209,6 +209,7 @@ def test_images_are_answered_as_they_are_offline(images: Project) -> None:
         check_images(images, gateway.ask)
 
 
+@pytest.mark.long
 def test_a_folder_of_images_is_scored_as_their_bytes_are(images: Project) -> None:
     folder = images.folder / "pictures"
     files = sorted(folder.rglob("*.png"))

@@ -94,6 +94,7 @@ def test_a_loop_that_reports_no_checkpoint_is_told_what_to_report(by_loop):
     assert "ray.train.report" in told.value.hint
 
 
+@pytest.mark.long
 def test_a_loop_that_raises_is_named_with_its_worker_and_frames(by_loop):
     with pytest.raises(
         StepFailed, match="mine_loop:breaks raised ValueError on worker 0: no rows"

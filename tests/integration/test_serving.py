@@ -548,6 +548,7 @@ def test_who_asks_a_gateway_that_is_not_up_is_told_how_to_start_it(
     assert "It is not serving" in said.out
 
 
+@pytest.mark.long
 def test_a_gateway_in_the_terminal_ends_with_ctrl_c(home: Home) -> None:
     assert home.raypipe("serve", "stop").code == 0
     process = home.project.start("serve", "run", "--port", str(home.port), "--json")
