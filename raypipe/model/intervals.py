@@ -42,9 +42,7 @@ def point(prepared: Prepared, groups: int) -> dict[str, float]:
 def estimates(values: dict[str, float], sampled: Sampled, confidence: float) -> dict[str, Estimate]:
     """Put values and resamples together to figures with intervals."""
     return {
-        name: _basic(value, sampled[name], confidence, least=0.0, most=1.0)
-        if name in MOVED
-        else Estimate(value=value, **_interval(sampled[name], confidence))
+        name: _estimate(name, value, sampled[name], confidence, least=0.0)
         for name, value in values.items()
     }
 
@@ -57,28 +55,31 @@ def differences(
     confidence: float,
 ) -> dict[str, Estimate]:
     """Return ours less theirs for each metric, resample by resample."""
-    found = {}
-    for name in ours:
-        if name in theirs:
-            value, samples = ours[name] - theirs[name], sampled[name] - their_samples[name]
-            found[name] = (
-                _basic(value, samples, confidence, least=-1.0, most=1.0)
-                if name in MOVED
-                else Estimate(value=value, **_interval(samples, confidence))
-            )
-    return found
+    return {
+        name: _estimate(
+            name,
+            ours[name] - theirs[name],
+            sampled[name] - their_samples[name],
+            confidence,
+            least=-1.0,
+        )
+        for name in ours
+        if name in theirs
+    }
 
 
-def _basic(
-    value: float, samples: NDArray[np.float64], confidence: float, *, least: float, most: float
+def _estimate(
+    name: str, value: float, samples: NDArray[np.float64], confidence: float, *, least: float
 ) -> Estimate:
-    """Return a figure with its basic interval, of what can be from `least` to `most`.
+    """Return a figure with its interval: of one that is MOVED, from `least` to 1, the basic one.
 
     As far as resamples lie from the value, so far the value may lie from the truth, the same way.
     The value is let in where the interval leaves it out, which only makes it cover more.
     """
     found = _interval(samples, confidence)
-    low, high = (min(max(2 * value - found[end], least), most) for end in ("high", "low"))
+    if name not in MOVED:
+        return Estimate(value=value, **found)
+    low, high = (min(max(2 * value - found[end], least), 1.0) for end in ("high", "low"))
     return Estimate(value=value, low=min(low, value), high=max(high, value))
 
 

@@ -129,7 +129,7 @@ def _worker(work: Work) -> None:
 def _train(work: Work) -> None:
     here, signature = ray.train.get_context(), work.job.signature
     rank, rows = here.get_world_rank(), work.rows or {}
-    note = Note(_scratch(work), _name(rank))
+    note = Note(_scratch(work), rank)
     worker = f"worker {rank} of {here.get_world_size()}"
 
     def on_batch(epoch: int, batches: int, of: int) -> None:
@@ -169,10 +169,6 @@ def _world(workers: WorkersConfig, size: int) -> World:
 def _scratch(work: Work) -> Path:
     """Where workers note how far they are."""
     return work.job.folder.parent
-
-
-def _name(rank: int) -> str:
-    return f"worker-{rank}"
 
 
 def _as_failure(error: Exception, rank: int) -> StepFailed:
@@ -230,7 +226,7 @@ def _short_of_memory(error: Exception, work: Work, who: str, then: str = "") -> 
 
 
 def _noted(work: Work, rank: int) -> str:
-    return note_in(_scratch(work), _name(rank)) or f"worker {rank} before its first batch"
+    return note_in(_scratch(work), rank) or f"worker {rank} before its first batch"
 
 
 def _is_echo(failure: Exception) -> bool:

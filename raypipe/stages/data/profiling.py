@@ -56,13 +56,9 @@ def read_tables(location: str) -> Iterator[pa.Table]:
             file = pq.ParquetFile(source, metadata=footer, read_dictionary=_repeating(footer))
             empty = True
             for group in range(file.num_row_groups):
-                if _is_small(footer.row_group(group)):
+                for table in _tables_of(file, group):
                     empty = False
-                    yield file.read_row_group(group, use_threads=False)
-                    continue
-                for batch in file.iter_batches(ROWS, row_groups=[group], use_threads=False):
-                    empty = False
-                    yield pa.Table.from_batches([batch])
+                    yield table
             if empty:
                 yield file.schema_arrow.empty_table()
     except (pa.ArrowException, OSError) as error:
@@ -73,9 +69,14 @@ def read_tables(location: str) -> Iterator[pa.Table]:
         ) from error
 
 
-def _is_small(group: pq.RowGroupMetaData) -> bool:
-    """Say whether rows can be read at once: which takes less time than batch by batch."""
-    return bool(group.num_rows <= ROWS and group.total_byte_size <= _BYTES)
+def _tables_of(file: pq.ParquetFile, group: int) -> Iterator[pa.Table]:
+    """Read a row group at once where it is small, which takes less time than batch by batch."""
+    about = file.metadata.row_group(group)
+    if about.num_rows <= ROWS and about.total_byte_size <= _BYTES:
+        yield file.read_row_group(group, use_threads=False)
+        return
+    for batch in file.iter_batches(ROWS, row_groups=[group], use_threads=False):
+        yield pa.Table.from_batches([batch])
 
 
 def _repeating(footer: pq.FileMetaData) -> list[str]:

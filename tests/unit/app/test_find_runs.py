@@ -81,6 +81,17 @@ def test_a_text_that_no_ledger_holds_is_refused(workshop, text):
         found(workshop, text)
 
 
+def record(ledger: SqlLedger, runs: dict[str, dict[str, dict[str, float]]]) -> None:
+    """Keep runs, each of a pipeline of its name, with the ends of each step's curves."""
+    ann = Actor(user="ann", host="laptop")
+    for number, (name, steps) in enumerate(runs.items()):
+        told = {"project": "mine", "pipeline": name, "status": RunStatus.SUCCEEDED}
+        ledger.start_run(RunRecord(id=name, created=float(number), actor=ann, **told))
+        for step, ends in steps.items():
+            points = [Metric(name=c, value=v, step=0, time=1.0) for c, v in ends.items()]
+            ledger.record_metrics(name, step, points)
+
+
 CURVES = {
     "one": {"train": {"accuracy": 0.5}, "ask": {"edge.night.accuracy": 0.9}},
     "two": {"train": {"accuracy": 0.9}, "ask": {"edge.night.accuracy": 0.5}},
@@ -88,16 +99,10 @@ CURVES = {
 
 
 @pytest.fixture
-def dotted(tmp_path: Path) -> Any:
-    ledger = SqlLedger.open(tmp_path / "ledger.db")
-    ann = Actor(user="ann", host="laptop")
-    for number, (name, steps) in enumerate(CURVES.items()):
-        told = {"project": "mine", "pipeline": "flow", "status": RunStatus.SUCCEEDED}
-        ledger.start_run(RunRecord(id=name, created=float(number), actor=ann, **told))
-        for step, curves in steps.items():
-            points = [Metric(name=c, value=v, step=0, time=1.0) for c, v in curves.items()]
-            ledger.record_metrics(name, step, points)
-    return SimpleNamespace(ledger=ledger)
+def dotted(tmp_path: Path) -> Iterator[Any]:
+    with closing(SqlLedger.open(tmp_path / "ledger.db")) as ledger:
+        record(ledger, CURVES)
+        yield SimpleNamespace(ledger=ledger)
 
 
 @pytest.mark.parametrize(
@@ -129,14 +134,8 @@ REVIEWS = {
 @pytest.fixture
 def reviewed(tmp_path: Path) -> Iterator[Any]:
     """Runs of which some came to their review, where their figures differ from their curves'."""
-    ann = Actor(user="ann", host="laptop")
     with closing(SqlLedger.open(tmp_path / "ledger.db")) as ledger:
-        for number, (name, steps) in enumerate(REVIEWS.items()):
-            told = {"project": "mine", "pipeline": name, "status": RunStatus.SUCCEEDED}
-            ledger.start_run(RunRecord(id=name, created=float(number), actor=ann, **told))
-            for step, ends in steps.items():
-                points = [Metric(name=c, value=v, step=0, time=1.0) for c, v in ends.items()]
-                ledger.record_metrics(name, step, points)
+        record(ledger, REVIEWS)
         yield SimpleNamespace(ledger=ledger)
 
 

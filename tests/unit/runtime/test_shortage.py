@@ -44,16 +44,12 @@ def test_another_error_is_none() -> None:
 
 
 def test_a_note_is_written_over_and_read_by_name_and_by_process(tmp_path) -> None:
-    note = Note(tmp_path / "scratch", "worker-1")
+    note = Note(tmp_path / "scratch", 1)
     assert notes_in(tmp_path / "scratch") == {}
     note.write("worker 1 of 2 after epoch 10, batch 12 of 13")
     note.write("worker 1 of 2 after epoch 11, batch 1 of 13")
     note.close()
 
-    assert note_in(tmp_path / "scratch", "worker-1") == (
-        "worker 1 of 2 after epoch 11, batch 1 of 13"
-    )
-    assert notes_in(tmp_path / "scratch") == {
-        os.getpid(): note_in(tmp_path / "scratch", "worker-1")
-    }
-    assert note_in(tmp_path, "worker-2") == ""
+    assert note_in(tmp_path / "scratch", 1) == ("worker 1 of 2 after epoch 11, batch 1 of 13")
+    assert notes_in(tmp_path / "scratch") == {os.getpid(): note_in(tmp_path / "scratch", 1)}
+    assert note_in(tmp_path, 2) == ""
